@@ -1,0 +1,33 @@
+# A thin list of targets: each is a step of gaoler.setup (src/gaoler/setup/), which says what it does while it does it.
+#
+#   sudo make up      everything: components, kernel, guest files, store, base, daemon, a first machine
+#   sudo make test    all tests; installs what they need
+#   sudo make down    stop the machines and the daemon
+#   sudo make purge   remove every trace, after asking (YES=1: without)
+#        make lint    ruff, mypy --strict, import-linter
+#
+# PREFIX (/usr/local), CACHE (/var/cache/gaoler) and GAOLER_CONFIG (/etc/gaoler/gaoler.toml) move things elsewhere.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PREFIX ?= /usr/local
+CACHE ?= /var/cache/gaoler
+GAOLER_CONFIG ?= /etc/gaoler/gaoler.toml
+export PREFIX CACHE GAOLER_CONFIG YES
+
+# Debian's own interpreter: no site packages are needed before the environment exists.
+SETUP := PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$(CURDIR)/src /usr/bin/python3 -m gaoler.setup
+
+.PHONY: help up down purge kernel base test lint
+help:
+	@sed -n 's/^#   /  /p' Makefile
+
+up down purge kernel base test lint: python
+	@$(SETUP) $@ $(ARGS)
+
+# The one component that set-up can't install itself: the interpreter it is written in.
+.PHONY: python
+python:
+	@test -x /usr/bin/python3 || { test "$$(id -u)" = 0 && apt-get -qq update && apt-get -qq install -y python3-minimal python3; } \
+	  || { echo 'gaoler: /usr/bin/python3 is missing' >&2; echo 'try: sudo apt-get install python3' >&2; exit 1; }
