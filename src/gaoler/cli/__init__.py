@@ -1,0 +1,1 @@
+"""`gaol`: what a person types. The only place where errors become text and exit codes."""

@@ -1,0 +1,40 @@
+"""doctor: what this host has and lacks. Asks the daemon; where it does not answer, checks by itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+from gaoler.cli.arguments import Parser
+from gaoler.cli.output import clean, show_json
+from gaoler.client import Gaoler
+from gaoler.errors import Unreachable
+
+
+def main(command: str, arguments: list[str]) -> int:
+    parser = Parser(command, "Check this host, and say what is missing and how to mend it.")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(arguments)
+    try:
+        with Gaoler() as gaoler:
+            checks = gaoler.call("Doctor")["checks"]
+    except Unreachable as error:
+        checks = [{"name": "daemon", "good": False, "found": str(error), "hint": error.hint}, *_own_checks()]
+    if options.json:
+        show_json(checks)
+    else:
+        for check in checks:
+            print(clean(f"{'ok ' if check['good'] else 'BAD'} {check['name']:<12} {check['found']}"))
+            if not check["good"] and check["hint"]:
+                print(clean(f"    try: {check['hint']}"))
+    return 0 if all(check["good"] for check in checks) else 1
+
+
+def _own_checks() -> list[dict[str, object]]:
+    try:
+        done = subprocess.run(["gaoler", "--check"], capture_output=True, text=True, check=False)
+        checks: list[dict[str, object]] = json.loads(done.stdout)
+        return checks
+    except (OSError, ValueError):
+        hint = "sudo make up, in gaoler's checkout"
+        return [{"name": "gaoler", "good": False, "found": "the daemon's program can't be run", "hint": hint}]

@@ -1,0 +1,95 @@
+"""Find the command, run it, turn what it raises into text and an exit code.
+
+Only the module of the command that was asked for is imported: a command line must answer in a keystroke's time.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+from gaoler.errors import GaolerError, Usage
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("sessions", "a fresh machine, one command in it, then all is thrown away"),
+    "up": ("machines", "make and start a machine, and wait until it is ready"),
+    "shell": ("sessions", "a login shell in a machine"),
+    "exec": ("sessions", "run a command in a machine"),
+    "ssh": ("ssh", "OpenSSH to a machine"),
+    "ssh-config": ("ssh", "a Host block for ~/.ssh/config"),
+    "cp": ("copy", "copy files into a machine or out of it"),
+    "ls": ("machines", "the machines there are"),
+    "info": ("machines", "all about one machine"),
+    "top": ("machines", "what running machines use"),
+    "log": ("machines", "what a machine's console said"),
+    "wait": ("machines", "wait until a machine is ready or stopped"),
+    "down": ("machines", "stop a machine; its files stay"),
+    "rm": ("machines", "stop a machine and throw it away"),
+    "snapshot": ("snapshots", "remember a machine's files as they are now"),
+    "restore": ("snapshots", "go back to a snapshot"),
+    "clone": ("snapshots", "a new machine with the files of another"),
+    "publish": ("snapshots", "make a machine's files a base (administrator)"),
+    "base": ("administration", "the trees that machines are cloned from (administrator)"),
+    "kernel": ("administration", "the kernels that machines run (administrator)"),
+    "store": ("administration", "the file system at /uml (administrator)"),
+    "doctor": ("doctor", "check this host, and say what is missing and how to mend it"),
+}
+_INTERRUPTED = 130
+
+
+def usage() -> str:
+    lines = ["usage: gaol COMMAND ...", ""]
+    lines += [f"  {name:<12}{text}" for name, (_, text) in COMMANDS.items()]
+    lines += ["", "gaol COMMAND --help says more. A first machine: gaol run -- uname -a"]
+    return "\n".join(lines)
+
+
+def dispatch(arguments: list[str]) -> int:
+    """Run the command line and return its exit code. Raises GaolerError."""
+    if not arguments:
+        print(usage(), file=sys.stderr)
+        return Usage.code
+    name, *rest = arguments
+    if name in ("--help", "-h", "help"):
+        print(usage())
+        return 0
+    if name in ("--version", "version"):
+        from gaoler import __version__
+
+        print(f"gaol {__version__}")
+        return 0
+    if name not in COMMANDS:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, COMMANDS, 1)
+        raise Usage(f'no command "{name[:40]}"', "gaol --help lists them", f"gaol {near[0]}" if near else "gaol --help")
+    module = import_module(f"gaoler.cli.{COMMANDS[name][0]}")
+    code: int = module.main(name, rest)
+    return code
+
+
+def main() -> int:
+    arguments = sys.argv[1:]
+    try:
+        code = dispatch(arguments)
+        sys.stdout.flush()
+        return code
+    except GaolerError as error:
+        from gaoler.cli.output import complain
+
+        complain(error)
+        # run and exec pass the command's own codes on, so their own failures are told apart as 125.
+        inside = bool(arguments) and arguments[0] in ("run", "exec") and error.code == 1
+        return 125 if inside else error.code
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # `gaol ls | head`: nobody wants the rest. Python would complain again while it exits.
+        import os
+
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""How things look: tables, JSON, errors. All that comes from elsewhere is made safe for a terminal here."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from gaoler.errors import GaolerError
+
+
+def clean(text: object, *, keep: str = "") -> str:
+    """Text without control characters: no escape sequence of a machine's reaches the terminal that shows it."""
+    return "".join(c if c.isprintable() or c in keep else "\N{REPLACEMENT CHARACTER}" for c in str(text))
+
+
+def complain(error: GaolerError) -> None:
+    """`gaol: WHAT: WHY`, and what to try."""
+    print(f"gaol: {clean(error)}", file=sys.stderr)
+    if error.hint:
+        print(f"try: {clean(error.hint)}", file=sys.stderr)
+
+
+def show_json(data: Any) -> None:
+    print(json.dumps(data, indent=2))
+
+
+def show_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Columns as wide as their widest cell."""
+    lines = [list(headings), *([clean(cell) for cell in row] for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def show_pairs(pairs: Sequence[tuple[str, object]]) -> None:
+    width = max(len(name) for name, _ in pairs)
+    for name, value in pairs:
+        print(f"{name:<{width}}  {clean(value)}")
+
+
+class Progress:
+    """The steps of a long operation: one live line on a terminal, a line a step elsewhere."""
+
+    def __init__(self) -> None:
+        self.live = sys.stderr.isatty()
+        self.last = ""
+
+    def __call__(self, reply: dict[str, Any]) -> None:
+        step = clean(reply.get("step", ""))
+        done, total = reply.get("done"), reply.get("total")
+        share = f" {100 * done // total}%" if isinstance(done, int) and isinstance(total, int) and total else ""
+        if self.live:
+            print(f"\r\x1b[K{step}{share}", end="", file=sys.stderr, flush=True)
+        elif step != self.last:
+            print(step, file=sys.stderr, flush=True)
+        self.last = step
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.live and self.last:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

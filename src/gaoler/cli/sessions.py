@@ -1,0 +1,136 @@
+"""run, exec, shell: commands inside a machine, with the caller's own terminal and streams."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Any
+
+from gaoler.cli.arguments import Parser, add_name, add_spec, spec_of, split_command, split_owner
+from gaoler.cli.output import clean
+from gaoler.client import Gaoler
+from gaoler.client.session import Session
+from gaoler.errors import GaolerError, Usage
+
+_TO_PASS_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+
+
+def main(command: str, arguments: list[str]) -> int:
+    return _COMMANDS[command](arguments)
+
+
+def _run(arguments: list[str]) -> int:
+    options, command = split_command(arguments)
+    parser = Parser("run", "A fresh machine, one command in it as root, then all is thrown away.", usage=_RUN_USAGE)
+    add_spec(parser, whole=False)
+    parsed = parser.parse_args(options)
+    if not command:
+        raise Usage("no command to run", "it stands after --", "gaol run -- uname -a")
+    with Gaoler() as gaoler:
+        replies = gaoler.replies("Run", {"spec": spec_of(parsed), "command": _command(command, directory=os.getcwd())})
+        for reply in replies:
+            if reply.get("session"):
+                break
+        code = _attend(gaoler)
+        # Our end of the conversation is the machine's life: with it gone the daemon clears up, and tells when it is done.
+        gaoler.connection.sock.shutdown(1)
+        for _ in replies:
+            pass
+    return code
+
+
+def _exec(arguments: list[str]) -> int:
+    options, command = split_command(arguments)
+    parser = Parser("exec", "Run a command in a machine.", usage="gaol exec NAME [--user USER] -- COMMAND...")
+    add_name(parser)
+    parser.add_argument("--user", default="root", metavar="USER")
+    parsed = parser.parse_args(options)
+    if not command:
+        raise Usage("no command to run", "it stands after --", f"gaol exec {parsed.name} -- id")
+    return _session(parsed.name, _command(command, parsed.user))
+
+
+def _shell(arguments: list[str]) -> int:
+    parser = Parser("shell", "A login shell in a machine.")
+    add_name(parser, optional=True)
+    parser.add_argument("--user", default="root", metavar="USER", help="for instance your own name")
+    parsed = parser.parse_args(arguments)
+    return _session(parsed.name, {**_command([], parsed.user), "login": True})
+
+
+def _session(name: str | None, command: dict[str, Any]) -> int:
+    with Gaoler() as gaoler:
+        gaoler.call("Exec", command=command, **split_owner(name))
+        return _attend(gaoler)
+
+
+def _command(arguments: list[str], user: str = "root", directory: str | None = None) -> dict[str, Any]:
+    command: dict[str, Any] = {"arguments": arguments, "user": user}
+    if directory:
+        command["directory"] = directory
+    if os.isatty(0) and os.isatty(1):
+        columns, rows = os.get_terminal_size(0)
+        command["terminal"] = {"rows": rows, "columns": columns}
+        command["environment"] = {"TERM": os.environ.get("TERM", "linux")}
+    return command
+
+
+def _attend(gaoler: Gaoler) -> int:
+    """Be the terminal and the streams of the session that the last reply brought, until it ends."""
+    session = Session(gaoler.descriptors())
+    reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    pending: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        pending.append(number)
+
+    def deliver() -> None:
+        while pending:
+            number = pending.pop(0)
+            if number == signal.SIGWINCH:
+                columns, rows = os.get_terminal_size(0)
+                session.resize(rows, columns)
+            else:
+                session.signal(number)
+
+    for number in _TO_PASS_ON:
+        signal.signal(number, note)
+    stdin = _stdin()
+    if len(session.outputs) == 1:
+        signal.signal(signal.SIGWINCH, note)
+        code = _with_raw_terminal(lambda: session.copy(stdin, [1], reader, deliver))
+    else:
+        code = session.copy(stdin, [1, 2], reader, deliver)
+    if session.complaint:
+        raise GaolerError(clean(session.complaint), code=code)
+    return code
+
+
+def _stdin() -> int | None:
+    """Descriptor 0, where it is open for reading at all."""
+    try:
+        os.read(0, 0)
+    except OSError:
+        return None
+    return 0
+
+
+def _with_raw_terminal(work: Any) -> int:
+    import termios
+    import tty
+
+    before = termios.tcgetattr(0)
+    try:
+        tty.setraw(0)
+        code: int = work()
+        return code
+    finally:
+        termios.tcsetattr(0, termios.TCSAFLUSH, before)
+        sys.stdout.flush()
+
+
+_RUN_USAGE = "gaol run [--base BASE] [--memory SIZE] [--kernel KERNEL] [--no-network] [--no-home] -- COMMAND..."
+_COMMANDS = {"run": _run, "exec": _exec, "shell": _shell}

@@ -1,0 +1,124 @@
+"""Talk to the daemon: the library behind `gaol`, for teachers' scripts too.
+
+    from gaoler.client import Gaoler
+    with Gaoler() as gaoler:
+        print(gaoler.up("web")["address"])
+
+Only the standard library, so that a command line starts fast; replies are the dictionaries of `org.gaoler`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from gaoler.errors import Unreachable, with_code
+from gaoler.wire.framing import Closed, Connection, ProtocolError
+
+DEFAULT_SOCKET = "/run/gaoler/gaoler.sock"
+
+Info = dict[str, Any]
+Progress = Callable[[dict[str, Any]], None]
+
+
+def _quiet(_: dict[str, Any]) -> None:
+    """For callers that want no progress."""
+
+
+class Gaoler:
+    """A connection to the daemon. Methods raise GaolerError; one call at a time."""
+
+    def __init__(self, path: str | None = None) -> None:
+        self.path = path or os.environ.get("GAOLER_SOCKET") or DEFAULT_SOCKET
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.connect(self.path)
+        except OSError as error:
+            sock.close()
+            raise Unreachable(
+                "the gaoler daemon does not answer",
+                f"{self.path}: {error.strerror or error}",
+                "gaol doctor, or as root: systemctl start gaoler",
+            ) from None
+        self.connection = Connection(sock)
+
+    def __enter__(self) -> Gaoler:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+    def replies(self, method: str, parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Call, and yield the parameters of each reply until the last one."""
+        given = {key: value for key, value in parameters.items() if value is not None}
+        try:
+            self.connection.send({"method": f"org.gaoler.{method}", "parameters": given, "more": True})
+            while True:
+                reply = self.connection.receive()
+                if "error" in reply:
+                    raise _error(reply)
+                yield reply.get("parameters", {})
+                if not reply.get("continues"):
+                    return
+        except Closed:
+            raise Unreachable("the gaoler daemon went away", "it closed the connection", "try again") from None
+        except ProtocolError as error:
+            raise Unreachable("the gaoler daemon answers nonsense", str(error), f"is {self.path} its socket?") from None
+
+    def call(self, method: str, progress: Progress = _quiet, /, **parameters: Any) -> dict[str, Any]:
+        """Call and return the last reply; the ones before go to `progress`."""
+        last: dict[str, Any] = {}
+        for last in self.replies(method, parameters):
+            if "step" in last:
+                progress(last)
+        return last
+
+    def up(self, name: str | None = None, progress: Progress = _quiet, **spec: Any) -> Info:
+        """Create and start a machine and wait until it is ready: its info."""
+        machine: Info = self.call("Up", progress, name=name, spec=_given(spec))["machine"]
+        return machine
+
+    def machines(self, everybody: bool = False) -> list[Info]:
+        found: list[Info] = self.call("List", all=everybody)["machines"]
+        return found
+
+    def info(self, name: str | None = None, owner: str | None = None) -> Info:
+        machine: Info = self.call("Inspect", name=name, owner=owner)["machine"]
+        return machine
+
+    def down(self, name: str, force: bool = False, owner: str | None = None) -> Info:
+        machine: Info = self.call("Down", name=name, force=force, owner=owner)["machine"]
+        return machine
+
+    def remove(self, name: str, force: bool = False, owner: str | None = None) -> None:
+        self.call("Remove", name=name, force=force, owner=owner)
+
+    def wait(self, name: str, until: str, timeout: float | None = None, owner: str | None = None) -> Info:
+        machine: Info = self.call("Wait", name=name, until=until, timeout=timeout, owner=owner)["machine"]
+        return machine
+
+    def log(self, name: str, owner: str | None = None) -> str:
+        text: str = self.call("Log", name=name, owner=owner)["text"]
+        return text
+
+    def descriptors(self) -> list[int]:
+        """The descriptors that came with the last reply; the caller closes them."""
+        return self.connection.take_descriptors()
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _error(reply: dict[str, Any]) -> Exception:
+    if reply["error"] == "org.gaoler.Error":
+        details = reply.get("parameters", {})
+        return with_code(
+            int(details.get("code", 1)),
+            str(details.get("what", "it failed")),
+            str(details.get("why", "")),
+            str(details.get("hint", "")),
+        )
+    return with_code(2, "the daemon does not know that request", str(reply["error"]), "are gaol and gaoler of one version?")

@@ -1,0 +1,135 @@
+"""A command running inside a machine, seen from here: its streams, its window, its end.
+
+The descriptors come from the daemon but lead straight to the machine's agent (docs/explanation/design.md, Sessions), so a
+session outlives the daemon. What comes from the machine is hostile: frames are bounded, their text is not trusted.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import select
+import socket
+import struct
+from collections.abc import Callable, Sequence
+
+FRAME = struct.Struct("<cI")
+FRAME_LIMIT = 256 * 1024
+CHUNK = 256 * 1024
+GAOLER_FAILED = 125
+
+
+class Session:
+    """Copies between local descriptors and a session until it ends.
+
+    `descriptors` are the control socket, then the terminal's stream, or those of stdin, stdout and stderr.
+    """
+
+    def __init__(self, descriptors: Sequence[int]) -> None:
+        sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
+        self.control = sockets[0]
+        self.input = sockets[1]
+        self.outputs = sockets[1:] if len(sockets) == 2 else sockets[2:]
+        for sock in sockets:
+            sock.setblocking(True)
+        self._frames = bytearray()
+        self._code: int | None = None
+        self.complaint = ""
+
+    def resize(self, rows: int, columns: int) -> None:
+        self._send(b"W", struct.pack("<HH", rows, columns))
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the session's foreground process group."""
+        self._send(b"S", bytes([number]))
+
+    def _send(self, kind: bytes, payload: bytes) -> None:
+        try:
+            self.control.sendall(FRAME.pack(kind, len(payload)) + payload)
+        except OSError:
+            pass  # it has ended: its exit frame is on the way, or the machine is gone
+
+    def copy(self, stdin: int | None, outputs: Sequence[int], wake: int = -1, woken: Callable[[], None] = int) -> int:
+        """Copy until the session has ended and all its output is written; the exit code as a shell tells it.
+
+        `wake` is a descriptor (of a signal handler) that calls `woken` when it is readable. 125 with `complaint` set says
+        that the machine, not the command, failed.
+        """
+        if stdin is None:
+            self._end_input()
+        else:
+            _thread.start_new_thread(self._copy_input, (stdin,))
+        sinks = {sock.fileno(): sink for sock, sink in zip(self.outputs, outputs, strict=True)}
+        poller = select.poll()
+        for descriptor in (self.control.fileno(), *sinks):
+            poller.register(descriptor, select.POLLIN)
+        if wake >= 0:
+            poller.register(wake, select.POLLIN)
+        listening = True
+        while sinks or listening:
+            for descriptor, _ in poller.poll():
+                if descriptor == wake:
+                    os.read(wake, 512)
+                    woken()
+                elif descriptor == self.control.fileno():
+                    listening = self._read_control()
+                    if not listening:
+                        poller.unregister(descriptor)
+                elif not self._copy_output(descriptor, sinks[descriptor]):
+                    poller.unregister(descriptor)
+                    del sinks[descriptor]
+        if self._code is None:
+            self._code, self.complaint = GAOLER_FAILED, "the machine ended before the command did"
+        return self._code
+
+    def _copy_input(self, stdin: int) -> None:
+        try:
+            while data := os.read(stdin, CHUNK):
+                self.input.sendall(data)
+        except OSError:
+            return  # a terminal that hung up, or a command that no longer reads
+        self._end_input()
+
+    def _end_input(self) -> None:
+        try:
+            self.input.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # already gone
+
+    def _copy_output(self, source: int, sink: int) -> bool:
+        try:
+            data = memoryview(os.read(source, CHUNK))
+        except ConnectionResetError:
+            return False
+        if not data:
+            return False
+        try:
+            while data:
+                data = data[os.write(sink, data) :]
+        except BrokenPipeError:
+            # Nobody reads our output any more: the command learns it as it would in a pipeline.
+            next(sock for sock in self.outputs if sock.fileno() == source).shutdown(socket.SHUT_RD)
+            return False
+        return True
+
+    def _read_control(self) -> bool:
+        """Take what frames have come; False once there will be no more."""
+        try:
+            data = self.control.recv(65536)
+        except ConnectionResetError:
+            return False
+        self._frames += data
+        while len(self._frames) >= FRAME.size:
+            kind, length = FRAME.unpack_from(self._frames)
+            if length > FRAME_LIMIT:
+                return False
+            if len(self._frames) < FRAME.size + length:
+                break
+            payload = bytes(self._frames[FRAME.size : FRAME.size + length])
+            del self._frames[: FRAME.size + length]
+            if kind == b"E" and length == 2:
+                self._code = payload[1] + (128 if payload[0] else 0)
+            elif kind == b"F" and length:
+                self._code = payload[0]
+                self.complaint = payload[1:].decode(errors="replace")[:500]
+        return bool(data)

@@ -1,0 +1,53 @@
+"""Sizes and durations as people write them: 512M, 2h."""
+
+from __future__ import annotations
+
+from gaoler.errors import Usage
+
+_SIZES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_DURATIONS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def _split(text: str, units: dict[str, int], what: str, example: str) -> int:
+    number = text.strip()
+    unit = ""
+    while number and not number[-1].isdigit():
+        unit = number[-1] + unit
+        number = number[:-1]
+    if not (number.isascii() and number.isdigit()) or len(number) > 15 or unit not in units:
+        raise Usage(f'"{text[:40]}" is not a {what}', f"a number and one of {' '.join(filter(None, units))}", example)
+    return int(number) * units[unit]
+
+
+def size(text: str) -> int:
+    """Bytes of `512M`, `2G`, `1048576`. Powers of 1024. Raises Usage."""
+    plain = text.strip().upper().removesuffix("B").removesuffix("I")
+    return _split(plain or text, _SIZES, "size", "for instance 512M or 2G")
+
+
+def duration(text: str) -> int:
+    """Seconds of `90`, `30m`, `2h`, `1d`. Raises Usage."""
+    return _split(text, _DURATIONS, "duration", "for instance 30m, 2h or 7d")
+
+
+def show_size(count: int) -> str:
+    """1073741824 as `1G`; what is no whole unit has one decimal."""
+    value, unit = float(count), ""
+    for unit in ("", "K", "M", "G", "T"):
+        if value < 1024 or unit == "T":
+            break
+        value /= 1024
+    return f"{value:.0f}{unit}" if value == int(value) or not unit else f"{value:.1f}{unit}"
+
+
+def show_duration(seconds: float) -> str:
+    """3700 as `1h1m`: the two largest units."""
+    left = max(0, int(seconds))
+    parts = []
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        if left >= length:
+            parts.append(f"{left // length}{unit}")
+            left %= length
+        if len(parts) == 2:
+            break
+    return "".join(parts) or "0s"

@@ -1,0 +1,264 @@
+"""The requests and replies of `org.gaoler`, typed. Only the daemon imports this: the cli must start fast.
+
+Unknown keys, wrong types and values out of bounds are refused, all mistakes at once.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Name = Annotated[str, Field(max_length=300)]
+"""A name as the caller wrote it; `machines.names` says which are good."""
+Text = Annotated[str, Field(max_length=4096)]
+
+
+class Message(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Request(Message):
+    """A request is also the method's name: class `Up` is `org.gaoler.Up`."""
+
+
+# what replies carry
+
+
+class Info(Message):
+    """A machine as `gaol info --json` shows it. Times are seconds since the epoch, sizes bytes."""
+
+    name: str
+    owner: str
+    state: Literal["starting", "ready", "running", "stopping", "stopped", "failed"]
+    missing: list[str]
+    base: str
+    generation: str | None
+    kernel: str | None
+    address: str | None
+    address6: str | None
+    mac: str | None
+    memory: int
+    cpus: float
+    disk: int | None
+    created: float
+    started: float | None
+    expires: float | None
+    pid: int | None
+    console: str
+    init: str
+    mode: str
+    home: bool
+    reason: str | None
+    snapshots: list[str]
+
+
+class Usage(Message):
+    """What a running machine uses now: bytes of memory, seconds of processor time since its start."""
+
+    name: str
+    owner: str
+    memory: int
+    memory_limit: int
+    cpu_seconds: float
+    tasks: int
+    uptime: float
+
+
+class Base(Message):
+    """A base as `gaol base ls` shows it."""
+
+    name: str
+    generation: str | None
+    source: str | None
+    created: float | None
+    machines: int
+
+
+class Kernel(Message):
+    version: str
+    hash: str
+    path: str
+    default: bool
+
+
+class Store(Message):
+    path: str
+    source: str
+    total: int
+    free: int
+    machines: int
+    bases: int
+
+
+class Check(Message):
+    """One line of `gaol doctor`."""
+
+    name: str
+    good: bool
+    found: str
+    hint: str
+
+
+# machines
+
+
+class Spec(Message):
+    """What a new machine is to be; what is not said comes from the configuration."""
+
+    base: Name | None = None
+    kernel: Name | None = None
+    memory: int | None = None
+    cpus: float | None = None
+    disk: int | None = None
+    ttl: int | None = None
+    init: Literal["startenv", "systemd"] | None = None
+    mode: Literal["seccomp", "ptrace"] | None = None
+    home: bool = True
+    network: bool = True
+
+
+class Terminal(Message):
+    rows: Annotated[int, Field(ge=0, le=65535)]
+    columns: Annotated[int, Field(ge=0, le=65535)]
+
+
+class Command(Message):
+    """What to run inside. No arguments: the user's shell, as a login shell when `login` says so."""
+
+    arguments: Annotated[list[str], Field(max_length=4096)] = []
+    user: Name = "root"
+    login: bool = False
+    directory: Text | None = None
+    environment: Annotated[dict[str, str], Field(max_length=256)] = {}
+    terminal: Terminal | None = None
+
+
+class Run(Request):
+    """A fresh machine, one command in it, then all thrown away when the caller ends its side of the connection.
+
+    The first reply carries descriptors as `Exec` does; the last one comes when nothing of the machine is left.
+    """
+
+    spec: Spec
+    command: Command
+
+
+class Up(Request):
+    """Create if need be, start, wait until ready. Replies with `continues` carry `step`."""
+
+    name: Name | None = None
+    spec: Spec = Spec()
+
+
+class Exec(Request):
+    """Run a command. The reply's descriptors: control, then stdin, stdout, stderr (with a terminal: control, terminal)."""
+
+    name: Name | None = None
+    command: Command
+    owner: Name | None = None
+
+
+class List(Request):
+    all: bool = False
+
+
+class Inspect(Request):
+    name: Name | None = None
+    owner: Name | None = None
+
+
+class Top(Request):
+    all: bool = False
+
+
+class Log(Request):
+    name: Name
+    owner: Name | None = None
+
+
+class Down(Request):
+    name: Name
+    force: bool = False
+    owner: Name | None = None
+
+
+class Remove(Request):
+    name: Name
+    force: bool = False
+    owner: Name | None = None
+
+
+class Wait(Request):
+    name: Name
+    until: Literal["ready", "stopped"]
+    timeout: Annotated[float, Field(gt=0)] | None = None
+    owner: Name | None = None
+
+
+class Ssh(Request):
+    """Where the machine's sshd is, its host keys, and a private key of the caller's own that it lets in."""
+
+    name: Name | None = None
+
+
+class Snapshot(Request):
+    name: Name
+    tag: Name | None = None
+
+
+class Restore(Request):
+    name: Name
+    tag: Name
+
+
+class Clone(Request):
+    name: Name
+    new: Name
+
+
+# the administrator's
+
+
+class Publish(Request):
+    name: Name
+    base: Name
+
+
+class BaseList(Request):
+    pass
+
+
+class BaseAdd(Request):
+    name: Name
+    source: Literal["mmdebstrap", "directory"]
+    argument: Text | None = None
+    mirror: Text | None = None
+
+
+class BaseRemove(Request):
+    name: Name
+
+
+class KernelBuild(Request):
+    series: Name | None = None
+
+
+class KernelList(Request):
+    pass
+
+
+class KernelRemove(Request):
+    name: Name
+
+
+class StoreInspect(Request):
+    pass
+
+
+class Doctor(Request):
+    pass
+
+
+REQUESTS: dict[str, type[Request]] = {kind.__name__: kind for kind in Request.__subclasses__()}
+"""Every request by the name of its method."""
