@@ -1,0 +1,1 @@
+"""The host's facilities, one kernel mechanism per file. Nothing here knows what a machine is."""

@@ -1,0 +1,234 @@
+"""Subvolumes, snapshots and disk limits of a btrfs file system.
+
+Paths given here lie in directories that only root writes; what lies *in* a subvolume may be hostile and is never walked.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from gaoler.errors import Failed, NotFound
+from gaoler.host import btrfs_ioctl
+from gaoler.host.btrfs_ioctl import explained
+from gaoler.host.command import run
+
+
+@dataclass(frozen=True)
+class SubvolumeInfo:
+    id: int
+    uuid: UUID
+    generation: int  # the last transaction that changed it
+    readonly: bool
+    parent_uuid: UUID | None  # of what it is a snapshot of
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Bytes of the whole file system."""
+
+    size: int
+    used: int
+    available: int
+
+
+@dataclass(frozen=True)
+class Quota:
+    """Bytes that one subvolume has written itself, and how many it may."""
+
+    used: int
+    limit: int | None
+
+
+def is_btrfs(path: Path) -> bool:
+    """Whether the file system that holds `path` is btrfs."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    buffer = (ctypes.c_long * 32)()  # struct statfs; its first field is the type
+    if libc.statfs(os.fsencode(path), ctypes.byref(buffer)) != 0:
+        raise NotFound(f"cannot look at {path}", os.strerror(ctypes.get_errno()))
+    return buffer[0] == btrfs_ioctl.SUPER_MAGIC
+
+
+def is_subvolume(path: Path) -> bool:
+    """Whether `path` itself (no symbolic link to one) is a subvolume's root."""
+    try:
+        found = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return found.st_ino == btrfs_ioctl.FIRST_FREE_OBJECTID and path.is_dir() and is_btrfs(path)
+
+
+def create(path: Path) -> None:
+    """Make an empty subvolume."""
+    with _calling(f"cannot make subvolume {path}"), _directory(path.parent) as parent:
+        btrfs_ioctl.create(parent, path.name)
+
+
+def snapshot(src: Path, dst: Path, *, readonly: bool = False) -> None:
+    """Clone subvolume `src` as `dst`, which must not exist; both stay on their own from then on."""
+    with (
+        _calling(f"cannot clone {src} to {dst}"),
+        _directory(src) as source,
+        _directory(dst.parent) as parent,
+    ):
+        _must_be_subvolume(source, src)
+        btrfs_ioctl.snapshot(source, parent, dst.name, readonly)
+
+
+def delete(path: Path) -> None:
+    """Delete a subvolume and those inside it; nothing when it is gone already.
+
+    The space comes back in the background. The deletion holds over a power cut only after `sync`.
+    """
+    try:
+        with _calling(f"cannot delete subvolume {path}"), _directory(path) as top:
+            _must_be_subvolume(top, path)
+            identity = btrfs_ioctl.subvolume_info(top)[0]
+            if btrfs_ioctl.flags(top) & btrfs_ioctl.SUBVOL_RDONLY:
+                btrfs_ioctl.set_flags(top, 0)  # or subvolumes inside could not be unlinked
+            _delete_nested(top, identity)
+            with _directory(path.parent) as parent:
+                btrfs_ioctl.destroy(parent, identity)
+    except NotFound:
+        pass
+
+
+def set_readonly(path: Path, flag: bool) -> None:
+    with _calling(f"cannot change {path}"), _directory(path) as subvolume:
+        _must_be_subvolume(subvolume, path)
+        btrfs_ioctl.set_flags(subvolume, btrfs_ioctl.SUBVOL_RDONLY if flag else 0)
+
+
+def info(path: Path) -> SubvolumeInfo:
+    with _calling(f"cannot look at {path}"), _directory(path) as subvolume:
+        _must_be_subvolume(subvolume, path)
+        identity, generation, flags, uuid, parent = btrfs_ioctl.subvolume_info(subvolume)
+    return SubvolumeInfo(
+        id=identity,
+        uuid=UUID(bytes=uuid),
+        generation=generation,
+        readonly=bool(flags & btrfs_ioctl.SUBVOL_RDONLY),
+        parent_uuid=UUID(bytes=parent) if any(parent) else None,
+    )
+
+
+def usage(path: Path) -> Usage:
+    with _calling(f"cannot look at {path}"):
+        found = os.statvfs(path)
+    size, free = found.f_blocks * found.f_frsize, found.f_bfree * found.f_frsize
+    return Usage(size=size, used=size - free, available=found.f_bavail * found.f_frsize)
+
+
+def sync(path: Path) -> None:
+    """Return when all that was done to this file system would survive a power cut."""
+    with _calling(f"cannot commit {path}"), _directory(path) as directory:
+        btrfs_ioctl.sync(directory)
+
+
+def enable_quotas(path: Path) -> None:
+    """Turn simple quotas on (Linux 6.7): what a subvolume writes is charged to it, what it shares is not.
+
+    Full qgroups are not used instead: they make deletion of snapshots slow.
+    """
+    with _directory(path) as directory:
+        try:
+            btrfs_ioctl.enable_simple_quotas(directory)
+        except OSError as error:
+            if error.errno == errno.EEXIST:
+                return
+            if error.errno in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTTY):
+                raise Failed(
+                    "cannot limit disks", f"this kernel ({os.uname().release}) has no btrfs simple quotas",
+                    "boot Linux 6.7 or newer, or take the disk limits out of the configuration",
+                ) from error  # fmt: skip
+            raise explained("cannot limit disks", error) from error
+
+
+def set_limit(path: Path, size: int | None) -> None:
+    """Let subvolume `path` hold at most `size` bytes of its own; None lifts the limit. Turns quotas on if need be."""
+    with _directory(path) as subvolume:
+        _must_be_subvolume(subvolume, path)
+        identity = btrfs_ioctl.subvolume_info(subvolume)[0]
+        try:
+            btrfs_ioctl.limit_qgroup(subvolume, identity, size)
+        except OSError as error:
+            if error.errno != errno.ENOTCONN:  # its way to say: quotas are off
+                raise explained(f"cannot limit {path}", error) from error
+            enable_quotas(path)
+            with _calling(f"cannot limit {path}"):
+                btrfs_ioctl.limit_qgroup(subvolume, identity, size)
+
+
+def quota(path: Path) -> Quota | None:
+    """What subvolume `path` has written and may write, as of the last commit; None while quotas are off."""
+    with _calling(f"cannot look at {path}"), _directory(path) as subvolume:
+        _must_be_subvolume(subvolume, path)
+        identity = btrfs_ioctl.subvolume_info(subvolume)[0]
+        try:
+            charged = _qgroup_item(subvolume, btrfs_ioctl.QGROUP_INFO_KEY, identity)
+            limits = _qgroup_item(subvolume, btrfs_ioctl.QGROUP_LIMIT_KEY, identity)
+        except FileNotFoundError:  # no quota tree
+            return None
+    if charged is None:
+        return None
+    limit = None
+    if limits is not None and limits[0] & btrfs_ioctl.QGROUP_LIMIT_MAX_RFER:
+        limit = int.from_bytes(limits[8:16], "little")
+    return Quota(used=int.from_bytes(charged[8:16], "little"), limit=limit)
+
+
+def make_filesystem(device_or_image: Path, label: str = "gaoler") -> None:
+    """Make an empty btrfs file system; refuses to overwrite one that is there."""
+    run(["mkfs.btrfs", "--quiet", "--label", label, str(device_or_image)])
+
+
+def _delete_nested(top: int, identity: int) -> None:
+    """Delete the subvolumes below one, deepest first, found in the tree of roots rather than by walking."""
+    children = [
+        key[2]
+        for key, _ in btrfs_ioctl.search(
+            top,
+            btrfs_ioctl.ROOT_TREE,
+            (identity, btrfs_ioctl.ROOT_REF_KEY, 0),
+            (identity, btrfs_ioctl.ROOT_REF_KEY, 2**64 - 1),
+        )
+    ]
+    for child in children:
+        _delete_nested(top, child)
+        btrfs_ioctl.destroy(top, child)
+
+
+def _qgroup_item(any_directory: int, kind: int, subvolume_id: int) -> bytes | None:
+    key = (0, kind, subvolume_id)
+    return next((item for _, item in btrfs_ioctl.search(any_directory, btrfs_ioctl.QUOTA_TREE, key, key)), None)
+
+
+def _must_be_subvolume(fd: int, path: Path) -> None:
+    if os.fstat(fd).st_ino != btrfs_ioctl.FIRST_FREE_OBJECTID:
+        raise Failed(f"{path} is no btrfs subvolume")
+
+
+@contextmanager
+def _directory(path: Path) -> Iterator[int]:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise explained(f"cannot open {path}", error) from error
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _calling(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise explained(what, error) from error

@@ -1,0 +1,149 @@
+"""The btrfs system calls themselves: numbers and structures of linux/btrfs.h and linux/btrfs_tree.h, packed by hand.
+
+No process is spawned: `btrfs subvolume snapshot` takes 3 ms to start where the ioctl takes less than one.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import struct
+from collections.abc import Iterator
+
+from gaoler.errors import Failed, GaolerError, LimitReached, NotFound
+
+SUPER_MAGIC = 0x9123683E  # linux/magic.h
+FIRST_FREE_OBJECTID = 256  # the inode number of every subvolume's root directory
+
+ROOT_TREE = 1
+QUOTA_TREE = 8
+ROOT_REF_KEY = 156
+QGROUP_INFO_KEY = 242
+QGROUP_LIMIT_KEY = 244
+
+SUBVOL_RDONLY = 1 << 1
+_SUBVOL_SPEC_BY_ID = 1 << 4
+_QUOTA_ENABLE_SIMPLE = 4
+QGROUP_LIMIT_MAX_RFER = 1 << 0
+_UNLIMITED = 2**64 - 1
+
+_WRITE, _READ = 1, 2
+
+
+def _number(direction: int, number: int, size: int) -> int:
+    """_IOC of asm-generic/ioctl.h with btrfs' type, 0x94."""
+    return direction << 30 | size << 16 | 0x94 << 8 | number
+
+
+_VOL_ARGS = 4096
+_SEARCH_KEY = struct.Struct("=7Q4I4Q")
+_SEARCH_HEADER = struct.Struct("=3Q2I")
+_SUBVOL_INFO = struct.Struct("=Q256x4Q16s16s16s")
+_SUBVOL_INFO_SIZE = 504
+
+_SYNC = _number(0, 8, 0)
+_TREE_SEARCH = _number(_READ | _WRITE, 17, _VOL_ARGS)
+_SNAP_CREATE_V2 = _number(_WRITE, 23, _VOL_ARGS)
+_SUBVOL_CREATE_V2 = _number(_WRITE, 24, _VOL_ARGS)
+_SUBVOL_GETFLAGS = _number(_READ, 25, 8)
+_SUBVOL_SETFLAGS = _number(_WRITE, 26, 8)
+_QUOTA_CTL = _number(_READ | _WRITE, 40, 16)
+_QGROUP_LIMIT = _number(_READ, 43, 48)
+_GET_SUBVOL_INFO = _number(_READ, 60, _SUBVOL_INFO_SIZE)
+_SNAP_DESTROY_V2 = _number(_WRITE, 63, _VOL_ARGS)
+
+
+def explained(what: str, error: OSError) -> GaolerError:
+    """The error of a btrfs call, in words that help."""
+    match error.errno:
+        case errno.ENOSPC:
+            return Failed(what, "the store is full", "remove machines or make the store bigger: gaol store info")
+        case errno.EDQUOT:
+            return LimitReached(what, "the disk limit is reached", "remove files, or ask for a bigger disk")
+        case errno.EROFS:
+            return Failed(what, "the store is mounted read-only", "dmesg says why; then remount it read-write")
+        case errno.EEXIST:
+            return Failed(what, "it exists already")
+        case errno.ENOENT:
+            return NotFound(what, "no such directory")
+        case errno.ENOTTY:
+            return Failed(what, "not on a btrfs file system", "gaol store init")
+    return Failed(what, error.strerror or str(error))
+
+
+def _named(name: str, fd: int = 0, flags: int = 0) -> bytes:
+    """struct btrfs_ioctl_vol_args_v2 with a name."""
+    encoded = name.encode(errors="surrogateescape")
+    if not encoded or len(encoded) > 255 or "/" in name or "\0" in name:
+        raise Failed("cannot make a subvolume", f"{name!r} is no file name")
+    return struct.pack("=qQQ32x4040s", fd, 0, flags, encoded)
+
+
+def create(parent: int, name: str) -> None:
+    fcntl.ioctl(parent, _SUBVOL_CREATE_V2, bytearray(_named(name)))
+
+
+def snapshot(source: int, parent: int, name: str, readonly: bool) -> None:
+    fcntl.ioctl(parent, _SNAP_CREATE_V2, bytearray(_named(name, source, SUBVOL_RDONLY if readonly else 0)))
+
+
+def destroy(any_directory: int, subvolume_id: int) -> None:
+    """By id: no path of a tree that somebody else wrote is ever walked (Linux 5.7)."""
+    arguments = struct.pack("=qQQ32xQ4032x", 0, 0, _SUBVOL_SPEC_BY_ID, subvolume_id)
+    fcntl.ioctl(any_directory, _SNAP_DESTROY_V2, bytearray(arguments))
+
+
+def flags(subvolume: int) -> int:
+    buffer = bytearray(8)
+    fcntl.ioctl(subvolume, _SUBVOL_GETFLAGS, buffer)
+    return int.from_bytes(buffer, "little")
+
+
+def set_flags(subvolume: int, value: int) -> None:
+    fcntl.ioctl(subvolume, _SUBVOL_SETFLAGS, bytearray(value.to_bytes(8, "little")))
+
+
+def subvolume_info(subvolume: int) -> tuple[int, int, int, bytes, bytes]:
+    """Id, generation, flags, uuid, parent's uuid."""
+    buffer = bytearray(_SUBVOL_INFO_SIZE)
+    fcntl.ioctl(subvolume, _GET_SUBVOL_INFO, buffer)
+    identity, _parent, _directory, generation, value, uuid, parent_uuid, _received = _SUBVOL_INFO.unpack_from(buffer)
+    return identity, generation, value, uuid, parent_uuid
+
+
+def sync(any_directory: int) -> None:
+    fcntl.ioctl(any_directory, _SYNC)
+
+
+def enable_simple_quotas(any_directory: int) -> None:
+    fcntl.ioctl(any_directory, _QUOTA_CTL, bytearray(struct.pack("=2Q", _QUOTA_ENABLE_SIMPLE, 0)))
+
+
+def limit_qgroup(any_directory: int, subvolume_id: int, size: int | None) -> None:
+    value = _UNLIMITED if size is None else size
+    arguments = struct.pack("=6Q", subvolume_id, QGROUP_LIMIT_MAX_RFER, value, 0, 0, 0)
+    fcntl.ioctl(any_directory, _QGROUP_LIMIT, bytearray(arguments))
+
+
+def search(
+    any_directory: int, tree: int, first: tuple[int, int, int], last: tuple[int, int, int]
+) -> Iterator[tuple[tuple[int, int, int], bytes]]:
+    """Items of a tree whose key (object, type, offset) lies between two keys, in order."""
+    while True:
+        key = _SEARCH_KEY.pack(
+            tree, first[0], last[0], first[2], last[2], 0, _UNLIMITED, first[1], last[1], 2**32 - 1, 0, 0, 0, 0, 0
+        )
+        buffer = bytearray(key.ljust(_VOL_ARGS, b"\0"))
+        fcntl.ioctl(any_directory, _TREE_SEARCH, buffer)
+        count = _SEARCH_KEY.unpack_from(buffer)[9]
+        if count == 0:
+            return
+        position = _SEARCH_KEY.size
+        for _ in range(count):
+            _transaction, object_id, offset, kind, size = _SEARCH_HEADER.unpack_from(buffer, position)
+            position += _SEARCH_HEADER.size
+            yield (object_id, kind, offset), bytes(buffer[position : position + size])
+            position += size
+        first = (object_id, kind, offset + 1)
+        if first > last:
+            return

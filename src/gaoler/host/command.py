@@ -1,0 +1,70 @@
+"""The only place that runs commands."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from subprocess import CompletedProcess
+
+from gaoler.errors import Failed
+
+# Debian's package of a command, where the two names differ.
+_PACKAGES = {
+    "btrfs": "btrfs-progs",
+    "mkfs.btrfs": "btrfs-progs",
+    "dnsmasq": "dnsmasq-base",
+    "losetup": "mount",
+    "nft": "nftables",
+    "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
+    "systemd-nspawn": "systemd-container",
+}
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    input: bytes | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout: float | None = None,
+    cwd: Path | None = None,
+) -> CompletedProcess[str]:
+    """Run a command to its end and return what it wrote.
+
+    `timeout` is in seconds. Raises Failed when the program is missing, cannot be executed, takes too long or exits
+    with anything but 0; the error shows the command as a line to paste and keeps what it wrote to stderr.
+    """
+    shown = shlex.join(argv)
+    try:
+        done = subprocess.run(
+            argv,
+            input=input,
+            stdin=subprocess.DEVNULL if input is None else None,
+            capture_output=True,
+            env=env,
+            timeout=timeout,
+            cwd=cwd,
+        )
+    except FileNotFoundError as error:
+        if error.filename != argv[0]:  # the working directory is missing, not the program
+            raise Failed(f"cannot run {shown}", str(error)) from error
+        package = _PACKAGES.get(argv[0], argv[0])
+        raise Failed(f"cannot run {shown}", f"{argv[0]} is not installed", f"apt install {package}") from error
+    except subprocess.TimeoutExpired as error:
+        raise Failed(f"{shown} took more than {timeout:g} s", _text(error.stderr).strip()) from error
+    except OSError as error:
+        raise Failed(f"cannot run {shown}", error.strerror or str(error)) from error
+    result = CompletedProcess(list(argv), done.returncode, _text(done.stdout), _text(done.stderr))
+    if result.returncode != 0:
+        raise Failed(f"{shown} {_ending(result.returncode)}", result.stderr.strip() or result.stdout.strip())
+    return result
+
+
+def _ending(code: int) -> str:
+    return f"was killed by signal {-code}" if code < 0 else f"failed with exit code {code}"
+
+
+def _text(data: bytes | None) -> str:
+    return (data or b"").decode(errors="replace")

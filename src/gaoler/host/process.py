@@ -1,0 +1,91 @@
+"""Processes that are not our children, by identity: a pid alone may be reused, a pid with its start time is not."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from gaoler.errors import NotFound
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process for as long as this host runs: `start_time` is in clock ticks since boot (field 22 of proc_pid_stat(5)).
+
+    Holds no descriptor, so that it can be written down and read back by the next daemon. After a reboot it means
+    nothing: record `boot_id()` beside it where the record outlives the boot.
+    """
+
+    pid: int
+    start_time: int
+
+    def pidfd(self) -> int:
+        """A new pidfd of this very process, the caller's to close; raises NotFound when it is gone."""
+        try:
+            fd = os.pidfd_open(self.pid)
+        except ProcessLookupError as error:
+            raise NotFound(f"process {self.pid} is gone") from error
+        # The descriptor pins the process first, then we look whether it is the one that is meant.
+        if _start_time(self.pid) != self.start_time:
+            os.close(fd)
+            raise NotFound(f"process {self.pid} is gone", "its number belongs to another process now")
+        return fd
+
+    def alive(self) -> bool:
+        """Whether it has not ended yet (a zombie has)."""
+        return not self.wait(0)
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Send a signal; a process that is gone already needs none."""
+        try:
+            fd = self.pidfd()
+        except NotFound:
+            return
+        try:
+            signal.pidfd_send_signal(fd, number)
+        except ProcessLookupError:
+            pass  # ended since
+        finally:
+            os.close(fd)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it has ended, at most `timeout` seconds; says whether it has.
+
+        For the first process of a pid namespace this means that all of the namespace's processes are dead.
+        """
+        try:
+            fd = self.pidfd()
+        except NotFound:
+            return True
+        try:
+            poll = select.poll()
+            poll.register(fd, select.POLLIN)
+            return bool(poll.poll(None if timeout is None else max(0, timeout * 1000)))
+        finally:
+            os.close(fd)
+
+
+def open_process(pid: int) -> Process:
+    """The process that has this pid now; raises NotFound when there is none."""
+    start_time = _start_time(pid)
+    if start_time is None:
+        raise NotFound(f"process {pid} is gone")
+    return Process(pid, start_time)
+
+
+def boot_id() -> str:
+    """A name for this boot of the host."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def _start_time(pid: int) -> int | None:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            stat = file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The second field is the command's name, which may hold spaces and parentheses.
+    return int(stat[stat.rindex(b")") + 2 :].split()[19])
