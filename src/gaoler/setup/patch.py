@@ -1,0 +1,45 @@
+"""Applies gaoler's kernel patches, each in full or not at all."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from gaoler.errors import Failed
+from gaoler.setup.progress import Progress, Report
+from gaoler.setup.stream import plain_environment
+
+
+def patches(directory: Path) -> list[Path]:
+    """In the order of their numbers."""
+    return sorted(directory.glob("*.patch"))
+
+
+def apply(tree: Path, series: list[Path], report: Report) -> None:
+    """Raises Failed with the name of the first patch that no longer applies, and the file and hunk that stopped it."""
+    for done, patch in enumerate(series):
+        report(Progress("patch", done, len(series), "patches", patch.name))
+        # No fuzz: a hunk that lands next to its place compiles, and is wrong.
+        words = ["patch", "-p1", "--forward", "--batch", "--fuzz=0", "--no-backup-if-mismatch", "-i", str(patch)]
+        result = subprocess.run(
+            words, cwd=tree, env=plain_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
+        )
+        if result.returncode:
+            raise Failed(
+                f"{patch.name} does not apply to this kernel source",
+                "; ".join(reasons(result.stdout + result.stderr)),
+                "see kernel/patches/README.md: the patch needs work, or kernel/series a series that it is for",
+            )
+    if series:
+        report(Progress("patch", len(series), len(series), "patches"))
+
+
+def reasons(output: str) -> list[str]:
+    """Of patch(1)'s output, each failed hunk with its file."""
+    file, found = "", []
+    for line in output.splitlines():
+        if line.startswith("patching file "):
+            file = line.removeprefix("patching file ").strip("'")
+        elif "FAILED" in line or "can't find file" in line or "malformed" in line or "previously applied" in line:
+            found.append(f"{file}: {line.strip()}" if file else line.strip())
+    return found or output.strip().splitlines()[-1:]

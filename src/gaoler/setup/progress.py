@@ -1,0 +1,93 @@
+"""How far a long step is: what the steps report, and how it is shown."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TextIO
+
+#: Between two lines in a log: often enough to see life, seldom enough to be read.
+LOG_INTERVAL = 20.0
+#: Between two redraws of the live line on a terminal.
+TERMINAL_INTERVAL = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`done` of `total` units (`bytes`, `objects`, `packages`) of a step; a total that nobody knows is None.
+
+    Without a unit the step has begun, and that is all.
+    """
+
+    step: str
+    done: int = 0
+    total: int | None = None
+    unit: str = ""
+    note: str = ""
+
+    def __str__(self) -> str:
+        if self.unit == "bytes":
+            done, total = megabytes(self.done), self.total and megabytes(self.total)
+        else:
+            done, total = str(self.done), self.total and str(self.total)
+        parts = [self.step]
+        if self.unit:
+            parts.append(f"{done} of {total}" if total else done)
+            parts += [self.unit] if self.unit != "bytes" else []
+        if self.total:
+            parts.append(f"({min(100, 100 * self.done // self.total)} %)")
+        return " ".join(parts) + (f": {self.note}" if self.note else "")
+
+
+Report = Callable[[Progress], None]
+
+
+def silent(_: Progress) -> None:
+    """For callers that watch nothing."""
+
+
+def megabytes(count: int) -> str:
+    """Bytes as people read them, in units of 10^6."""
+    return f"{count / 1e6:.1f} MB"
+
+
+class Display:
+    """Shows progress: a live line on a terminal, occasional lines in a log."""
+
+    def __init__(self, out: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._out = out or sys.stdout
+        self._live = self._out.isatty()
+        self._clock = clock
+        self._step = ""
+        self._shown_at = 0.0
+        self._line_open = False
+
+    def say(self, text: str) -> None:
+        """A lasting line."""
+        self._clear()
+        print(text, file=self._out, flush=True)
+
+    def report(self, progress: Progress) -> None:
+        """Called as often as the step likes; drawn as often as an eye follows."""
+        now = self._clock()
+        is_new = progress.step != self._step
+        is_end = progress.total is not None and progress.done >= progress.total
+        interval = TERMINAL_INTERVAL if self._live else LOG_INTERVAL
+        if not (is_new or is_end) and now - self._shown_at < interval:
+            return
+        self._step, self._shown_at = progress.step, now
+        if not self._live:
+            print(f"    {progress}", file=self._out, flush=True)
+            return
+        width = shutil.get_terminal_size().columns - 1
+        print(f"\r\x1b[K    {progress}"[: width + 4], end="", file=self._out, flush=True)
+        self._line_open = True
+
+    def _clear(self) -> None:
+        if self._line_open:
+            print("\r\x1b[K", end="", file=self._out)
+            self._line_open = False
+        self._step = ""

@@ -1,0 +1,50 @@
+"""Unpacks a Debian kernel source package: a package that holds one tarball."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+from gaoler.errors import Failed
+from gaoler.host.command import run
+from gaoler.setup.progress import Progress, Report
+from gaoler.setup.source import Source
+from gaoler.setup.stream import plain_environment, stream
+
+#: tar(1) writes a checkpoint line every so many records of 10,240 bytes.
+CHECKPOINT = 1000
+RECORD = 10240
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def unpack(package: Path, source: Source, into: Path, report: Report) -> None:
+    """Fills `into` with the source tree; raises Failed when the package is not the one that the signed index lists."""
+    if sha256(package) != source.sha256:
+        package.unlink()
+        raise Failed(
+            f"{package.name} is damaged", "its SHA-256 is not the one of the signed index; it was removed", "run it again"
+        )
+    deb = into.parent / "deb"
+    run(["dpkg-deb", "-x", str(package), str(deb)])
+    (tarball,) = (deb / "usr" / "src").glob("linux-source-*.tar.xz")
+    into.mkdir()
+    step = f"unpack {source.package} {source.version}"
+
+    def on_line(line: str) -> None:
+        if match := re.search(r"checkpoint (\d+)", line):
+            report(Progress(step, int(match[1]) * RECORD, None, "bytes"))
+
+    report(Progress(step))
+    words = ["tar", "-C", str(into), "--strip-components=1", f"--checkpoint={CHECKPOINT}", "--checkpoint-action=echo=checkpoint %u"]
+    stream(
+        [*words, "-xJf", str(tarball)],
+        on_line,
+        what=f"can't unpack {tarball.name}",
+        hint="check free space: the source takes 2 GB",
+        env={**plain_environment(), "XZ_DEFAULTS": "-T0"},
+    )
