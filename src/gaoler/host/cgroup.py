@@ -1,0 +1,92 @@
+"""Control groups, version 2, and version 1 as best effort."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from gaoler.errors import Failed
+
+ROOT = Path("/sys/fs/cgroup")
+UNIFIED = "unified"  # where systemd puts an additional version 2 hierarchy, without controllers
+
+
+def is_v2() -> bool:
+    """Whether the whole host uses the unified hierarchy."""
+    return (ROOT / "cgroup.controllers").exists()
+
+
+def directories(cgroup: str) -> list[Path]:
+    """Where a control group lies: one directory, or one for each of version 1's hierarchies."""
+    if not cgroup.startswith("/") or ".." in cgroup.split("/") or cgroup.strip("/") == "":
+        raise Failed(f"cannot use control group {cgroup!r}", "it must be below the root")
+    if is_v2():
+        return [ROOT / cgroup[1:]]
+    # Version 1 names some hierarchies twice by symbolic links (cpu, cpuacct).
+    hierarchies = (entry for entry in os.scandir(ROOT) if entry.is_dir(follow_symlinks=False))
+    return [Path(entry.path) / cgroup[1:] for entry in hierarchies if entry.name != UNIFIED]
+
+
+def remove(cgroup: str, timeout: float = 5.0) -> None:
+    """Remove a control group whose processes were killed; nothing when it is gone already. `timeout` is in seconds."""
+    deadline = time.monotonic() + timeout
+    for directory in directories(cgroup):
+        while not _removed(directory):
+            if time.monotonic() > deadline:
+                raise Failed(f"cannot remove control group {directory}", f"processes {_members(directory)} stay")
+            time.sleep(0.001)  # the kernel takes a dead process off its lists a moment after it told of the death
+    if not is_v2():  # crun makes an ordinary directory in what jail.prepare_host mounts there
+        shutil.rmtree(ROOT / UNIFIED / cgroup[1:], ignore_errors=True)
+
+
+def processes(cgroup: str) -> set[int]:
+    """Pids in a control group; empty when there is none."""
+    return {pid for directory in directories(cgroup) for pid in _members(directory)}
+
+
+def pin(cgroup: str, cpu: int) -> None:
+    """Run all threads of a control group on one processor from now on.
+
+    By affinity, not by cpuset: on version 1 entering a cpuset takes 10 ms and more, and version 2 may not delegate it.
+    A thread that is cloned meanwhile inherits its parent's affinity, old or new, so we go over them until all agree.
+    """
+    done: set[int] = set()
+    while fresh := set(_threads(cgroup)) - done:
+        for thread in fresh:
+            with suppress(ProcessLookupError):
+                os.sched_setaffinity(thread, {cpu})
+        done |= fresh
+
+
+def _threads(cgroup: str) -> Iterator[int]:
+    for pid in processes(cgroup):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            yield from map(int, os.listdir(f"/proc/{pid}/task"))
+
+
+def _members(directory: Path) -> list[int]:
+    try:
+        return [int(pid) for pid in (directory / "cgroup.procs").read_text().split()]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        if error.errno != errno.ENODEV:  # removed after we opened it
+            raise
+        return []
+
+
+def _removed(directory: Path) -> bool:
+    try:
+        directory.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        return False
+    return True

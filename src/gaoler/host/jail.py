@@ -1,0 +1,189 @@
+"""Start a kernel process in its jail, through crun, and take all of it away again.
+
+crun sets up namespaces, mounts, control group and limits, and is gone before `start` returns; the machine belongs to
+nobody's process tree and runs on when the daemon stops. It is found again by crun's state, kept in a directory of ours.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import resource
+import shutil
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from gaoler.errors import Failed
+from gaoler.host import cgroup, libc, oci
+from gaoler.host.oci import Home, Jail, Owner
+from gaoler.host.process import Process
+
+__all__ = ["RUNTIME", "Home", "Jail", "Owner", "kill", "listed", "prepare_host", "remove", "running", "start"]
+
+RUNTIME = Path("/run/gaoler/jails")  # crun's state and the skeleton; root's alone to write
+
+_CRUN = "/usr/bin/crun"
+_LIMITS = {
+    "RLIMIT_CORE": 1,  # not 0: that would still start a core_pattern program of the host
+    "RLIMIT_MEMLOCK": 65536,
+    "RLIMIT_NOFILE": 65536,
+}
+
+
+def prepare_host() -> None:
+    """Let crun run on a host that has control groups of both versions ("hybrid"); call once, before any thread starts.
+
+    crun refuses to run where it finds version 2 at /sys/fs/cgroup/unified. Rather than wrap each start, this process
+    leaves the host's mount namespace and hides it there. Mounts that the host makes later are still seen; those that
+    this process makes from now on are not seen by the host: mount the store first.
+    """
+    unified = cgroup.ROOT / cgroup.UNIFIED
+    if cgroup.is_v2() or not os.path.ismount(unified):
+        return
+    libc.unshare(libc.CLONE_NEWNS)
+    libc.mount(None, Path("/"), None, libc.MS_REC | libc.MS_SLAVE)
+    libc.mount("tmpfs", unified, "tmpfs", 0, "mode=755,size=1m")
+
+
+def start(jail: Jail, *, console: int, agent: int, tap: int | None, runtime: Path = RUNTIME) -> Process:
+    """Run the jail's kernel and return its process, the first one of the jail's pid namespace.
+
+    `console` is what the kernel writes its messages to, `agent` the listening socket, `tap` the network; the caller
+    keeps its own descriptors. Raises Failed with crun's reason; nothing is left over then.
+    """
+    skeleton = _skeleton(runtime)
+    limits = oci.resource_limits(_LIMITS, {name: resource.getrlimit(getattr(resource, name))[1] for name in _LIMITS})
+    config = oci.configuration(jail, skeleton, cgroup_v2=cgroup.is_v2(), limits=limits)
+    jail.bundle.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log = jail.bundle / "log"
+    log.unlink(missing_ok=True)
+    (jail.bundle / "config.json").write_text(json.dumps(config))
+    kept = [agent] if tap is None else [agent, tap]
+    command = [
+        _CRUN, "--root", str(runtime / "state"), "--log", f"file:{log}", "--cgroup-manager", "cgroupfs",
+        "run", "--detach", "--bundle", str(jail.bundle), "--preserve-fds", str(len(kept)), jail.name,
+    ]  # fmt: skip
+    with open("/dev/null", "r+b", buffering=0) as null:
+        code = _spawn(command, [null.fileno(), console, console, *kept], jail.cpu)
+    process = running(jail.name, runtime=runtime) if code == 0 else None
+    if process is None:
+        why = _reason(log)
+        remove(jail.name, runtime=runtime, cgroup_path=jail.cgroup)
+        raise Failed(f"cannot start the jail of {jail.name}", why)
+    return process
+
+
+def kill(process: Process) -> None:
+    """End a jail at once: with its first process all others of the pid namespace are killed."""
+    process.kill()
+
+
+def remove(name: str, *, runtime: Path = RUNTIME, cgroup_path: str | None = None) -> None:
+    """Kill what still runs of a jail and take away its state and control group; nothing when all is gone.
+
+    Done here rather than by `crun delete --force`, which takes as long as a start and gives up where crun itself was
+    killed half-way. `cgroup_path` names the control group for that case: crun notes it late.
+    """
+    state = _state(name, runtime)
+    process = _process(state)
+    if process is not None:
+        process.kill()
+        if not process.wait(10):
+            raise Failed(f"cannot end the jail of {name}", f"process {process.pid} does not die")
+    path = state.get("cgroup-path") or cgroup_path
+    if isinstance(path, str) and path:
+        for pid in cgroup.processes(path):  # crun's own child, if crun was killed before it noted anything
+            with suppress(ProcessLookupError):
+                os.kill(pid, 9)
+        cgroup.remove(path)
+    with suppress(FileNotFoundError):
+        shutil.rmtree(runtime / "state" / name)
+
+
+def running(name: str, *, runtime: Path = RUNTIME) -> Process | None:
+    """The process of a jail, running or dead; None when no such jail was started."""
+    return _process(_state(name, runtime))
+
+
+def listed(prefix: str = "", *, runtime: Path = RUNTIME) -> list[str]:
+    """Names of the jails that have left a state: those that run, and those that died and were not removed."""
+    try:
+        names = os.listdir(runtime / "state")
+    except FileNotFoundError:
+        return []
+    return sorted(name for name in names if name.startswith(prefix))
+
+
+def _state(name: str, runtime: Path) -> dict[str, object]:
+    try:
+        state = json.loads((runtime / "state" / name / "status").read_bytes())
+    except (FileNotFoundError, json.JSONDecodeError):  # not yet or never written
+        return {}
+    return state if isinstance(state, dict) else {}
+
+
+def _process(state: dict[str, object]) -> Process | None:
+    pid, start_time = state.get("pid"), state.get("process-start-time")
+    return Process(pid, start_time) if isinstance(pid, int) and isinstance(start_time, int) else None
+
+
+def _skeleton(runtime: Path) -> Path:
+    """The jail's root: empty directories, one for each mount, the same for all jails and never written by one."""
+    skeleton = runtime / "skeleton"
+    kernel = skeleton / oci.KERNEL
+    if not kernel.exists():  # made last
+        for name in oci.DIRECTORIES:
+            (skeleton / name).mkdir(mode=0o755, parents=True, exist_ok=True)
+        kernel.touch(mode=0o755)
+    return skeleton
+
+
+def _spawn(command: Sequence[str], descriptors: Sequence[int], cpu: int | None) -> int:
+    """Run crun with exactly these descriptors, as 0, 1, 2 and so on, and wait for it.
+
+    posix_spawn, since it does not copy the daemon's page tables as fork does.
+    """
+    # Out of the way first, so that putting one in place does not close another that still has to move.
+    high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64) for fd in descriptors]
+    actions = [(os.POSIX_SPAWN_DUP2, source, place) for place, source in enumerate(high)]
+    try:
+        with _affinity(cpu):
+            pid = os.posix_spawn(
+                command[0],
+                command,
+                {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+                file_actions=actions,
+                setsigmask=(),
+                setsigdef=signal.valid_signals(),  # Python ignores SIGPIPE and SIGXFSZ, which would be inherited
+            )
+    except FileNotFoundError as error:
+        raise Failed("cannot start a jail", f"{command[0]} is not installed", "apt install crun") from error
+    finally:
+        for fd in high:
+            os.close(fd)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@contextmanager
+def _affinity(cpu: int | None) -> Iterator[None]:
+    """What this thread starts meanwhile runs on one processor: a child inherits it, before its first instruction."""
+    if cpu is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {cpu})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _reason(log: Path) -> str:
+    try:
+        lines = log.read_text(errors="replace").strip().splitlines()
+    except FileNotFoundError:
+        return "crun gave no reason"
+    return lines[-1] if lines else "crun gave no reason"

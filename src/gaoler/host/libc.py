@@ -1,0 +1,97 @@
+"""System calls that Python 3.11 has no function for."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+from pathlib import Path
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+# The same on every architecture: Linux gave new calls one number each from 2019 on (asm-generic/unistd.h).
+_SYS_OPEN_TREE = 428
+_SYS_MOVE_MOUNT = 429
+_SYS_OPENAT2 = 437
+_SYS_MOUNT_SETATTR = 442
+
+# linux/sched.h
+CLONE_NEWNS = 0x00020000
+CLONE_NEWNET = 0x40000000
+# linux/mount.h
+MS_REC = 0x4000
+MS_PRIVATE = 0x40000
+MS_SLAVE = 0x80000
+MNT_DETACH = 2
+OPEN_TREE_CLONE = 1
+OPEN_TREE_CLOEXEC = os.O_CLOEXEC
+_MOUNT_ATTR_IDMAP = 0x00100000
+_MOVE_MOUNT_F_EMPTY_PATH = 0x00000004
+_AT_EMPTY_PATH = 0x1000
+_AT_FDCWD = -100
+# linux/openat2.h
+RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_BENEATH = 0x08
+RESOLVE_IN_ROOT = 0x10
+
+
+def unshare(flags: int) -> None:
+    """Put the calling thread into new namespaces."""
+    _check(_libc.unshare(flags), "unshare")
+
+
+def setns(fd: int, kind: int) -> None:
+    """Put the calling thread into the namespace behind a descriptor."""
+    _check(_libc.setns(fd, kind), "setns")
+
+
+def mount(source: str | None, target: Path, kind: str | None, flags: int, data: str | None = None) -> None:
+    arguments = (_bytes(source), os.fsencode(target), _bytes(kind), ctypes.c_ulong(flags), _bytes(data))
+    _check(_libc.mount(*arguments), str(target))
+
+
+def umount(target: Path, flags: int = 0) -> None:
+    _check(_libc.umount2(os.fsencode(target), flags), str(target))
+
+
+def openat2(directory: int, path: str, flags: int, resolve: int) -> int:
+    """openat2(2): open a path with limits on what the walk may follow; close-on-exec."""
+    how = struct.pack("=QQQ", flags | os.O_CLOEXEC, 0, resolve)
+    return _syscall(_SYS_OPENAT2, directory, os.fsencode(path), how, len(how), name=path)
+
+
+def open_tree(path: Path) -> int:
+    """A detached clone of the mount at `path`."""
+    flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC
+    return _syscall(_SYS_OPEN_TREE, _AT_FDCWD, os.fsencode(path), flags, name=str(path))
+
+
+def mount_setattr_idmap(tree: int, user_namespace: int) -> None:
+    """Give a detached mount the ids of a user namespace."""
+    attributes = struct.pack("=QQQQ", _MOUNT_ATTR_IDMAP, 0, 0, user_namespace)
+    _syscall(_SYS_MOUNT_SETATTR, tree, b"", _AT_EMPTY_PATH, attributes, len(attributes), name="mount_setattr")
+
+
+def move_mount(tree: int, target: Path) -> None:
+    """Attach a detached mount."""
+    arguments = (tree, b"", _AT_FDCWD, os.fsencode(target), _MOVE_MOUNT_F_EMPTY_PATH)
+    _syscall(_SYS_MOVE_MOUNT, *arguments, name=str(target))
+
+
+def _syscall(number: int, *arguments: int | bytes, name: str) -> int:
+    passed = [ctypes.c_long(one) if isinstance(one, int) else ctypes.c_char_p(one) for one in arguments]
+    result: int = _libc.syscall(ctypes.c_long(number), *passed)
+    _check(result, name)
+    return result
+
+
+def _check(result: int, name: str) -> None:
+    if result == -1:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), name)
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else os.fsencode(text)
