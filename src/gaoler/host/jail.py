@@ -141,7 +141,7 @@ def _skeleton(runtime: Path) -> Path:
     return skeleton
 
 
-def _spawn(command: Sequence[str], descriptors: Sequence[int], cpu: int | None) -> int:
+def _spawn(command: list[str], descriptors: Sequence[int], cpu: int | None) -> int:
     """Run crun with exactly these descriptors, as 0, 1, 2 and so on, and wait for it.
 
     posix_spawn, since it does not copy the daemon's page tables as fork does.

@@ -125,15 +125,14 @@ def _mounts(jail: Jail, ids: Identities) -> list[dict[str, Any]]:
         _tmpfs("/dev", "noexec", "mode=755", "size=64k", "nr_inodes=32"),
         _tmpfs("/dev/shm", "mode=700", f"size={shm}", "nr_inodes=64"),  # noqa: S108 - the jail's
         _tmpfs("/run", "noexec", "mode=700", "size=64k", "nr_inodes=32"),
-        _bind(jail.gaol, "/gaol", "rw", "noexec", _idmap(ids.gaol)),
+        _tree(jail.gaol, "/gaol", ids.gaol),
         _bind(jail.config, "/config", "ro", "noexec"),
         _bind(jail.kernel, f"/{KERNEL}", "ro"),
         _bind(jail.notify_dir, "/host", "ro", "noexec"),
     ]
     mounts += [_bind(jail.guest / name, f"/uml/{name}", "ro", "noexec") for name in ("bin", "etc", "lib")]
     if jail.home is not None:
-        mapped = () if ids.home is None else (_idmap(ids.home),)
-        mounts.append(_bind(jail.home.source, "/home", "rw", "noexec", *mapped))
+        mounts.append(_tree(jail.home.source, "/home", ids.home))
     return mounts
 
 
@@ -148,6 +147,14 @@ def _tmpfs(target: str, *options: str) -> dict[str, Any]:
 def _bind(source: Path, target: str, *options: str) -> dict[str, Any]:
     # Not recursive: what the host mounts below a home or a gaol is not the machine's.
     return _mount("bind", target, str(source), "bind", "private", "nosuid", "nodev", *options)
+
+
+def _tree(source: Path, target: str, maps: Maps | None) -> dict[str, Any]:
+    """A writable tree of the machine's."""
+    if maps is None:
+        return _bind(source, target, "rw", "noexec")
+    # crun (seen with 1.8.1) sets the plain flags on no mount that it maps ids of, but does set the recursive ones.
+    return _bind(source, target, "rw", "noexec", "rnosuid", "rnodev", "rnoexec", _idmap(maps))
 
 
 def _idmap(maps: Maps) -> str:
