@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,10 +34,15 @@ class Archive:
 
     def stanza(self, suite: str) -> str:
         """A deb822 source for another suite of it."""
-        lines = ["Types: deb", f"URIs: {self.uri}", f"Suites: {suite}", "Components: main"]
-        if self.signed_by:
-            lines.append(f"Signed-By: {self.signed_by}")
-        return "\n".join(lines) + "\n"
+        return stanza(self.uri, suite, self.signed_by)
+
+
+def stanza(uri: str, suites: str, signed_by: str) -> str:
+    """A deb822 source of the component `main`."""
+    lines = ["Types: deb", f"URIs: {uri}", f"Suites: {suites}", "Components: main"]
+    if signed_by:
+        lines.append(f"Signed-By: {signed_by}")
+    return "\n".join(lines) + "\n"
 
 
 def parse_deb822(text: str) -> Iterator[Entry]:
@@ -128,6 +134,39 @@ def _origin_debian() -> set[str]:
     rows = run(words, env=plain_environment()).stdout
     # Security updates are `Debian Debian-Security`, a third party has an origin of its own.
     return {normal(row.split(" ", 2)[2]) for row in rows.splitlines() if row.startswith("Debian Debian ")}
+
+
+def sources_for(suite: str, found: list[Entry], archive: Archive, host: str) -> str:
+    """The deb822 sources of a Debian of that suite: where the host fetches its own from, updates and security too."""
+    text = archive.stanza(suite)
+    if suite in ("sid", "unstable", "experimental") or not host:
+        return text
+    for entry in found:
+        for one in entry.suites:
+            if one in (f"{host}-updates", f"{host}-security") and "main" in entry.components:
+                text += "\n" + stanza(entry.uri, suite + one.removeprefix(host), entry.signed_by)
+    return text
+
+
+def without_mirror_lists(text: str) -> str:
+    """Sources with each `mirror+file:` address replaced by its list's first: inside a machine there is no such list."""
+    lines = []
+    for line in text.splitlines():
+        if line.startswith("URIs: mirror+file:"):
+            path = Path("/" + line.removeprefix("URIs: mirror+file:").lstrip("/"))
+            words = [entry.split()[0] for entry in path.read_text().splitlines() if entry.strip() and entry[0] != "#"]
+            if not words:
+                raise Failed(f"{path} names no mirror", "an apt source of this host refers to it", HINT)
+            line = f"URIs: {words[0]}"
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def acquire_options() -> list[str]:
+    """The host's settings without which its mirror can't be reached: proxies, and checks of dates switched off."""
+    wanted = re.compile(r"Acquire::(https?::Proxy|Check-Valid-Until|Check-Date) ")
+    dump = run(["apt-config", "dump"], env=plain_environment()).stdout
+    return [line.rstrip(";") for line in dump.splitlines() if wanted.match(line)]
 
 
 def host_suite(os_release: Path = Path("/etc/os-release")) -> str:

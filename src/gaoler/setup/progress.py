@@ -62,6 +62,7 @@ class Display:
         self._live = self._out.isatty()
         self._clock = clock
         self._step = ""
+        self._ended = False
         self._shown_at = 0.0
         self._line_open = False
 
@@ -74,7 +75,9 @@ class Display:
         """Called as often as the step likes; drawn as often as an eye follows."""
         now = self._clock()
         is_new = progress.step != self._step
-        is_end = progress.total is not None and progress.done >= progress.total
+        was_ended = self._ended and not is_new
+        self._ended = progress.total is not None and progress.done >= progress.total
+        is_end = self._ended and not was_ended
         interval = TERMINAL_INTERVAL if self._live else LOG_INTERVAL
         if not (is_new or is_end) and now - self._shown_at < interval:
             return

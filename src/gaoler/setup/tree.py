@@ -1,0 +1,128 @@
+"""Changes files in a tree that somebody else filled, as root, without leaving it.
+
+A base may come from anywhere, so its directories may be symbolic links to the host's. Every path is resolved by the
+kernel with the tree as the root (openat2(2), RESOLVE_IN_ROOT), mounts are not crossed, and what a path ends in is never
+followed, opened or waited for: it is removed, or replaced by a new file.
+"""
+
+from __future__ import annotations
+
+import errno
+import fnmatch
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gaoler.host import libc
+
+_RESOLVE_NO_XDEV = 0x01  # linux/openat2.h
+_RESOLVE = libc.RESOLVE_IN_ROOT | libc.RESOLVE_NO_MAGICLINKS | _RESOLVE_NO_XDEV
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK
+
+#: What openat2 says of a path that is not there, or goes where it may not.
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV)
+
+
+class Tree:
+    """A directory tree, by descriptor. Paths are relative to it."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = os.open(root, _DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+    def __enter__(self) -> Tree:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._root)
+
+    @contextmanager
+    def directory(self, path: str) -> Iterator[int]:
+        """A descriptor of a directory in the tree; raises OSError where there is none."""
+        descriptor = libc.openat2(self._root, path or ".", _DIRECTORY, _RESOLVE)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def names(self, pattern: str) -> list[str]:
+        """Paths whose last part matches a shell pattern, such as `etc/ssh/ssh_host_*`; none where the directory is none."""
+        parent, _, last = pattern.rpartition("/")
+        try:
+            with self.directory(parent) as descriptor:
+                found = sorted(fnmatch.filter(os.listdir(descriptor), last))
+        except OSError as error:
+            if error.errno in _ABSENT:
+                return []
+            raise
+        return [f"{parent}/{name}" if parent else name for name in found]
+
+    def kind(self, path: str) -> int:
+        """The file type of what is at a path, itself a link if it is one (stat.S_IFMT); 0 where nothing is."""
+        parent, _, name = path.rpartition("/")
+        try:
+            with self.directory(parent) as descriptor:
+                return stat.S_IFMT(os.lstat(name, dir_fd=descriptor).st_mode)
+        except OSError as error:
+            if error.errno in _ABSENT:
+                return 0
+            raise
+
+    def size(self, path: str) -> int:
+        """Of what is at a path, in bytes."""
+        parent, _, name = path.rpartition("/")
+        with self.directory(parent) as descriptor:
+            return os.lstat(name, dir_fd=descriptor).st_size
+
+    def remove(self, path: str) -> None:
+        """Removes what is there: a file, a link itself, or a directory with all it holds."""
+        kind = self.kind(path)
+        if not kind:
+            return
+        parent, _, name = path.rpartition("/")
+        with self.directory(parent) as descriptor:
+            if kind == stat.S_IFDIR:
+                shutil.rmtree(name, dir_fd=descriptor)  # walks by descriptor and follows no link
+            else:
+                os.unlink(name, dir_fd=descriptor)
+
+    def empty(self, path: str) -> None:
+        """Removes what a directory holds, not the directory."""
+        for name in self.names(f"{path}/*"):
+            self.remove(name)
+
+    def remove_files(self, path: str) -> None:
+        """Removes all below a directory but the directories, whose owners and modes programs rely on."""
+        try:
+            with self.directory(path) as descriptor:
+                for _, _, files, below in os.fwalk(dir_fd=descriptor):
+                    for name in files:
+                        os.unlink(name, dir_fd=below)
+        except OSError as error:
+            if error.errno not in _ABSENT:
+                raise
+
+    def write(self, path: str, content: bytes = b"", mode: int = 0o644) -> None:
+        """Puts a new file of root's in the place of whatever was there."""
+        parent, _, name = path.rpartition("/")
+        new = f".{secrets.token_hex(8)}"
+        with self.directory(parent) as descriptor:
+            if self.kind(path) == stat.S_IFDIR:
+                shutil.rmtree(name, dir_fd=descriptor)
+            file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode, dir_fd=descriptor)
+            with open(file, "wb") as out:
+                os.fchmod(file, mode)
+                out.write(content)
+            os.rename(new, name, src_dir_fd=descriptor, dst_dir_fd=descriptor)
+
+    def make_directory(self, path: str, mode: int = 0o755) -> None:
+        """Makes the directories of a path that are not there."""
+        parts = path.split("/")
+        for depth in range(1, len(parts) + 1):
+            here = "/".join(parts[:depth])
+            if not self.kind(here):
+                with self.directory("/".join(parts[: depth - 1])) as descriptor:
+                    os.mkdir(parts[depth - 1], mode, dir_fd=descriptor)
