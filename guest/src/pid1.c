@@ -1,0 +1,211 @@
+/* Steps `init` and `serve`: the machine's first process, and the same service beside another init.
+ *
+ *     init  [--oneshot] [--sync HOME] [--quiet]
+ *     serve [--listen FD] [--oneshot] [--sync HOME] [--quiet]
+ *
+ * --oneshot   the machine ends when its first session has ended
+ * --sync      flush this directory's file system to the host before a oneshot session's exit is told
+ * --quiet     somebody else tells the host "gaol agent"
+ * --listen    sessions come from this listening socket, not from /dev/hostsock (for tests outside a machine)
+ */
+
+#define _GNU_SOURCE
+#include "agent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/reboot.h>
+#include <mntent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+	STOP_MS = 5000,               /* from SIGTERM to SIGKILL when the machine stops */
+	KILL_MS = 1000,
+	MOUNTS_MAX = 256,
+};
+
+struct options {
+	int listen, oneshot, quiet;
+	const char *sync_path;
+};
+
+/* --- stopping the machine ------------------------------------------------------------------------------ */
+
+/* Reaps until no process is left or the time is over. Orphans become ours, so no child means no process. */
+static void reap_all(int signals, int64_t deadline)
+{
+	struct signalfd_siginfo info;
+	sigset_t child;
+	struct timespec rest;
+
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	while (read(signals, &info, sizeof info) > 0)
+		;
+	for (;;) {
+		pid_t pid = waitpid(-1, NULL, WNOHANG);
+		int64_t left = deadline - now_ms();
+
+		if (pid > 0)
+			continue;
+		if (pid < 0 || left <= 0)
+			return;
+		rest.tv_sec = left / 1000;
+		rest.tv_nsec = left % 1000 * 1000000;
+		sigtimedwait(&child, NULL, &rest);
+	}
+}
+
+/* Unmounts all that lets itself be unmounted, the latest first; the root is in use and was synced. */
+static void unmount_all(void)
+{
+	static char *place[MOUNTS_MAX];
+	FILE *mounts = setmntent("/proc/self/mounts", "r");
+	struct mntent *entry;
+	int count = 0;
+
+	if (!mounts)
+		return;
+	while (count < MOUNTS_MAX && (entry = getmntent(mounts)))
+		if (strcmp(entry->mnt_dir, "/"))
+			place[count++] = strdup(entry->mnt_dir);
+	endmntent(mounts);
+	while (count--)
+		if (place[count])
+			umount2(place[count], 0);
+}
+
+static void power_off(void) __attribute__((noreturn));
+static void power_off(void)
+{
+	reboot(RB_POWER_OFF);
+	complain(errno, "init: power off");
+	_exit(1);
+}
+
+static void stop_machine(int signals) __attribute__((noreturn));
+static void stop_machine(int signals)
+{
+	milestone("gaol stopping");
+	/* A stopped process takes its SIGTERM only once it is continued. */
+	kill(-1, SIGTERM);
+	kill(-1, SIGCONT);
+	reap_all(signals, now_ms() + STOP_MS);
+	kill(-1, SIGKILL);
+	reap_all(signals, now_ms() + KILL_MS);
+	sync();
+	unmount_all();
+	power_off();
+}
+
+/* --- serving --------------------------------------------------------------------------------------------- */
+
+static int open_signals(int is_init)
+{
+	sigset_t mine;
+
+	/* A shell that starts us in the background ignores these, and commands would inherit that. */
+	signal(SIGINT, SIG_DFL);
+	signal(SIGQUIT, SIG_DFL);
+	sigemptyset(&mine);
+	sigaddset(&mine, SIGCHLD);
+	sigaddset(&mine, SIGTERM);
+	if (is_init)
+		sigaddset(&mine, SIGINT);
+	sigprocmask(SIG_SETMASK, &mine, NULL);
+	return signalfd(-1, &mine, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* Returns the signal that asks for an end, or 0. */
+static int read_signals(int signals)
+{
+	struct signalfd_siginfo info;
+	int end = 0;
+
+	while (read(signals, &info, sizeof info) == sizeof info)
+		if (info.ssi_signo != SIGCHLD)
+			end = info.ssi_signo;
+	return end;
+}
+
+static int serve(const struct options *options, int is_init)
+{
+	int signals = open_signals(is_init), end = 0;
+	pid_t first = 0;
+
+	while (!end) {
+		pid_t relay = sessions_wait(signals), ended;
+
+		if (relay && !first)
+			first = relay;
+		end = read_signals(signals);
+		while ((ended = waitpid(-1, NULL, WNOHANG)) > 0)
+			if (options->oneshot && ended == first)
+				return is_init ? power_off(), 0 : 0;
+	}
+	if (is_init)
+		stop_machine(signals);
+	milestone("gaol stopping");
+	return 0;
+}
+
+static int parse(struct options *options, int count, char **word)
+{
+	for (int i = 0; i < count; i++) {
+		if (!strcmp(word[i], "--oneshot"))
+			options->oneshot = 1;
+		else if (!strcmp(word[i], "--quiet"))
+			options->quiet = 1;
+		else if (!strcmp(word[i], "--sync") && i + 1 < count)
+			options->sync_path = word[++i];
+		else if (!strcmp(word[i], "--listen") && i + 1 < count)
+			options->listen = atoi(word[++i]);
+		else
+			return complain(0, "no such option here: %s", word[i]);
+	}
+	return 0;
+}
+
+static int open_and_serve(int count, char **word, int is_init)
+{
+	struct options options = { .listen = -1 };
+	struct rlimit files = { 65536, 524288 };
+	int is_device, error;
+
+	if (parse(&options, count, word))
+		return 2;
+	setrlimit(RLIMIT_NOFILE, &files);
+	is_device = options.listen < 0;
+	if (is_device)
+		options.listen = open("/dev/hostsock", O_RDWR | O_CLOEXEC);
+	if (options.listen < 0)
+		complain(errno, "/dev/hostsock: no commands can be run from the host");
+	sessions_listen(options.listen, is_device, options.oneshot ? options.sync_path : NULL);
+	if (!options.quiet && (error = milestone("gaol agent")) != 0)
+		complain(error, "/proc/mconsole: the host is not told that the machine is up");
+	return serve(&options, is_init);
+}
+
+int step_serve(int count, char **word)
+{
+	return open_and_serve(count, word, 0);
+}
+
+int step_init(int count, char **word)
+{
+	/* Stopping means to signal every process and to power off: never outside a machine. */
+	if (getpid() != 1)
+		return complain(0, "init: not process 1");
+	/* Ctrl-Alt-Del becomes SIGINT to us, which is the host's way to ask for a stop. */
+	reboot(RB_DISABLE_CAD);
+	return open_and_serve(count, word, 1);
+}
