@@ -1,0 +1,1 @@
+"""`gaoler`: the daemon. Configuration, the socket, start-up."""

@@ -1,0 +1,127 @@
+"""What the host has and lacks, one check a line, with what mends it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from gaoler.errors import GaolerError
+from gaoler.host import btrfs, cgroup, links
+from gaoler.machines import kernels
+from gaoler.machines.bases import Bases
+from gaoler.machines.configuration import Configuration
+from gaoler.machines.paths import Paths
+from gaoler.wire.limits import show_size
+from gaoler.wire.messages import Check
+
+_PROGRAMS = {"crun": "crun", "dnsmasq": "dnsmasq-base", "nft": "nftables", "ssh-keygen": "openssh-client", "rsync": "rsync"}
+_LOW = 2 << 30
+"""Bytes free in the store below which it is called nearly full."""
+
+
+def run(configuration: Configuration) -> list[dict[str, object]]:
+    """All checks; none of them changes anything."""
+    checks: list[tuple[str, Callable[[], str], str]] = [
+        ("programs", _programs, "apt install " + " ".join(_PROGRAMS.values())),
+        ("namespaces", _namespaces, "sysctl user.max_user_namespaces=65536"),
+        ("cgroups", lambda: "version 2" if cgroup.is_v2() else "version 1, or both", ""),
+        ("tun", lambda: _device("/dev/net/tun"), "modprobe tun"),
+        ("store", lambda: _store(configuration), "sudo gaol store init"),
+        ("space", lambda: _space(configuration), "a larger [store] size or device, or gaol rm"),
+        ("guest", lambda: _guest(configuration), "sudo make up, in gaoler's checkout"),
+        ("kernel", lambda: _kernel(configuration), "sudo gaol kernel build"),
+        ("base", lambda: _base(configuration), f"sudo gaol base add {configuration.machines.base} --mmdebstrap bookworm"),
+        ("network", lambda: _network(configuration), "the bridge that [network] names must be there"),
+        ("ids", lambda: _ids(configuration), "another [ids] range"),
+    ]
+    return [_check(name, look, hint) for name, look, hint in checks]
+
+
+def _check(name: str, look: Callable[[], str], hint: str) -> dict[str, object]:
+    try:
+        return Check(name=name, good=True, found=look(), hint="").model_dump()
+    except (GaolerError, OSError) as error:
+        own_hint = error.hint if isinstance(error, GaolerError) else ""
+        return Check(name=name, good=False, found=str(error), hint=own_hint or hint).model_dump()
+
+
+def _programs() -> str:
+    missing = [name for name in _PROGRAMS if not shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin")]
+    if missing:
+        raise GaolerError("missing", ", ".join(missing), "apt install " + " ".join(_PROGRAMS[name] for name in missing))
+    return ", ".join(_PROGRAMS)
+
+
+def _namespaces() -> str:
+    limit = int(Path("/proc/sys/user/max_user_namespaces").read_text())
+    if not limit:
+        raise GaolerError("user namespaces are switched off", "user.max_user_namespaces is 0")
+    return f"user namespaces, {limit} at most"
+
+
+def _device(path: str) -> str:
+    os.close(os.open(path, os.O_RDWR))
+    return path
+
+
+def _store(configuration: Configuration) -> str:
+    path = configuration.store.path
+    if not os.path.ismount(path):
+        raise GaolerError(f"{path} is not mounted", str(configuration.store.device or configuration.store.image))
+    if not btrfs.is_btrfs(path):
+        raise GaolerError(f"{path} is not btrfs", "gaols are btrfs subvolumes")
+    flags = os.statvfs(path).f_flag
+    if not (flags & os.ST_NOSUID and flags & os.ST_NODEV):
+        raise GaolerError(f"{path} is not mounted nosuid,nodev", "files of root's with setuid bits lie in it", f"mount -o remount,nosuid,nodev {path}")
+    return f"{path}, btrfs, nosuid, nodev"
+
+
+def _space(configuration: Configuration) -> str:
+    space = os.statvfs(configuration.store.path)
+    free = space.f_bavail * space.f_frsize
+    if free < _LOW:
+        raise GaolerError("the store is nearly full", f"{show_size(free)} free")
+    if not configuration.store.device:
+        below = os.statvfs(configuration.store.image.parent)
+        if below.f_bavail * below.f_frsize < _LOW:
+            raise GaolerError(f"the disk below {configuration.store.image} is nearly full", "the image grows on it")
+    return f"{show_size(free)} free"
+
+
+def _guest(configuration: Configuration) -> str:
+    for name in ("bin/startenv", "bin/agent", "etc/sshd_config", "lib/initramfs.cpio"):
+        os.stat(configuration.store.path / name)
+    return f"{configuration.store.path}/bin/startenv"
+
+
+def _kernel(configuration: Configuration) -> str:
+    return kernels.find(configuration.store.path / "kernels", configuration.machines.kernel).name
+
+
+def _base(configuration: Configuration) -> str:
+    bases = Bases(Paths(configuration.store.path, configuration.daemon.runtime))
+    bases.find(configuration.machines.base)
+    return ", ".join(base.name for base in bases.all())
+
+
+def _network(configuration: Configuration) -> str:
+    network = configuration.network
+    if network.mode == "none":
+        return "none"
+    if not links.link_exists(network.bridge):
+        raise GaolerError(f"there is no bridge {network.bridge}", f"network mode is {network.mode}", "start gaoler: it makes it" if network.mode == "private" else "")
+    return f"{network.mode}, bridge {network.bridge}"
+
+
+def _ids(configuration: Configuration) -> str:
+    """Ranges that the host gives to others would let machines share identities with them."""
+    first, end = configuration.ids.first, configuration.ids.first + configuration.ids.count
+    for table in ("/etc/subuid", "/etc/subgid"):
+        for line in Path(table).read_text().splitlines() if Path(table).exists() else ():
+            name, _, rest = line.partition(":")
+            start, _, count = rest.partition(":")
+            if name != "gaoler" and start.isdigit() and count.isdigit() and int(start) < end and first < int(start) + int(count):
+                raise GaolerError(f"{table} gives ids of machines to {name}", line)
+    return f"{first} to {end - 1}"

@@ -1,0 +1,114 @@
+"""`gaoler`: read the configuration, prepare the host, take over what runs, serve."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from gaoler import __version__
+from gaoler.daemon import doctor
+from gaoler.daemon.server import Server
+from gaoler.daemon.service import Service
+from gaoler.errors import GaolerError, NotAllowed
+from gaoler.host import jail, mounts
+from gaoler.machines import configuration as settings
+from gaoler.machines import recovery
+from gaoler.machines.bases import Bases
+from gaoler.machines.jailing import Jailer
+from gaoler.machines.lifecycle import Machines
+from gaoler.machines.monitor import Monitor
+from gaoler.machines.network import Network
+from gaoler.machines.paths import Paths
+
+DEFAULT_CONFIGURATION = "/etc/gaoler/gaoler.toml"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser("gaoler", description="The daemon behind gaol.")
+    parser.add_argument("--config", type=Path, default=Path(os.environ.get("GAOLER_CONFIG") or DEFAULT_CONFIGURATION))
+    parser.add_argument("--check", action="store_true", help="check the host, print what was found as JSON, and end")
+    parser.add_argument("--make-store", action="store_true", help="make and mount the store, and end")
+    parser.add_argument("--close", action="store_true", help="take down the network that the daemon left, and end")
+    parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--version", action="version", version=f"gaoler {__version__}")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.DEBUG if options.verbose else logging.INFO, format="gaoler: %(message)s", stream=sys.stderr)
+    logging.getLogger("pyroute2").setLevel(logging.WARNING)
+    try:
+        configuration = settings.load(options.config)
+        if options.check:
+            print(json.dumps(doctor.run(configuration)))
+            return 0
+        if os.geteuid() != 0:
+            raise NotAllowed("the daemon must be root", "it mounts, makes network devices and starts jails", "sudo gaoler")
+        if options.make_store:
+            make_store(configuration)
+        elif options.close:
+            _network(configuration).close()
+        else:
+            serve(configuration)
+    except GaolerError as error:
+        print(f"gaoler: {error}", file=sys.stderr)
+        if error.hint:
+            print(f"try: {error.hint}", file=sys.stderr)
+        return error.code
+    return 0
+
+
+def make_store(configuration: settings.Configuration) -> None:
+    """Make the store's file system if it is not there, and mount it."""
+    store = configuration.store
+    mounts.ensure_store(store.path, device=store.device, image=store.image, size=store.size)
+    Paths(store.path, configuration.daemon.runtime).make()
+
+
+def _network(configuration: settings.Configuration) -> Network:
+    daemon = configuration.daemon
+    return Network(configuration.network, daemon.prefix, daemon.runtime / "network")
+
+
+def serve(configuration: settings.Configuration) -> None:
+    """Serve until SIGTERM or SIGINT. Machines run on afterwards."""
+    daemon = configuration.daemon
+    os.umask(0o022)
+    make_store(configuration)
+    jail.prepare_host()
+    network = _network(configuration)
+    network.prepare()
+    paths = Paths(configuration.store.path, daemon.runtime)
+    monitor = Monitor()
+    jailer = Jailer(paths, daemon.prefix, configuration.ids.first, network)
+    machines = Machines(configuration, jailer, Bases(paths), monitor)
+    server = Server(configuration.socket, daemon.admin_group, Service(configuration, machines).methods())
+    recovery.recover(machines)
+    monitor.start()
+    _notify_systemd("READY=1")
+    logging.info("serving on %s, %d machines", configuration.socket, len(machines.all()))
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        logging.info("stopping; machines run on")
+        server.close()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    server.serve()
+
+
+def _notify_systemd(message: str) -> None:
+    """Tell systemd, where it started us, that we are ready (sd_notify(3))."""
+    path = os.environ.get("NOTIFY_SOCKET")
+    if path:
+        import socket
+
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.sendto(message.encode(), path.replace("@", "\0", 1))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

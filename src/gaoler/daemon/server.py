@@ -1,0 +1,204 @@
+"""The socket: connections, their bounds, and the way from a message to a method and back.
+
+A thread serves a connection; how many there may be, in all and of one user, how large and how slow a message may be,
+is bounded. Replies go out in Varlink's form.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from gaoler.daemon import introspection
+from gaoler.daemon.caller import Caller, identify
+from gaoler.errors import Failed, GaolerError, LimitReached, Usage
+from gaoler.wire.framing import Closed, Connection, ProtocolError
+from gaoler.wire.messages import REQUESTS, Request
+
+CONNECTIONS = 512
+"""At once, of all users."""
+CONNECTIONS_OF_ONE = 64
+"""At once, of one user: as many sessions being opened, or waited for, at a time."""
+PATIENCE = 30.0
+"""Seconds for a whole message to arrive once a connection is there."""
+_INTERFACE = "org.gaoler."
+_log = logging.getLogger(__name__)
+
+
+class Conversation:
+    """What a method may do with its caller besides returning the last reply."""
+
+    def __init__(self, connection: Connection, caller: Caller, more: bool) -> None:
+        self.caller = caller
+        self._connection = connection
+        self._more = more
+
+    def tell(self, parameters: dict[str, Any], descriptors: tuple[int, ...] = ()) -> None:
+        """A reply before the last one. Raises Closed when the caller has gone."""
+        if self._more:
+            self._connection.send({"parameters": parameters, "continues": True}, descriptors)
+
+    def progress(self, parameters: dict[str, Any]) -> None:
+        """Like `tell`, for work that goes on whether somebody looks or not."""
+        try:
+            self.tell(parameters)
+        except (Closed, OSError):
+            self._more = False
+
+    def send_last(self, parameters: dict[str, Any], descriptors: tuple[int, ...]) -> None:
+        self._connection.send({"parameters": parameters}, descriptors)
+
+    def present(self, timeout: float | None = 0) -> bool:
+        """Whether the caller still holds his side of the connection; waits up to `timeout` seconds for him to leave."""
+        poller = select.poll()
+        poller.register(self._connection.sock, select.POLLRDHUP)
+        return not poller.poll(None if timeout is None else timeout * 1000)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A method's last reply, with descriptors that are closed once they are sent."""
+
+    parameters: dict[str, Any]
+    descriptors: tuple[int, ...] = ()
+
+
+Method = Callable[[Any, Conversation], Answer]
+
+
+class Server:
+    """Serves methods, by the class of their request, on one AF_UNIX socket."""
+
+    def __init__(self, path: Path, admin_group: str, methods: dict[type[Request], Method]) -> None:
+        self.path = path
+        self._admin_group = admin_group
+        self._methods = methods
+        self._connections: Counter[int] = Counter()
+        self._lock = threading.Lock()
+        self._listener = _listen(path)
+
+    def serve(self) -> None:
+        """Accept connections until the listener is closed."""
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError as error:
+                if self._listener.fileno() < 0:
+                    return
+                _log.error("can't accept: %s", error)  # out of descriptors, most likely: some will come back
+                threading.Event().wait(0.1)
+                continue
+            sock.settimeout(PATIENCE)
+            threading.Thread(target=self._converse, args=(sock,), name="connection", daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _converse(self, sock: socket.socket) -> None:
+        connection = Connection(sock)
+        try:
+            caller = identify(sock, self._admin_group)
+            with self._counted(caller.uid):
+                while True:
+                    message = connection.receive()
+                    for descriptor in connection.take_descriptors():
+                        os.close(descriptor)  # no method takes any
+                    self._answer(connection, caller, message)
+        except GaolerError as error:
+            _try_send(connection, _error(error))
+        except Closed:
+            pass
+        except (ProtocolError, TimeoutError) as error:
+            _try_send(connection, _error(Usage("that is no message of ours", str(error))))
+        except OSError as error:
+            _log.info("a connection broke: %s", error)
+        finally:
+            connection.close()
+
+    @contextmanager
+    def _counted(self, uid: int) -> Iterator[None]:
+        with self._lock:
+            if self._connections[uid] >= CONNECTIONS_OF_ONE and uid:
+                raise LimitReached("you have too many connections", f"{CONNECTIONS_OF_ONE} at once is gaoler's limit", "wait")
+            if self._connections.total() >= CONNECTIONS:
+                raise LimitReached("gaoler has too many connections", f"{CONNECTIONS} at once is its limit", "try again")
+            self._connections[uid] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._connections[uid] -= 1
+
+    def _answer(self, connection: Connection, caller: Caller, message: dict[str, Any]) -> None:
+        name = message.get("method")
+        built_in = introspection.answer(name, message.get("parameters"))
+        if built_in is not None:
+            connection.send(built_in)
+            return
+        kind = REQUESTS.get(str(name).removeprefix(_INTERFACE)) if str(name).startswith(_INTERFACE) else None
+        if kind is None or kind not in self._methods:
+            connection.send(introspection.method_not_found(name))
+            return
+        conversation = Conversation(connection, caller, bool(message.get("more")))
+        try:
+            answer = self._methods[kind](kind.model_validate(message.get("parameters") or {}), conversation)
+            try:
+                conversation.send_last(answer.parameters, answer.descriptors)
+            finally:
+                for descriptor in answer.descriptors:
+                    os.close(descriptor)
+        except ValidationError as error:
+            connection.send(_error(Usage("that request makes no sense", _mistakes(error))))
+        except GaolerError as error:
+            connection.send(_error(error))
+        except (Closed, TimeoutError):
+            raise
+        except Exception as error:
+            _log.exception("in %s", name)
+            connection.send(_error(Failed("gaoler made a mistake", f"{type(error).__name__}: {error}", "tell its makers, with the log")))
+
+
+def _mistakes(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:10])
+
+
+def _error(error: GaolerError) -> dict[str, Any]:
+    details = {"what": error.what, "why": error.why, "hint": error.hint, "code": error.code}
+    return {"error": "org.gaoler.Error", "parameters": details}
+
+
+def _try_send(connection: Connection, message: dict[str, Any]) -> None:
+    try:
+        connection.send(message)
+    except (Closed, OSError):
+        pass  # nobody is there to hear it
+
+
+def _listen(path: Path) -> socket.socket:
+    """Raises Failed when another daemon serves there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            path.unlink(missing_ok=True)
+        else:
+            sock.close()
+            raise Failed("a gaoler serves already", str(path), "gaol ls")
+    sock.bind(str(path))
+    path.chmod(0o666)  # everybody may ask; the kernel tells who it is
+    sock.listen(128)
+    return sock

@@ -1,0 +1,58 @@
+"""Machines as replies show them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gaoler.host import usage
+from gaoler.machines import snapshots, watching
+from gaoler.machines.lifecycle import Machines
+from gaoler.machines.machine import Machine
+from gaoler.wire import messages
+
+
+def info_of(machines: Machines, machine: Machine) -> dict[str, Any]:
+    """`org.gaoler`'s Info of a machine, at this moment."""
+    record, live = machine.record, machine.live
+    return messages.Info(
+        name=record.name,
+        owner=record.owner.name,
+        state=machine.state,
+        missing=list(live.missing) if live else [],
+        base=record.base,
+        generation=record.generation,
+        kernel=live.kernel if live else record.kernel,
+        address=live.address if live else None,
+        address6=live.address6 if live else None,
+        mac=record.mac if record.network else None,
+        memory=record.memory,
+        cpus=float(record.cpus),
+        disk=record.disk,
+        created=record.created,
+        started=live.started if live else None,
+        expires=watching.expires(live.started if live else None, record.ttl),
+        pid=live.process.pid if live else None,
+        console=f"gaol shell {record.name}",
+        init=record.init,
+        mode=record.mode,
+        home=record.home,
+        reason=machine.reason,
+        snapshots=snapshots.tags(machines, machine),
+    ).model_dump()
+
+
+def usage_of(machines: Machines, machine: Machine) -> dict[str, Any] | None:
+    """What a running machine uses; None when it has ended meanwhile."""
+    live = machine.live
+    if live is None:
+        return None
+    used = usage.of(machines.jailer.container(machine.record))
+    return messages.Usage(
+        name=machine.record.name,
+        owner=machine.record.owner.name,
+        memory=used.memory,
+        memory_limit=machine.record.memory,
+        cpu_seconds=used.cpu_seconds,
+        tasks=used.tasks,
+        uptime=watching.uptime(live.started),
+    ).model_dump()

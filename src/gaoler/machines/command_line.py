@@ -1,0 +1,79 @@
+"""The kernel's command line and the settings file of a machine. Pure: a record in, text out."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from functools import cache
+from pathlib import Path
+
+from gaoler.errors import Failed
+from gaoler.machines.record import Record
+
+AGENT_DESCRIPTOR = 3
+TAP_DESCRIPTOR = 4
+UML_HZ = 100
+LENGTH_LIMIT = 4000
+"""Bytes; UML's COMMAND_LINE_SIZE is 4096."""
+
+
+def kernel_words(record: Record, *, network: bool) -> tuple[str, ...]:
+    """The words after `linux` (docs/explanation/design.md, The kernel command line)."""
+    owner = record.owner
+    words = [
+        f"mem={record.memory >> 20}M",
+        "umid=machine",
+        "uml_dir=/run/",
+        "mconsole=notify:/host/notify",
+        "con0=null,fd:1",
+        "con=null",
+        "ssl=null",
+        "noreboot",
+        f"seccomp={'on' if record.mode == 'seccomp' else 'off'}",
+        f"lpj={loops_per_jiffy()}",
+        "panic=-1",
+        "initrd=/uml/lib/initramfs.cpio",
+        "hostfs_tree=root:/gaol",
+        "hostfs_tree=uml:/uml:ro",
+        "hostfs_tree=config:/config:ro",
+        f"hostsock={AGENT_DESCRIPTOR}",
+    ]
+    if record.home:
+        words += [f"hostfs_tree=home:/home:owner={owner.uid}.{owner.gid}", f"GAOL_HOME={owner.home}"]
+    if network:
+        words.append(f"vec0:transport=tap,fd={TAP_DESCRIPTOR},mac={record.mac}")
+    if sum(len(word) + 1 for word in words) > LENGTH_LIMIT or any(re.search(r"[\s\0\"]", word) for word in words):
+        raise Failed("the machine can't be described to its kernel", f"home directory {owner.home!r}", "use --no-home")
+    return tuple(words)
+
+
+@cache
+def loops_per_jiffy() -> int:
+    """The delay loop's calibration, which would take UML most of its start: the host's own, at UML's clock rate.
+
+    BogoMIPS is loops per second / 500000 (kernel: init/calibrate.c).
+    """
+    found = re.search(r"^bogomips\s*:\s*([0-9.]+)", Path("/proc/cpuinfo").read_text(), re.MULTILINE | re.IGNORECASE)
+    bogomips = float(found[1]) if found else 4000.0
+    return int(bogomips * 500_000 / UML_HZ)
+
+
+def settings(record: Record, network: dict[str, str]) -> str:
+    """The file /run/gaoler/machine inside: shell assignments for startenv."""
+    owner = record.owner
+    values = {
+        "NAME": record.name,
+        "OWNER": owner.name,
+        "OWNER_UID": str(owner.uid),
+        "OWNER_GID": str(owner.gid),
+        "OWNER_GROUP": owner.group,
+        "OWNER_GECOS": owner.gecos,
+        "OWNER_HOME": owner.home,
+        "OWNER_SHELL": owner.shell,
+        "OWNER_GROUPS": " ".join(f"{name}:{gid}" for name, gid in owner.groups),
+        "HOME_MOUNTED": "1" if record.home else "",
+        "ONESHOT": "1" if record.ephemeral else "",
+        "INIT": record.init,
+        **network,
+    }
+    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items())

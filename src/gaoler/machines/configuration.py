@@ -1,0 +1,157 @@
+"""What the administrator has decided: /etc/gaoler/gaoler.toml, checked whole before anything starts.
+
+Every setting stands here once, with its meaning; the reference and the sample file are made from this.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import tomllib
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from gaoler.errors import GaolerError, Usage
+from gaoler.wire.limits import duration, size
+
+
+def _converted(convert: Any) -> Any:
+    def apply(value: Any) -> Any:
+        try:
+            return convert(value) if isinstance(value, str) else value
+        except GaolerError as error:
+            raise ValueError(str(error)) from None
+
+    return BeforeValidator(apply)
+
+
+Size = Annotated[int, _converted(size), Field(ge=0)]
+Duration = Annotated[int, _converted(duration), Field(ge=0)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Daemon(Section):
+    runtime: Path = Field(Path("/run/gaoler"), description="where sockets and the state of running machines are kept")
+    socket: Path | None = Field(None, description="where the daemon listens (default: gaoler.sock in runtime)")
+    prefix: str = Field("gaol", pattern=r"^[a-z][a-z0-9]{0,5}$", description="begins the names of TAPs, cgroups, filters")
+    admin_group: str = Field("gaoler-admin", description="whose members see and manage all machines, bases and kernels")
+    cache: Path = Field(Path("/var/cache/gaoler"), description="built kernels and fetched sources")
+
+
+class Store(Section):
+    path: Path = Field(Path("/uml"), description="where the btrfs file system is mounted")
+    device: Path | None = Field(None, description="the block device it is on; without one, a sparse image file")
+    image: Path = Field(Path("/var/lib/gaoler/store.img"), description="that image file")
+    size: Size = Field(64 << 30, description="how large the image may grow")
+
+
+class Network(Section):
+    mode: Literal["private", "bridge", "none"] = Field(
+        "private", description="private: a bridge of gaoler's own, routed; bridge: machines join a bridge on the LAN"
+    )
+    bridge: str = Field("gaoler0", pattern=r"^[a-zA-Z0-9_.-]{1,15}$", description="the bridge that machines are plugged in")
+    subnet: ipaddress.IPv4Network = Field(ipaddress.IPv4Network("10.83.0.0/20"), description="private: machines' addresses")
+    subnet6: ipaddress.IPv6Network | None = Field(
+        ipaddress.IPv6Network("fd67:616f:6c00::/64"), description="private: machines' IPv6 addresses"
+    )
+    domain: str = Field("gaol", pattern=r"^[a-z0-9.-]{1,60}$", description="private: the DNS domain of machines")
+    masquerade: bool = Field(False, description="private: hide machines behind the host's address (NAT) to reach out")
+    proxy_arp: str = Field("", description="private: the LAN's interface, to answer ARP for machines there")
+    isolate: bool = Field(False, description="machines can't reach each other")
+
+    @field_validator("subnet")
+    @classmethod
+    def _room(cls, value: ipaddress.IPv4Network) -> ipaddress.IPv4Network:
+        if value.num_addresses < 32:
+            raise ValueError("a subnet needs 32 addresses at least")
+        return value
+
+
+class Machines(Section):
+    base: str = Field("debian", description="the base of machines that name none")
+    kernel: str = Field("", description="the kernel of machines that name none (default: the newest one)")
+    memory: Size = Field(512 << 20, description="memory of machines that say nothing")
+    cpus: float = Field(1.0, gt=0, description="processors' worth of time")
+    mode: Literal["seccomp", "ptrace"] = Field("seccomp", description="how programs inside are held")
+    deadline: Duration = Field(15, description="how long up waits for a machine to be ready")
+    grace: Duration = Field(10, description="how long down waits for a machine's programs to end")
+
+
+class Limits(Section):
+    machines: int = Field(8, ge=0, description="machines a user may have")
+    memory: Size = Field(4 << 30, description="memory of one machine")
+    cpus: float = Field(4.0, gt=0, description="processors' worth of one machine")
+    disk: Size = Field(0, description="what a machine's files may take (0: no limit)")
+    pids: int = Field(4096, ge=64, description="processes and threads of one machine on the host")
+    ttl: Duration = Field(0, description="how long a machine may run (0: for ever)")
+
+
+class Ids(Section):
+    first: int = Field(1 << 30, ge=1 << 17, description="where the range of host ids that machines are given begins")
+    count: int = Field(1 << 30, ge=1 << 17, description="how many there are; a machine takes 131072")
+
+
+class Configuration(Section):
+    daemon: Daemon = Daemon()
+    store: Store = Store()
+    network: Network = Network()
+    machines: Machines = Machines()
+    limits: Limits = Limits()
+    ids: Ids = Ids()
+
+    @property
+    def socket(self) -> Path:
+        return self.daemon.socket or self.daemon.runtime / "gaoler.sock"
+
+
+def load(path: Path) -> Configuration:
+    """The configuration in that file. Raises Usage with every mistake, each with file, line and key."""
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        raise Usage(f"no configuration {path}", "it is not there", "sudo make up writes one") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise Usage(f"can't read {path}", str(error)) from None
+    try:
+        return Configuration.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise Usage(f"{path} is not TOML", str(error)) from None
+    except ValidationError as error:
+        mistakes = [f"{path}:{_line(text, item['loc'])}: {_tell(item)}" for item in error.errors()]
+        raise Usage("the configuration has mistakes", "; ".join(mistakes), f"edit {path}") from None
+
+
+def _tell(item: Any) -> str:
+    keys = [str(key) for key in item["loc"]]
+    name = ".".join(keys)
+    if item["type"] != "extra_forbidden":
+        return f"{name}: {item['msg'].removeprefix('Value error, ')}"
+    near = get_close_matches(keys[-1], _known(keys[:-1]), 1)
+    return f"unknown key {name}" + (f", did you mean {near[0]}?" if near else "")
+
+
+def _known(keys: list[str]) -> list[str]:
+    section: Any = Configuration
+    for key in keys:
+        section = section.model_fields[key].annotation
+    return list(section.model_fields)
+
+
+def _line(text: str, location: tuple[str | int, ...]) -> int:
+    """The line that a key stands on: the first one of that name after its section's heading."""
+    *section, key = [str(part) for part in location[:2]]
+    heading = re.compile(rf"\s*\[\s*{re.escape('.'.join(section))}\s*\]") if section else None
+    wanted = re.compile(rf"\s*(\[\s*)?{re.escape(key)}\b")
+    inside = heading is None
+    for number, line in enumerate(text.splitlines(), 1):
+        if heading and heading.match(line):
+            inside = True
+        elif inside and wanted.match(line):
+            return number
+    return 1

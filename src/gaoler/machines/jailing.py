@@ -1,0 +1,144 @@
+"""From a record to a running jail: sockets, settings, network, and at last the kernel's process. And the way back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from gaoler.errors import Failed, GaolerError
+from gaoler.host import btrfs, console, cpus, idmap, jail
+from gaoler.machines import command_line
+from gaoler.machines.kernels import Kernel
+from gaoler.machines.live import Live
+from gaoler.machines.network import Network
+from gaoler.machines.paths import Paths, Runtime
+from gaoler.machines.record import Record
+
+IDS = 2 * 65536
+"""Host ids of one machine: 65536 for those inside, as many for what its owner has above."""
+OVERHEAD = 48 << 20
+"""Bytes beyond its own memory that a machine's processes on the host may take (page tables, stubs, the kernel's own)."""
+
+
+@dataclass(frozen=True)
+class Jailer:
+    """What all machines of one daemon have in common."""
+
+    paths: Paths
+    prefix: str
+    first_id: int
+    network: Network
+
+    def gaol(self, record: Record) -> Path:
+        return (self.paths.ephemeral if record.ephemeral else self.paths.gaols) / record.id
+
+    def runtime(self, record: Record) -> Runtime:
+        return Runtime(self.paths.machines / record.id)
+
+    def container(self, record: Record) -> str:
+        return f"{self.prefix}-{record.id}"
+
+    def start(self, record: Record, kernel: Kernel, authorized_keys: str, busy: dict[int, int]) -> Live:
+        """Start the machine's kernel; its milestones come later. `busy` is machines by processor. Raises GaolerError."""
+        runtime = self.runtime(record)
+        with ExitStack() as undo:
+            undo.callback(self.release, record)
+            runtime.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._write_settings(runtime, record, authorized_keys)
+            bind_notify(runtime).close()  # made here so that the jail can show it; the monitor binds it anew
+            with ExitStack() as ours:  # our copies of what the kernel inherits
+                agent = ours.enter_context(_listen(runtime.agent))
+                console.make(runtime.console)
+                output = console.open_both(runtime.console)
+                ours.callback(os.close, output)
+                tap = self.network.plug(record)
+                if tap is not None:
+                    ours.callback(os.close, tap)
+                process = jail.start(
+                    self._jail(record, kernel, busy, tap is not None),
+                    console=output,
+                    agent=agent.fileno(),
+                    tap=tap,
+                    runtime=self.paths.jails,
+                )
+            undo.pop_all()
+        return Live(process, time.time(), kernel.name, address=record.address, address6=record.address6)
+
+    def _write_settings(self, runtime: Runtime, record: Record, authorized_keys: str) -> None:
+        for directory in (runtime.config, runtime.host, runtime.bundle):
+            directory.mkdir(mode=0o755, exist_ok=True)
+        (runtime.config / "machine").write_text(command_line.settings(record, self.network.for_startenv(record)))
+        (runtime.config / "authorized_keys").write_text(authorized_keys)
+
+    def _jail(self, record: Record, kernel: Kernel, busy: dict[int, int], network: bool) -> jail.Jail:
+        owner = record.owner
+        groups = tuple(gid for _, gid in owner.groups)
+        home = jail.Home(Path(owner.home), jail.Owner(owner.name, owner.uid, owner.gid, groups)) if record.home else None
+        return jail.Jail(
+            name=self.container(record),
+            ids=idmap.IdRange(self.first_id + record.slot * IDS, IDS),
+            gaol=self.gaol(record),
+            kernel=kernel.binary,
+            guest=self.paths.store,
+            config=self.runtime(record).config,
+            notify_dir=self.runtime(record).host,
+            home=home,
+            memory=record.memory,
+            overhead=OVERHEAD,
+            pids=record.pids,
+            cpus=record.cpus,
+            cpu=cpus.choose(busy),
+            arguments=command_line.kernel_words(record, network=network),
+            bundle=self.runtime(record).bundle,
+            cgroup=self.container(record),
+        )
+
+    def release(self, record: Record) -> None:
+        """Take away whatever of the machine is on the host but its files: idempotent, by its id alone."""
+        problems: list[GaolerError] = []
+        for step in (
+            lambda: jail.remove(
+                self.container(record), runtime=self.paths.jails, cgroup_path=self.container(record)
+            ),
+            lambda: self.network.unplug(record),
+            lambda: shutil.rmtree(self.runtime(record).root, ignore_errors=True),
+        ):
+            try:
+                step()
+            except GaolerError as error:
+                problems.append(error)
+        if problems:
+            raise Failed(f"machine {record.name} could not be cleared up", "; ".join(map(str, problems)), "gaol doctor")
+
+    def delete_gaol(self, record: Record) -> None:
+        """Delete the machine's files and snapshots. Idempotent."""
+        snapshots = self.paths.snapshots / record.id
+        if snapshots.is_dir():
+            for path in snapshots.iterdir():
+                btrfs.delete(path)
+            snapshots.rmdir()
+        gaol = self.gaol(record)
+        if gaol.exists():
+            btrfs.delete(gaol)
+
+
+def bind_notify(runtime: Runtime) -> socket.socket:
+    """The datagram socket that the machine's milestones come to; a former one of that path is replaced."""
+    runtime.notify.unlink(missing_ok=True)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    sock.bind(str(runtime.notify))
+    runtime.notify.chmod(0o666)  # the jail's root is nobody here; only its own jail shows it the path
+    return sock
+
+
+def _listen(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.bind(str(path))
+    sock.listen(128)
+    return sock

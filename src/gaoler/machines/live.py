@@ -1,0 +1,81 @@
+"""What is observed of a running machine: its process, and the milestones that it told.
+
+Kept beside the sockets in the runtime directory, so that a restarted daemon finds it; a host that rebooted has lost it,
+which is right. Milestones come from inside and are hostile: short, of known kinds, never a path.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from dataclasses import asdict, dataclass, replace
+
+from gaoler.host.process import Process
+
+MISSING = ("address", "address6", "sshd", "network", "account", "home", "init")
+"""What a machine may say it lacks."""
+
+
+@dataclass(frozen=True)
+class Live:
+    process: Process
+    started: float
+    kernel: str
+    agent: bool = False
+    sshd: bool = False
+    ready: bool = False
+    stopping: bool = False
+    missing: tuple[str, ...] = ()
+    address: str | None = None
+    address6: str | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether it has said all that it will say about being ready."""
+        return self.ready or bool(self.missing)
+
+
+def told(live: Live, text: str) -> Live:
+    """The machine as it is after one milestone; nonsense changes nothing."""
+    words = text.split(" ")
+    match words:
+        case ["gaol", "agent"]:
+            return replace(live, agent=True)
+        case ["gaol", "sshd"]:
+            return replace(live, sshd=True)
+        case ["gaol", "ready"]:
+            return replace(live, ready=True, missing=())
+        case ["gaol", "stopping"]:
+            return replace(live, stopping=True)
+        case ["gaol", "missing", names]:
+            missing = tuple(name for name in MISSING if name in names.split(","))
+            return replace(live, missing=missing, ready=live.ready and not missing)
+        case ["gaol", "address", value]:
+            return replace(live, address=_address(value, 4) or live.address)
+        case ["gaol", "address6", value]:
+            return replace(live, address6=_address(value, 6) or live.address6)
+    return live
+
+
+def _address(text: str, version: int) -> str | None:
+    try:
+        address = ipaddress.ip_address(text[:64])
+    except ValueError:
+        return None
+    if address.version != version or address.is_multicast or address.is_loopback or address.is_unspecified:
+        return None
+    return str(address)
+
+
+def encode(live: Live) -> bytes:
+    return json.dumps(asdict(live)).encode()
+
+
+def decode(data: bytes) -> Live:
+    """Raises ValueError for what is not one."""
+    try:
+        raw = json.loads(data)
+        process = Process(**raw.pop("process"))
+        return Live(process=process, **{**raw, "missing": tuple(raw["missing"])})
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a running machine's state: {error}") from None

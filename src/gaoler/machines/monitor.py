@@ -1,0 +1,85 @@
+"""One thread that watches all machines: processes that end, milestones told, consoles that print, times that run out."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import os
+import select
+import threading
+import time
+from collections.abc import Callable
+
+Callback = Callable[[], None]
+_log = logging.getLogger(__name__)
+
+
+class Monitor:
+    """Calls back, from its own thread, when a descriptor is readable or a moment has come.
+
+    Callbacks are short: what takes long they hand to another thread.
+    """
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._callbacks: dict[int, Callback] = {}
+        self._timers: list[tuple[float, int, Callback]] = []
+        self._order = itertools.count()
+        self._lock = threading.Lock()
+        self._wake_reader, self._wake_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self.watch(self._wake_reader, self._woken)
+        self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def watch(self, descriptor: int, callback: Callback) -> None:
+        """Call back whenever the descriptor is readable; the caller keeps it open until `forget`."""
+        with self._lock:
+            self._callbacks[descriptor] = callback
+            self._epoll.register(descriptor, select.EPOLLIN)
+
+    def forget(self, descriptor: int) -> None:
+        """Watch it no longer. To be called before the descriptor is closed."""
+        with self._lock:
+            if self._callbacks.pop(descriptor, None) is not None:
+                self._epoll.unregister(descriptor)
+
+    def at(self, moment: float, callback: Callback) -> None:
+        """Call back at that moment of `time.time()`'s clock."""
+        with self._lock:
+            heapq.heappush(self._timers, (moment, next(self._order), callback))
+        os.write(self._wake_writer, b"t")
+
+    def _woken(self) -> None:
+        os.read(self._wake_reader, 512)
+
+    def _run(self) -> None:
+        while True:
+            for descriptor, _ in self._epoll.poll(self._patience()):
+                with self._lock:
+                    callback = self._callbacks.get(descriptor)
+                if callback:
+                    self._call(callback)
+            for callback in self._due():
+                self._call(callback)
+
+    def _call(self, callback: Callback) -> None:
+        try:
+            callback()
+        except Exception:  # one machine's trouble must not stop the watch over all others
+            _log.exception("while watching machines")
+
+    def _patience(self) -> float | None:
+        with self._lock:
+            # Clocks jump: look again at least every minute.
+            return min(60.0, max(0.0, self._timers[0][0] - time.time())) if self._timers else None
+
+    def _due(self) -> list[Callback]:
+        with self._lock:
+            now = time.time()
+            due = []
+            while self._timers and self._timers[0][0] <= now:
+                due.append(heapq.heappop(self._timers)[2])
+            return due

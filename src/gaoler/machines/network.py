@@ -1,0 +1,168 @@
+"""How machines get onto a network: a bridge of the LAN, a bridge of gaoler's own, or none."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from gaoler.errors import Failed, LimitReached
+from gaoler.host import links, routing
+from gaoler.host.dnsmasq import Dnsmasq
+from gaoler.host.guard import Guard
+from gaoler.host.tap import open_tap
+from gaoler.machines import configuration
+from gaoler.machines.record import Record
+
+FIRST_ADDRESS = 16
+"""The private subnet's first addresses are the host's and for what an administrator adds by hand."""
+
+
+@dataclass(frozen=True)
+class Addresses:
+    mac: str
+    address: str | None
+    address6: str | None
+
+
+class Network:
+    """The network of one daemon."""
+
+    def __init__(self, settings: configuration.Network, prefix: str, state: Path) -> None:
+        self.settings = settings
+        self.prefix = prefix
+        self.guard = Guard(prefix)
+        self._state = state
+        self._dnsmasq: Dnsmasq | None = None
+
+    @property
+    def gateway(self) -> str:
+        return str(self.settings.subnet[1])
+
+    @property
+    def gateway6(self) -> str:
+        return str(self.settings.subnet6[1]) if self.settings.subnet6 else ""
+
+    def prepare(self) -> None:
+        """Make what the mode needs; what is there already stays. Raises GaolerError."""
+        settings = self.settings
+        if settings.mode == "none":
+            return
+        if settings.mode == "bridge":
+            if not links.link_exists(settings.bridge):
+                raise Failed(
+                    f"there is no bridge {settings.bridge}",
+                    "network mode bridge plugs machines in a bridge that is on the LAN",
+                    "make the bridge, or set mode = \"private\" in [network]",
+                )
+        else:
+            self._prepare_private()
+        self.guard.install()
+
+    def _prepare_private(self) -> None:
+        settings = self.settings
+        own = [f"{self.gateway}/{settings.subnet.prefixlen}"]
+        if settings.subnet6:
+            own.append(f"{self.gateway6}/{settings.subnet6.prefixlen}")
+        links.ensure_bridge(settings.bridge, own)
+        routing.enable(
+            self.prefix,
+            settings.bridge,
+            str(settings.subnet),
+            str(settings.subnet6) if settings.subnet6 else None,
+            masquerade=settings.masquerade,
+            proxy_arp=settings.proxy_arp,
+        )
+        self._state.mkdir(parents=True, exist_ok=True)
+        self._dnsmasq = Dnsmasq(
+            self._state,
+            settings.bridge,
+            settings.subnet,
+            settings.subnet6,
+            settings.domain,
+        )
+        self._dnsmasq.start()
+
+    def close(self) -> None:
+        """Take down what the network consists of; for when gaoler leaves the host."""
+        if self.settings.mode == "private":
+            if self._dnsmasq:
+                self._dnsmasq.stop()
+            routing.disable(self.prefix)
+            links.delete_link(self.settings.bridge)
+        if self.settings.mode != "none":
+            self.guard.uninstall()
+
+    def addresses(self, identity: str, slot: int) -> Addresses:
+        """The addresses of a new machine. In bridge mode the LAN gives them. Raises LimitReached."""
+        digest = sha256(identity.encode()).digest()
+        mac = "02:" + ":".join(f"{byte:02x}" for byte in digest[:5])  # 02: locally administered, unicast
+        if self.settings.mode != "private":
+            return Addresses(mac, None, None)
+        number = FIRST_ADDRESS + slot
+        subnet, subnet6 = self.settings.subnet, self.settings.subnet6
+        if number >= subnet.num_addresses - 1:
+            raise LimitReached(
+                "no address is left for another machine",
+                f"subnet {subnet} of [network] has room for {subnet.num_addresses - 1 - FIRST_ADDRESS}",
+                "gaol rm a machine, or give [network] a larger subnet",
+            )
+        return Addresses(mac, str(subnet[number]), str(subnet6[number]) if subnet6 else None)
+
+    def tap_name(self, record: Record) -> str:
+        """15 characters at most (IFNAMSIZ)."""
+        return f"{self.prefix}{record.id}"[:15]
+
+    def plug(self, record: Record) -> int | None:
+        """A TAP for the machine, guarded before it is up and in the bridge; the descriptor is the caller's.
+
+        None for a machine without a network.
+        """
+        if not record.network or self.settings.mode == "none":
+            return None
+        tap = self.tap_name(record)
+        descriptor = open_tap(tap)
+        try:
+            own = [address for address in (record.address, record.address6) if address]
+            self.guard.add(tap, record.mac, own or None)
+            links.attach(tap, self.settings.bridge, isolated=self.settings.isolate)
+            if self._dnsmasq and record.address:
+                self._dnsmasq.set_host(self._host_name(record), record.mac, record.address, record.address6)
+        except BaseException:
+            os.close(descriptor)
+            self.unplug(record)
+            raise
+        return descriptor
+
+    def unplug(self, record: Record) -> None:
+        """Forget the machine; its TAP has gone with its process. Does nothing where there is nothing."""
+        if not record.network or self.settings.mode == "none":
+            return
+        self.guard.remove(self.tap_name(record))
+        if self._dnsmasq:
+            self._dnsmasq.remove_host(self._host_name(record))
+
+    def _host_name(self, record: Record) -> str:
+        """NAME.OWNER: two users may each have a machine `web`."""
+        owner = "".join(c if c.isalnum() and c.isascii() else "-" for c in record.owner.name.lower()).strip("-")
+        return f"{record.name}.{owner or record.owner.uid}"
+
+    def for_startenv(self, record: Record) -> dict[str, str]:
+        """What startenv needs to know (docs/explanation/design.md, Inside)."""
+        if not record.network or self.settings.mode == "none":
+            return {"NETWORK": "none"}
+        if self.settings.mode == "bridge":
+            return {"NETWORK": "dhcp"}
+        owner = self._host_name(record).partition(".")[2]
+        values = {
+            "NETWORK": "static",
+            "ADDRESS": f"{record.address}/{self.settings.subnet.prefixlen}",
+            "GATEWAY": self.gateway,
+            "DNS": self.gateway,
+            "DOMAIN": f"{owner}.{self.settings.domain} {self.settings.domain}",
+        }
+        if self.settings.subnet6 and record.address6:
+            values["ADDRESS6"] = f"{record.address6}/{self.settings.subnet6.prefixlen}"
+            values["GATEWAY6"] = self.gateway6
+        return values

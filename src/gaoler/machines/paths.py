@@ -1,0 +1,111 @@
+"""Where everything lies, in the store and in the runtime directory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Paths:
+    store: Path
+    runtime: Path
+
+    @property
+    def private(self) -> Path:
+        """0700 root: trees in it hold files of uid 0 with setuid bits, which no user of the host may reach."""
+        return self.store / ".gaoler"
+
+    @property
+    def records(self) -> Path:
+        return self.private / "machines"
+
+    @property
+    def gaols(self) -> Path:
+        return self.private / "gaols"
+
+    @property
+    def ephemeral(self) -> Path:
+        """Gaols of `gaol run`: whatever is in here is meant to be thrown away."""
+        return self.private / "ephemeral"
+
+    @property
+    def snapshots(self) -> Path:
+        return self.private / "snapshots"
+
+    @property
+    def generations(self) -> Path:
+        return self.private / "generations"
+
+    @property
+    def staging(self) -> Path:
+        return self.private / "staging"
+
+    @property
+    def keys(self) -> Path:
+        return self.private / "keys"
+
+    @property
+    def kernels(self) -> Path:
+        return self.store / "kernels"
+
+    @property
+    def machines(self) -> Path:
+        """Runtime directories of machines that run."""
+        return self.runtime / "machines"
+
+    @property
+    def jails(self) -> Path:
+        """crun's own state, and the empty root that all jails share."""
+        return self.runtime / "jails"
+
+    def make(self) -> None:
+        """Make the directories that are missing."""
+        self.private.mkdir(mode=0o700, exist_ok=True)
+        self.private.chmod(0o700)
+        for path in (self.records, self.gaols, self.ephemeral, self.snapshots, self.generations, self.staging, self.keys):
+            path.mkdir(mode=0o700, exist_ok=True)
+        self.kernels.mkdir(mode=0o755, exist_ok=True)
+        self.machines.mkdir(mode=0o711, exist_ok=True, parents=True)
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The runtime directory of one machine."""
+
+    root: Path
+
+    @property
+    def agent(self) -> Path:
+        """The agent's socket; never shown to the jail."""
+        return self.root / "agent.sock"
+
+    @property
+    def console(self) -> Path:
+        return self.root / "console"
+
+    @property
+    def config(self) -> Path:
+        """Shown to the machine read-only as /run/gaoler."""
+        return self.root / "config"
+
+    @property
+    def host(self) -> Path:
+        return self.root / "host"
+
+    @property
+    def notify(self) -> Path:
+        return self.host / "notify"
+
+    @property
+    def bundle(self) -> Path:
+        return self.root / "bundle"
+
+    @property
+    def live(self) -> Path:
+        return self.root / "live.json"
+
+    @property
+    def record(self) -> Path:
+        """The record of an ephemeral machine, which needs not survive the host's restart."""
+        return self.root / "record.json"

@@ -1,0 +1,95 @@
+"""What is wanted of a machine: its record, one file each in the store. What is observed is asked of the kernel."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from gaoler.errors import Failed
+
+Wanted = Literal["stopped", "running", "removed"]
+
+
+@dataclass(frozen=True)
+class Account:
+    """The owner as the host's account database has him at the machine's last start."""
+
+    name: str
+    uid: int
+    gid: int
+    group: str
+    groups: tuple[tuple[str, int], ...]
+    """Further groups: name and id."""
+    gecos: str
+    home: str
+    shell: str
+
+
+@dataclass(frozen=True)
+class Record:
+    id: str
+    """Twelve hexadecimal digits; what everything of the machine on the host is named after."""
+    name: str
+    owner: Account
+    base: str
+    generation: str | None
+    """None where the base is a plain directory."""
+    kernel: str | None
+    """VERSION-HASH; None for the configuration's."""
+    memory: int
+    cpus: float
+    disk: int | None
+    pids: int
+    ttl: int | None
+    init: str
+    mode: str
+    home: bool
+    network: bool
+    slot: int
+    """The machine's place in the range of host ids and of the private network's addresses."""
+    mac: str
+    address: str | None
+    """Its IPv4 address where gaoler owns addresses (private mode)."""
+    address6: str | None
+    created: float
+    ephemeral: bool
+    """Of `gaol run`: thrown away when it stops."""
+    wanted: Wanted
+
+    def with_(self, **changes: Any) -> Record:
+        return replace(self, **changes)
+
+
+def encode(record: Record) -> bytes:
+    return json.dumps(asdict(record), indent=1).encode()
+
+
+def decode(data: bytes) -> Record:
+    """Raises ValueError for what is not a record."""
+    try:
+        raw = json.loads(data)
+        owner = raw.pop("owner")
+        owner["groups"] = tuple((str(name), int(gid)) for name, gid in owner["groups"])
+        names = {field.name for field in fields(Record)}
+        return Record(owner=Account(**owner), **{key: value for key, value in raw.items() if key in names})
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a machine's record: {error}") from None
+
+
+def write(path: Path, data: bytes, *, durable: bool) -> None:
+    """Replace a file atomically; `durable` waits until it would survive a power cut."""
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        temporary.rename(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise Failed(f"can't write {path}", error.strerror or str(error), "gaol store info tells how full it is") from None

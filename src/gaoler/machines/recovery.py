@@ -1,0 +1,96 @@
+"""What a daemon finds when it starts: running machines are taken over, half-made ones finished or cleared away.
+
+Crash-only: there is no other way to start, and nothing is removed but what a record, or its place, says is to go.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from gaoler.errors import GaolerError
+from gaoler.host import btrfs, jail
+from gaoler.machines import live, record, watching
+from gaoler.machines.lifecycle import Machines
+from gaoler.machines.machine import Machine
+
+_log = logging.getLogger(__name__)
+
+
+def recover(machines: Machines) -> None:
+    """Make memory, records and the host agree."""
+    for machine in _recorded(machines):
+        machines.adopt(machine)
+        try:
+            _settle(machines, machine)
+        except GaolerError as error:
+            _log.error("machine %s: %s", machine.record.id, error)
+    _clear_strays(machines)
+
+
+def _recorded(machines: Machines) -> Iterator[Machine]:
+    paths = machines.paths
+    for path in sorted([*paths.records.glob("*/record.json"), *paths.machines.glob("*/record.json")]):
+        try:
+            yield Machine(record.decode(path.read_bytes()))
+        except (OSError, ValueError) as error:
+            _log.error("%s can't be read, and is left alone: %s", path, error)
+
+
+def _settle(machines: Machines, machine: Machine) -> None:
+    of = machine.record
+    observed = _running(machines, machine)
+    if observed is not None and of.wanted == "running":
+        machine.live = observed
+        watching.attend(machines, machine)
+        _log.info("machine %s runs on", of.id)
+    elif of.wanted == "removed" or of.ephemeral:
+        machines.remove(machine, force=True)
+    else:
+        machines.jailer.release(of)
+        if of.wanted == "running":
+            machine.reason = "it was running when the host, or the daemon while starting it, went down"
+            machines.change(machine, wanted="stopped")
+        if not machines.jailer.gaol(of).is_dir():
+            # The daemon was killed between the record and the clone: there never was a machine.
+            machines.remove(machine, force=True)
+
+
+def _running(machines: Machines, machine: Machine) -> live.Live | None:
+    try:
+        observed = live.decode(machines.jailer.runtime(machine.record).live.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return observed if observed.process.alive() else None
+
+
+def _clear_strays(machines: Machines) -> None:
+    """What bears the name of a machine that has no record: jails and runtime directories, throw-away gaols, staging."""
+    known = {machine.record.id for machine in machines.all()}
+    prefix = f"{machines.jailer.prefix}-"
+    for name in jail.listed(prefix, runtime=machines.paths.jails):
+        if name.removeprefix(prefix) not in known:
+            _try(lambda name=name: jail.remove(name, runtime=machines.paths.jails, cgroup_path=name))  # type: ignore[misc]
+    for path in machines.paths.machines.iterdir():
+        if path.name not in known:
+            shutil.rmtree(path, ignore_errors=True)
+    for directory in (machines.paths.ephemeral, machines.paths.staging):
+        for path in directory.iterdir():
+            if path.name not in known:
+                _try(lambda path=path: _delete(path))  # type: ignore[misc]
+
+
+def _delete(path: Path) -> None:
+    if btrfs.is_subvolume(path):
+        btrfs.delete(path)
+    else:
+        shutil.rmtree(path)
+
+
+def _try(work: object) -> None:
+    try:
+        work()  # type: ignore[operator]
+    except (GaolerError, OSError) as error:
+        _log.error("%s", error)

@@ -1,0 +1,102 @@
+"""Commands inside a machine: opened here, then the caller's alone."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import select
+import socket
+import time
+from dataclasses import dataclass
+
+from gaoler.errors import Failed
+from gaoler.host import agent, console
+from gaoler.machines import keys
+from gaoler.machines.lifecycle import Machines
+from gaoler.machines.machine import Machine
+
+
+@dataclass(frozen=True)
+class Command:
+    arguments: tuple[str, ...]
+    user: str = "root"
+    login: bool = False
+    directory: str | None = None
+    environment: tuple[tuple[str, str], ...] = ()
+    terminal: tuple[int, int] | None = None
+    """Rows and columns."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    descriptors: tuple[int, ...]
+    """Control, then the terminal's stream, or stdin, stdout, stderr."""
+
+    def close(self) -> None:
+        for descriptor in self.descriptors:
+            os.close(descriptor)
+
+
+def open_session(machines: Machines, machine: Machine, command: Command) -> Opened:
+    """Start a command inside; its streams are the caller's to close. Raises Failed."""
+    request = agent.SessionRequest(
+        cookie=secrets.token_hex(16),
+        user=command.user,
+        arguments=command.arguments,
+        login=command.login,
+        directory=command.directory,
+        environment=command.environment,
+        terminal=command.terminal,
+    )
+    try:
+        sockets = agent.open_session(machines.jailer.runtime(machine.record).agent, request)
+    except OSError as error:
+        raise Failed(f"machine {machine.record.name} takes no commands", error.strerror or str(error), "gaol info") from None
+    return Opened(tuple(sock.detach() for sock in (sockets.control, *sockets.streams)))
+
+
+def output_of(machines: Machines, machine: Machine, arguments: tuple[str, ...], *, limit: int, timeout: float) -> bytes:
+    """What a short command prints, at most `limit` bytes of it within `timeout` seconds."""
+    opened = open_session(machines, machine, Command(arguments))
+    control, stdin, stdout, stderr = (socket.socket(fileno=descriptor) for descriptor in opened.descriptors)
+    deadline = time.monotonic() + timeout
+    data = b""
+    with control, stdin, stdout, stderr:
+        stdin.shutdown(socket.SHUT_WR)
+        while len(data) < limit and (left := deadline - time.monotonic()) > 0 and select.select([stdout], [], [], left)[0]:
+            chunk = stdout.recv(limit - len(data))
+            if not chunk:
+                break
+            data += chunk
+    return data
+
+
+def ssh_details(machines: Machines, machine: Machine) -> dict[str, object]:
+    """How the owner reaches the machine's sshd. Raises Failed where it has no address or no sshd."""
+    live, record = machine.live, machine.record
+    if live is None:
+        raise Failed(f"{record.name} is not running", f"it is {machine.state}", f"gaol up {record.name}")
+    address = live.address or live.address6
+    if not (address and live.sshd):
+        lacks = "address" if not address else "sshd"
+        raise Failed(f"{record.name} can't be reached by ssh", f"it has no {lacks}", f"gaol shell {record.name}")
+    printed = output_of(
+        machines, machine, ("sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub"), limit=16384, timeout=5
+    ).decode(errors="replace")
+    return {
+        "name": record.name,
+        "address": address,
+        "user": record.owner.name if record.owner.uid else "root",
+        "identity": keys.private(machines.paths.keys, record.owner),
+        "host_keys": [line[:2000] for line in printed.splitlines()[:8]],
+    }
+
+
+def console_text(machines: Machines, machine: Machine) -> str:
+    """What the console said, safe to show."""
+    path = machines.log_path(machine.record)
+    text = ""
+    for part in (path.with_name(f"{path.name}.1"), path):
+        if part.exists():
+            text += console.sanitised(part.read_bytes())
+    return text[-200_000:]

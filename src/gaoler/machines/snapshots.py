@@ -1,0 +1,68 @@
+"""Snapshots, clones and templates of machines: their gaols are subvolumes, so each is one btrfs snapshot."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from pathlib import Path
+
+from gaoler.errors import Failed, NotAllowed, NotFound
+from gaoler.host import btrfs
+from gaoler.host.rename import exchange
+from gaoler.machines.lifecycle import Machines
+from gaoler.machines.machine import Machine
+from gaoler.machines.names import tag_name
+from gaoler.machines.request import Request
+
+
+def _directory(machines: Machines, machine: Machine) -> Path:
+    return machines.paths.snapshots / machine.record.id
+
+
+def tags(machines: Machines, machine: Machine) -> list[str]:
+    directory = _directory(machines, machine)
+    return sorted(path.name for path in directory.iterdir()) if directory.is_dir() else []
+
+
+def take(machines: Machines, machine: Machine, tag: str | None) -> str:
+    """Remember the machine's files; running ones as after a power cut. Returns the tag. Raises Failed."""
+    name = tag_name(tag) if tag else time.strftime("%Y%m%d-%H%M%S")
+    with machine.lock:
+        target = _directory(machines, machine) / name
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        if target.exists():
+            raise Failed(f'there is a snapshot "{name}" already', "", f"gaol snapshot {machine.record.name} another-name")
+        btrfs.snapshot(machines.jailer.gaol(machine.record), target, readonly=True)
+    return name
+
+
+def restore(machines: Machines, machine: Machine, tag: str) -> None:
+    """Put the files back as the snapshot has them. Raises NotFound, NotAllowed where the machine runs."""
+    with machine.lock:
+        source = _directory(machines, machine) / tag_name(tag)
+        if not source.is_dir():
+            there = ", ".join(tags(machines, machine)) or "none"
+            raise NotFound(f'no snapshot "{tag}" of {machine.record.name}', f"there are: {there}", "gaol info NAME")
+        if machine.live:
+            raise NotAllowed(f"{machine.record.name} is running", "its files are in use", f"gaol down {machine.record.name}")
+        gaol = machines.jailer.gaol(machine.record)
+        fresh = machines.paths.staging / secrets.token_hex(6)
+        btrfs.snapshot(source, fresh)
+        exchange(fresh, gaol)
+        btrfs.delete(fresh)
+
+
+def clone(machines: Machines, machine: Machine, name: str) -> Machine:
+    """A new machine, stopped, of the same make, with the files of this one as they are now."""
+    old = machine.record
+    request = Request(
+        name=name, base=old.base, kernel=old.kernel, memory=old.memory, cpus=old.cpus, disk=old.disk, pids=old.pids,
+        ttl=old.ttl, init=old.init, mode=old.mode, home=old.home, network=old.network,
+    )  # fmt: skip
+    new = machines.create(old.owner, request)
+    with new.lock, machine.lock:
+        fresh = machines.paths.staging / secrets.token_hex(6)
+        btrfs.snapshot(machines.jailer.gaol(old), fresh)
+        exchange(fresh, machines.jailer.gaol(new.record))
+        btrfs.delete(fresh)
+    return new

@@ -1,0 +1,140 @@
+"""What the monitor does for one machine: its end, its milestones, its console, its time to live."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gaoler.errors import GaolerError
+from gaoler.host import console, mconsole
+from gaoler.machines import live
+from gaoler.machines.jailing import bind_notify
+
+if TYPE_CHECKING:
+    from gaoler.machines.lifecycle import Machines
+    from gaoler.machines.machine import Machine
+
+LOG_LIMIT = 1 << 20
+"""Bytes of console output kept of a machine."""
+_DATAGRAMS_AT_ONCE = 16
+"""Milestones taken from one machine before the others have their turn."""
+_log = logging.getLogger(__name__)
+_watches: dict[str, Watch] = {}
+
+
+@dataclass
+class Watch:
+    pidfd: int
+    notify: socket.socket
+    console: int
+    log: console.Log
+
+
+def attend(machines: Machines, machine: Machine) -> None:
+    """Watch a machine that runs, just started or found running."""
+    observed = machine.live
+    assert observed is not None
+    runtime = machines.jailer.runtime(machine.record)
+    try:
+        pidfd = observed.process.pidfd()
+    except ProcessLookupError:
+        _later(lambda: machines.ended(machine, observed))
+        return
+    watch = Watch(
+        pidfd,
+        bind_notify(runtime),
+        os.open(runtime.console, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC),
+        console.Log(machines.log_path(machine.record), LOG_LIMIT),
+    )
+    _watches[machine.record.id] = watch
+    monitor = machines.monitor
+
+    def died() -> None:
+        monitor.forget(pidfd)
+        _later(lambda: _bury(machines, machine, observed))
+
+    monitor.watch(watch.notify.fileno(), lambda: _hear(machines, machine, watch.notify))
+    monitor.watch(watch.console, lambda: _read_console(watch))
+    monitor.watch(pidfd, died)
+    machines.observe(machine, observed)
+    if machine.record.ttl:
+        monitor.at(observed.started + machine.record.ttl, lambda: _expire(machines, machine, observed))
+
+
+def leave(machines: Machines, machine: Machine) -> None:
+    """Watch it no longer; what its console still had to say is kept."""
+    watch = _watches.pop(machine.record.id, None)
+    if watch is None:
+        return
+    for descriptor in (watch.pidfd, watch.notify.fileno(), watch.console):
+        machines.monitor.forget(descriptor)
+    _read_console(watch)
+    watch.notify.close()
+    os.close(watch.console)
+    os.close(watch.pidfd)
+    watch.log.close()
+
+
+def _bury(machines: Machines, machine: Machine, observed: live.Live) -> None:
+    machines.ended(machine, observed)
+    if machine.record.ephemeral:
+        machines.remove(machine, force=True)
+
+
+def _hear(machines: Machines, machine: Machine, notify: socket.socket) -> None:
+    for _ in range(_DATAGRAMS_AT_ONCE):
+        try:
+            datagram = notify.recv(8192)
+        except (BlockingIOError, OSError):
+            return
+        observed = machine.live
+        notification = mconsole.parse_notify(datagram)
+        if observed is None or notification is None:
+            continue
+        now = live.told(observed, notification.text) if notification.kind == "user" else observed
+        if now != observed:
+            machines.observe(machine, now)
+
+
+def _read_console(watch: Watch) -> None:
+    try:
+        data = os.read(watch.console, 65536)
+        if data:
+            watch.log.append(data)
+    except BlockingIOError:
+        pass
+    except OSError as error:
+        _log.warning("a console's output is lost: %s", error)
+
+
+def _expire(machines: Machines, machine: Machine, observed: live.Live) -> None:
+    if machine.live and machine.live.process == observed.process:
+        _log.info("%s: its time to live is over", machine.record.id)
+        _later(lambda: machines.stop(machine))
+
+
+def _later(work: Callable[[], None]) -> None:
+    """Out of the monitor's thread: clearing up takes milliseconds, and locks."""
+
+    def guarded() -> None:
+        try:
+            work()
+        except GaolerError as error:
+            _log.error("%s", error)
+
+    threading.Thread(target=guarded, name="clear-up", daemon=True).start()
+
+
+def expires(started: float | None, ttl: int | None) -> float | None:
+    """When a machine's time to live is over, in seconds since the epoch."""
+    return started + ttl if started and ttl else None
+
+
+def uptime(started: float) -> float:
+    return max(0.0, time.time() - started)
