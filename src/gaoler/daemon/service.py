@@ -36,7 +36,7 @@ class Service:
             messages.Run: self.run,
             messages.Up: self.up,
             messages.Exec: self.exec,
-            messages.List: self.list,
+            messages.List: self.list_all,
             messages.Inspect: self.inspect,
             messages.Top: self.top,
             messages.Log: self.log,
@@ -135,7 +135,7 @@ class Service:
         opened = sessions.open_session(self.machines, machine, _command(request.command, machine))
         return Answer({}, opened.descriptors)
 
-    def list(self, request: messages.List, conversation: Conversation) -> Answer:
+    def list_all(self, request: messages.List, conversation: Conversation) -> Answer:
         return Answer({"machines": [self._info(machine) for machine in self._seen(conversation.caller, request.all)]})
 
     def _seen(self, caller: Caller, everybody: bool) -> list[Machine]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gaoler.errors import GaolerError
@@ -72,14 +72,14 @@ def _clear_strays(machines: Machines) -> None:
     prefix = f"{machines.jailer.prefix}-"
     for name in jail.listed(prefix, runtime=machines.paths.jails):
         if name.removeprefix(prefix) not in known:
-            _try(lambda name=name: jail.remove(name, runtime=machines.paths.jails, cgroup_path=name))  # type: ignore[misc]
+            _try(lambda name=name: jail.remove(name, runtime=machines.paths.jails, cgroup_path=name))
     for path in machines.paths.machines.iterdir():
         if path.name not in known:
             shutil.rmtree(path, ignore_errors=True)
     for directory in (machines.paths.ephemeral, machines.paths.staging):
         for path in directory.iterdir():
             if path.name not in known:
-                _try(lambda path=path: _delete(path))  # type: ignore[misc]
+                _try(lambda path=path: _delete(path))
 
 
 def _delete(path: Path) -> None:
@@ -89,8 +89,8 @@ def _delete(path: Path) -> None:
         shutil.rmtree(path)
 
 
-def _try(work: object) -> None:
+def _try(work: Callable[[], None]) -> None:
     try:
-        work()  # type: ignore[operator]
+        work()
     except (GaolerError, OSError) as error:
         _log.error("%s", error)

@@ -1,0 +1,64 @@
+"""The configuration is checked whole: every mistake, with file, line, key and the nearest right one."""
+
+import pytest
+
+from gaoler.errors import LimitReached, Usage
+from gaoler.machines.configuration import Configuration, load
+from gaoler.machines.request import complete
+
+
+def loaded(tmp_path, text):
+    path = tmp_path / "gaoler.toml"
+    path.write_text(text)
+    return load(path)
+
+
+def test_an_empty_file_is_the_defaults(tmp_path):
+    assert loaded(tmp_path, "") == Configuration()
+
+
+def test_what_is_said_holds(tmp_path):
+    found = loaded(tmp_path, '[machines]\nmemory = "256M"\n[limits]\nttl = "2h"\n[network]\nsubnet = "10.9.0.0/24"\n')
+    assert (found.machines.memory, found.limits.ttl, str(found.network.subnet)) == (256 << 20, 7200, "10.9.0.0/24")
+
+
+def test_all_mistakes_at_once(tmp_path):
+    with pytest.raises(Usage) as refused:
+        loaded(tmp_path, '[machines]\nmemroy = "1G"\n\n[network]\nmode = "nat"\n\n[limits]\nmemory = "lots"\n')
+    told = str(refused.value)
+    assert "gaoler.toml:2: unknown key machines.memroy, did you mean memory?" in told
+    assert "gaoler.toml:5: network.mode" in told
+    assert "gaoler.toml:8: limits.memory" in told
+
+
+@pytest.mark.parametrize("text", ["[", "x = ", "[daemon]\nprefix = 'a/b'\n", "[network]\nsubnet = '10.0.0.0/30'\n", "[colour]\n"])
+def test_refused(tmp_path, text):
+    with pytest.raises(Usage):
+        loaded(tmp_path, text)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(Usage, match="no configuration"):
+        load(tmp_path / "none")
+
+
+def test_a_request_is_completed():
+    wanted = complete(Configuration(), "web", {"memory": 128 << 20, "base": None})
+    assert (wanted.base, wanted.memory, wanted.home) == ("debian", 128 << 20, True)
+
+
+@pytest.mark.parametrize("given", [{"memory": 0}, {"memory": 1 << 20}, {"cpus": 0.0}, {"cpus": -1.0}, {"cpus": float("nan")}])
+def test_what_makes_no_machine(given):
+    with pytest.raises(Usage):
+        complete(Configuration(), "web", given)
+
+
+@pytest.mark.parametrize("given", [{"memory": 1 << 40}, {"cpus": 99.0}])
+def test_what_is_too_much_names_the_limit(given):
+    with pytest.raises(LimitReached, match="limits"):
+        complete(Configuration(), "web", given)
+
+
+def test_a_disk_without_limit_is_not_more_than_the_limit(tmp_path):
+    configuration = loaded(tmp_path, '[limits]\ndisk = "1G"\n')
+    assert complete(configuration, "web", {}).disk == 1 << 30

@@ -1,0 +1,75 @@
+"""Milestones come from inside: they say what they may say, and nothing else."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gaoler.host.process import Process
+from gaoler.machines import live
+from gaoler.machines.live import Live, told
+from gaoler.machines.machine import state
+
+START = Live(Process(10, 20), 1.0, "7.2-abc")
+
+
+def after(*texts):
+    now = START
+    for text in texts:
+        now = told(now, text)
+    return now
+
+
+def test_the_way_to_ready():
+    now = after("gaol agent", "gaol address 10.1.2.3", "gaol sshd", "gaol ready")
+    assert (now.agent, now.address, now.sshd, now.ready, now.missing) == (True, "10.1.2.3", True, True, ())
+
+
+def test_missing_and_later_there():
+    now = after("gaol missing address,sshd")
+    assert now.missing == ("address", "sshd")
+    assert state(now, None, None) == "running"
+    assert state(told(now, "gaol ready"), None, None) == "ready"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "gaol address ../../etc/passwd", "gaol address 10.1.2.3\n", "gaol address ::1", "gaol address 127.0.0.1", "gaol address 224.0.0.1",
+        "gaol address6 10.1.2.3", "gaol missing \x1b[2J", "gaol", "", "gaol ready now", "ready", "gaol address 10.1.2.3 x", "gaol missing",
+    ],
+)  # fmt: skip
+def test_nonsense_changes_nothing(text):
+    assert after(text) == START
+
+
+@given(st.text(max_size=100))
+def test_any_text_is_survived(text):
+    now = told(START, f"gaol {text}")
+    assert set(now.missing) <= set(live.MISSING)
+
+
+def test_it_survives_a_restart():
+    now = after("gaol address 10.1.2.3", "gaol missing sshd")
+    assert live.decode(live.encode(now)) == now
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b'{"process": 3}', b"\xff"])
+def test_a_broken_state_is_told(data):
+    with pytest.raises(ValueError):
+        live.decode(data)
+
+
+@pytest.mark.parametrize(
+    ("observed", "busy", "reason", "expected"),
+    [
+        (None, None, None, "stopped"),
+        (None, None, "it died", "failed"),
+        (None, "starting", "it died", "starting"),
+        (START, None, None, "starting"),
+        (told(START, "gaol ready"), None, None, "ready"),
+        (told(START, "gaol ready"), "stopping", None, "stopping"),
+        (told(START, "gaol stopping"), None, None, "stopping"),
+    ],
+)
+def test_states(observed, busy, reason, expected):
+    assert state(observed, busy, reason) == expected

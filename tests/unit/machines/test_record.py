@@ -1,0 +1,70 @@
+"""Records: written whole or not at all, read as they were written."""
+
+import os
+
+import pytest
+
+from gaoler.errors import Failed
+from gaoler.machines import command_line, record
+from gaoler.machines.record import Account, Record
+
+OWNER = Account("alice", 1000, 1000, "alice", (("staff", 50),), "Alice,,,", "/home/alice", "/bin/bash")
+WEB = Record(
+    id="0123456789ab", name="web", owner=OWNER, base="debian", generation="1", kernel=None, memory=512 << 20, cpus=1.0, disk=None,
+    pids=4096, ttl=None, init="startenv", mode="seccomp", home=True, network=True, slot=3, mac="02:00:00:00:00:01",
+    address="10.83.0.19", address6=None, created=1.5, ephemeral=False, wanted="stopped",
+)  # fmt: skip
+
+
+def test_round_trip():
+    assert record.decode(record.encode(WEB)) == WEB
+
+
+def test_a_newer_gaolers_record_is_read():
+    assert record.decode(record.encode(WEB).replace(b'{\n "id"', b'{\n "colour": "blue", "id"', 1)) == WEB
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"null", b'{"owner": 1}', b'{"owner": {"groups": []}}'])
+def test_what_is_no_record_is_told(data):
+    with pytest.raises(ValueError):
+        record.decode(data)
+
+
+def test_writing_replaces_at_once(tmp_path):
+    path = tmp_path / "record.json"
+    for text in (b"one", b"two"):
+        record.write(path, text, durable=True)
+        assert path.read_bytes() == text
+    assert os.listdir(tmp_path) == ["record.json"]
+
+
+def test_a_failed_write_leaves_the_old_one(tmp_path):
+    path = tmp_path / "there" / "record.json"
+    with pytest.raises(Failed, match="can't write"):
+        record.write(path, b"x", durable=True)
+
+
+def test_kernel_words():
+    words = command_line.kernel_words(WEB, network=True)
+    assert "mem=512M" in words
+    assert "hostfs_tree=home:/home:owner=1000.1000" in words
+    assert "GAOL_HOME=/home/alice" in words
+    assert "vec0:transport=tap,fd=4,mac=02:00:00:00:00:01" in words
+    assert not any(word.startswith("vec0") for word in command_line.kernel_words(WEB, network=False))
+    assert not any("home" in word for word in command_line.kernel_words(WEB.with_(home=False), network=False))
+
+
+@pytest.mark.parametrize("home", ["/home/al ice", "/home/alice\nroot=/dev/sda", '/home/"x"', "/home/" + "x" * 4000])
+def test_a_home_that_would_change_the_command_line_is_refused(home):
+    from dataclasses import replace
+
+    with pytest.raises(Failed):
+        command_line.kernel_words(WEB.with_(owner=replace(OWNER, home=home)), network=False)
+
+
+def test_settings_are_quoted():
+    from dataclasses import replace
+
+    text = command_line.settings(WEB.with_(owner=replace(OWNER, gecos="$(reboot) 'x'")), {"NETWORK": "none"})
+    assert "OWNER_GECOS='$(reboot) '\"'\"'x'\"'\"''\n" in text
+    assert "OWNER_GROUPS=staff:50\n" in text

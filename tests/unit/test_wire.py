@@ -1,0 +1,98 @@
+"""Framing: what is bounded, what is refused, and that descriptors arrive."""
+
+import os
+import socket
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gaoler.wire.framing import MESSAGE_LIMIT, Closed, Connection, ProtocolError, decode, encode
+
+
+@pytest.fixture
+def pair():
+    one, other = socket.socketpair()
+    ends = Connection(one), Connection(other)
+    for end in ends:
+        end.sock.settimeout(5)
+    yield ends
+    for end in ends:
+        end.close()
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(st.dictionaries(st.text(max_size=10), _json, max_size=5))
+def test_what_is_sent_arrives(message):
+    assert decode(encode(message)[:-1]) == message
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_message_or_refused(data):
+    try:
+        assert isinstance(decode(data), dict)
+    except ProtocolError:
+        pass
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"null", b"[1]", b"{", b'{"a":1,"a":2}', b'{"a":NaN}', b'{"a":"\xff"}', b"[" * 100_000, b'{"a":' * 50 + b"1" + b"}" * 50],
+)
+def test_refused(data):
+    with pytest.raises(ProtocolError):
+        decode(data)
+
+
+def test_two_messages_in_one_packet(pair):
+    one, other = pair
+    one.sock.sendall(encode({"n": 1}) + encode({"n": 2}))
+    assert [other.receive(), other.receive()] == [{"n": 1}, {"n": 2}]
+
+
+def test_a_message_without_end_is_bounded(pair):
+    one, other = pair
+    one.sock.setblocking(False)
+    with pytest.raises(ProtocolError, match="more than"):
+        for _ in range(2 * MESSAGE_LIMIT // 4096):
+            one.sock.send(b"a" * 4096)
+            other._fill()
+            if len(other._buffer) > MESSAGE_LIMIT:
+                other.receive()
+
+
+def test_descriptors_arrive(pair):
+    one, other = pair
+    reader, writer = os.pipe()
+    one.send({}, (writer,))
+    os.close(writer)
+    other.receive()
+    (mine,) = other.take_descriptors()
+    os.write(mine, b"hello")
+    os.close(mine)
+    assert os.read(reader, 10) == b"hello"
+    assert os.read(reader, 10) == b""
+    os.close(reader)
+
+
+def test_a_flood_of_descriptors_is_refused(pair):
+    one, other = pair
+    null = os.open(os.devnull, os.O_RDONLY)
+    with pytest.raises(ProtocolError, match="descriptors"):
+        for _ in range(5):
+            socket.send_fds(one.sock, [b"x"], [null] * 3)
+            other._fill()
+    os.close(null)
+
+
+def test_the_end_is_told(pair):
+    one, other = pair
+    one.close()
+    with pytest.raises(Closed):
+        other.receive()
