@@ -45,6 +45,15 @@ int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static char *title_start;
+static size_t title_size;
+
+void set_title(const char *title)
+{
+	memset(title_start, 0, title_size);
+	memcpy(title_start, title, strnlen(title, title_size - 1));
+}
+
 int milestone(const char *text)
 {
 	int fd = open("/proc/mconsole", O_WRONLY | O_CLOEXEC);
@@ -127,6 +136,9 @@ int main(int argc, char **argv)
 {
 	int status = 2;
 
+	/* The kernel lays the words out one after the other. */
+	title_start = argv[0];
+	title_size = argv[argc - 1] + strlen(argv[argc - 1]) - argv[0];
 	for (int first = 1, end; first <= argc; first = end + 1) {
 		for (end = first; end < argc && strcmp(argv[end], "--"); end++)
 			;

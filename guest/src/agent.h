@@ -16,6 +16,9 @@ int complain(int error, const char *format, ...) __attribute__((format(printf, 2
 /* Tells the host a milestone (one write to UML's /proc/mconsole); 0 or an errno. */
 int milestone(const char *text);
 
+/* What ps shows of this process from now on. The words of the command line are gone afterwards. */
+void set_title(const char *title);
+
 /* Milliseconds of a clock that is never set. */
 int64_t now_ms(void);
 

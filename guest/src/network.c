@@ -1,7 +1,8 @@
 /* Steps `net` and `address`: interfaces by rtnetlink, so that a tree needs no iproute2 and a start no fork.
  *
- *     net IFACE [flush] [ADDRESS/PREFIX]... [via GATEWAY]...
- *         sets the interface up; flush first takes all IPv4 addresses away; PREFIX may be a netmask
+ *     net IFACE [name NEW] [flush] [ADDRESS/PREFIX]... [via GATEWAY]...
+ *         gives the interface another name, sets it up, takes all of its IPv4 addresses away (flush), gives it
+ *         addresses and default routes; PREFIX may be a netmask
  *     address IFACE 4|6 SECONDS
  *         prints the first global address as soon as there is one
  */
@@ -107,13 +108,21 @@ static int parse_address(const char *text, struct address *address)
 	return address->prefix <= address->size * 8 ? 0 : -1;
 }
 
-static int set_up(int fd, unsigned index)
+static int set_up(int fd, unsigned index, const char *name)
 {
-	struct ifinfomsg link = { .ifi_index = index, .ifi_flags = IFF_UP, .ifi_change = IFF_UP };
+	struct ifinfomsg link = { .ifi_index = index };
 	struct request_message message;
+	int error = 0;
 
+	/* Two messages: the kernel renames only what is down, and looks at the flags first. */
+	if (name) {
+		begin(&message, RTM_NEWLINK, 0, &link, sizeof link);
+		append_attribute(&message, IFLA_IFNAME, name, strlen(name) + 1);
+		error = settle(fd, &message);
+	}
+	link.ifi_flags = link.ifi_change = IFF_UP;
 	begin(&message, RTM_NEWLINK, 0, &link, sizeof link);
-	return settle(fd, &message);
+	return error ? error : settle(fd, &message);
 }
 
 static int change_address(int fd, unsigned index, const struct address *address, int type)
@@ -198,12 +207,13 @@ int step_net(int count, char **word)
 {
 	int fd = open_netlink(0), error, status = 0;
 	unsigned index = count ? if_nametoindex(word[0]) : 0;
+	int first = count >= 3 && !strcmp(word[1], "name") ? 3 : 1;
 
 	if (!index)
 		status = complain(errno, "net: %s", count ? word[0] : "wants an interface");
-	else if ((error = set_up(fd, index)) != 0)
+	else if ((error = set_up(fd, index, first == 3 ? word[2] : NULL)) != 0)
 		status = complain(error, "net: %s up", word[0]);
-	for (int i = 1; !status && i < count; i++) {
+	for (int i = first; !status && i < count; i++) {
 		int route = !strcmp(word[i], "via");
 		struct address address;
 

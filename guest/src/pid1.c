@@ -166,7 +166,7 @@ static int parse(struct options *options, int count, char **word)
 		else if (!strcmp(word[i], "--quiet"))
 			options->quiet = 1;
 		else if (!strcmp(word[i], "--sync") && i + 1 < count)
-			options->sync_path = word[++i];
+			options->sync_path = strdup(word[++i]);
 		else if (!strcmp(word[i], "--listen") && i + 1 < count)
 			options->listen = atoi(word[++i]);
 		else
@@ -183,6 +183,7 @@ static int open_and_serve(int count, char **word, int is_init)
 
 	if (parse(&options, count, word))
 		return 2;
+	set_title(is_init ? "gaol-agent init" : "gaol-agent serve");
 	setrlimit(RLIMIT_NOFILE, &files);
 	is_device = options.listen < 0;
 	if (is_device)

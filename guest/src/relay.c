@@ -307,6 +307,7 @@ void relay(struct session *session, const char *sync_path)
 {
 	sigset_t mine;
 
+	set_title("gaol-agent session");
 	setsid();
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&mine);
