@@ -1,0 +1,75 @@
+"""A daemon that answers what a test tells it to, over a real socket; and `gaol` as a person runs it."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from gaoler.wire.framing import Closed, Connection
+
+SOURCES = Path(__file__).parents[2] / "src"
+
+
+class FakeDaemon:
+    """Replies by method name: a list of messages to send for each call. Keeps the calls."""
+
+    def __init__(self, path):
+        self.path = str(path)
+        self.replies = {}
+        self.calls = []
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(self.path)
+        self._listener.listen()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            connection = Connection(sock)
+            try:
+                while True:
+                    call = connection.receive()
+                    method = call["method"].removeprefix("org.gaoler.")
+                    self.calls.append((method, call["parameters"]))
+                    for reply in self.replies[method]:
+                        connection.send(reply)
+            except Closed:
+                connection.close()
+
+    def refuse(self, method, what, why="", hint="", code=1):
+        self.replies[method] = [{"error": "org.gaoler.Error", "parameters": {"what": what, "why": why, "hint": hint, "code": code}}]
+
+    def answer(self, method, **parameters):
+        self.replies[method] = [{"parameters": parameters}]
+
+    def close(self):
+        self._listener.close()
+
+
+@pytest.fixture
+def daemon(tmp_path):
+    fake = FakeDaemon(tmp_path / "sock")
+    yield fake
+    fake.close()
+
+
+@pytest.fixture
+def gaol(tmp_path):
+    """Run the command line in a process of its own; returns it, completed."""
+
+    def run(*arguments, **options):
+        code = f"import sys; sys.path.insert(0, {str(SOURCES)!r}); from gaoler.cli.main import main; sys.exit(main())"
+        return subprocess.run(
+            [sys.executable, "-IS", "-c", code, *arguments],
+            env={**os.environ, "GAOLER_SOCKET": str(tmp_path / "sock"), "XDG_CACHE_HOME": str(tmp_path / "cache"), "TZ": "UTC"},
+            capture_output=True, text=True, timeout=30, check=False, **options,
+        )  # fmt: skip
+
+    return run

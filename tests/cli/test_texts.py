@@ -1,0 +1,130 @@
+"""What a person sees: tables, errors with what, why and what to do, exit codes. Nothing of a machine's reaches the terminal raw."""
+
+import json
+
+import pytest
+
+MACHINE = {
+    "name": "web", "owner": "alice", "state": "ready", "missing": [], "base": "debian", "generation": "1", "kernel": "7.2.13-abc",
+    "address": "10.83.0.16", "address6": None, "mac": "02:00:00:00:00:01", "memory": 512 << 20, "cpus": 1.0, "disk": None,
+    "created": 0.0, "started": None, "expires": None, "pid": 1, "console": "gaol shell web", "init": "startenv", "mode": "seccomp",
+    "home": True, "reason": None, "snapshots": [],
+}  # fmt: skip
+
+
+def test_ls(daemon, gaol):
+    daemon.answer("List", machines=[MACHINE, {**MACHINE, "name": "db", "state": "stopped", "address": None}])
+    assert gaol("ls").stdout == (
+        "NAME  STATE    ADDRESS     BASE    MEMORY  UP  EXPIRES\n"
+        "web   ready    10.83.0.16  debian  512M    -   -\n"
+        "db    stopped  -           debian  512M    -   -\n"
+    )
+
+
+def test_ls_as_json_is_one_array(daemon, gaol):
+    daemon.answer("List", machines=[MACHINE])
+    assert json.loads(gaol("ls", "--json").stdout) == [MACHINE]
+
+
+def test_ls_of_nothing_says_what_to_do(daemon, gaol):
+    daemon.answer("List", machines=[])
+    assert gaol("ls").stdout == "no machines yet; try: gaol up\n"
+    assert gaol("ls", "--json").stdout == "[]\n"
+
+
+def test_up(daemon, gaol):
+    daemon.answer("Up", machine=MACHINE)
+    done = gaol("up", "web", "--memory", "256M", "--ttl", "2h", "--no-home")
+    assert (done.returncode, done.stdout) == (0, "web  10.83.0.16\n")
+    assert daemon.calls == [("Up", {"name": "web", "spec": {"home": False, "network": True, "memory": 256 << 20, "ttl": 7200}})]
+
+
+def test_up_tells_what_is_missing(daemon, gaol):
+    daemon.answer("Up", machine={**MACHINE, "state": "running", "missing": ["address"], "address": None})
+    done = gaol("up", "web")
+    assert (done.returncode, done.stdout) == (0, "web  -\n")
+    assert done.stderr == "gaol: web is up, but something is missing: address\ntry: gaol log web\n"
+
+
+def test_an_error_says_what_why_and_what_to_do(daemon, gaol):
+    daemon.refuse("Up", 'no base "trixie"', "this host has: debian", "gaol base add trixie", 3)
+    done = gaol("up", "--base", "trixie")
+    assert done.returncode == 3
+    assert done.stderr == 'gaol: no base "trixie": this host has: debian\ntry: gaol base add trixie\n'
+
+
+def test_no_daemon(gaol):
+    done = gaol("ls")
+    assert done.returncode == 6
+    assert done.stderr.startswith("gaol: the gaoler daemon does not answer: ")
+    assert "\ntry: gaol doctor" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["bogus"], ["up", "--colour"], ["up", "a", "b"], ["run"], ["run", "ls"], ["exec", "web"], ["exec", "--", "ls"], ["info", "a", "b"],
+     ["up", "--memory", "lots"], ["up", "--ttl", "soon"], ["wait", "web"], ["cp", "a", "b"], ["cp", "a:b", "c:d"], ["base"], ["base", "paint"],
+     ["base", "add", "x"], ["kernel"], ["up", "--cpus", "many"], ["up", "--mode", "magic"]],
+)  # fmt: skip
+def test_wrong_usage(daemon, gaol, arguments):
+    done = gaol(*arguments)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith(("gaol: ", "usage: "))
+    assert daemon.calls == []
+
+
+def test_a_mistyped_command_is_guessed(gaol):
+    assert gaol("shel").stderr == 'gaol: no command "shel": gaol --help lists them\ntry: gaol shell\n'
+
+
+@pytest.mark.parametrize("command", ["run", "up", "shell", "exec", "ssh", "ls", "info", "wait", "down", "rm", "cp", "snapshot", "doctor", "base", "kernel"])
+def test_every_command_has_help(gaol, command):
+    done = gaol(command, "--help")
+    assert done.returncode == 0
+    assert f"gaol {command}" in done.stdout
+
+
+def test_failures_of_run_are_told_from_the_commands_own(daemon, gaol):
+    daemon.refuse("Run", "no kernel", "it is gone", "", 1)
+    assert gaol("run", "--", "true").returncode == 125
+    daemon.refuse("Run", "no base", "", "", 3)
+    assert gaol("run", "--", "true").returncode == 3
+
+
+def test_a_hostile_machine_cannot_drive_the_terminal(daemon, gaol):
+    daemon.answer("Log", text="boot\x1b]0;owned\x07\x1b[2J\x9b31m\nlogin:\n")
+    daemon.answer("List", machines=[{**MACHINE, "name": "a\x1b[31m", "address": "1\n2"}])
+    for done in (gaol("log", "web"), gaol("ls")):
+        assert not set(done.stdout) & {"\x1b", "\x07", "\x9b"}
+    assert gaol("log", "web").stdout.count("\n") == 2
+    assert gaol("ls").stdout.count("\n") == 2
+
+
+def test_another_users_machine_is_named_by_owner(daemon, gaol):
+    daemon.answer("Inspect", machine=MACHINE)
+    gaol("info", "alice/web")
+    assert daemon.calls == [("Inspect", {"owner": "alice", "name": "web"})]
+
+
+def test_a_daemon_that_speaks_nonsense(daemon, gaol):
+    daemon.replies["List"] = [{"error": "org.varlink.service.MethodNotFound", "parameters": {}}]
+    done = gaol("ls")
+    assert done.returncode == 2
+    assert "one version" in done.stderr
+
+
+def test_a_command_line_starts_fast(gaol):
+    """The libraries that cost tens of milliseconds stay out of the way from `gaol run` to its first byte."""
+    import subprocess
+    import sys
+
+    from gaoler.cli import main as cli_main
+
+    code = (
+        f"import sys; sys.path.insert(0, {str(cli_main.__file__.rsplit('/gaoler/', 1)[0])!r})\n"
+        "import gaoler.cli.main, gaoler.cli.sessions, gaoler.cli.arguments, gaoler.client.session, gaoler.wire.limits\n"
+        "print(' '.join(sys.modules))"
+    )
+    loaded = subprocess.run([sys.executable, "-IS", "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"asyncio", "pydantic", "rich", "http", "dataclasses", "inspect", "pyroute2", "logging", "threading", "subprocess"} & set(loaded)
