@@ -167,6 +167,19 @@ static void half_close(int stream)
 	check("read after shutdown", read(stream, buffer, sizeof(buffer)) == 4);
 }
 
+/* Every byte from the host is a packet to it, so that the test chooses the moment. */
+static void send_packets(int stream)
+{
+	struct sockaddr_in host = {.sin_family = AF_INET, .sin_port = htons(9)};
+	int sock = socket(AF_INET, SOCK_DGRAM, 0);
+
+	inet_pton(AF_INET, "10.83.0.1", &host.sin_addr);
+	while (read(stream, buffer, 1) == 1) {
+		sendto(sock, buffer, 1, 0, (struct sockaddr *)&host, sizeof(host));
+		write_all(stream, buffer, 1);
+	}
+}
+
 static void serve(int stream)
 {
 	char what;
@@ -181,6 +194,7 @@ static void serve(int stream)
 	case 'r': return host_resets(stream);
 	case 'i': return interrupted(stream);
 	case 'h': return half_close(stream);
+	case 'p': return send_packets(stream);
 	case 'q': power_off();
 	}
 }

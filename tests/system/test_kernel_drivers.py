@@ -291,6 +291,23 @@ def test_tap_by_descriptor(boot, tap):
 
 
 @pytest.mark.network
+def test_network_is_back_when_the_tap_is(boot, tap):
+    fd, namespace = tap
+    machine = boot("VEC0=10.83.0.2", f"vec0:transport=tap,fd={fd},mac=02:00:00:83:00:02", fds=(fd,))
+    machine.wait_for("accepting\n")
+    ping = ("ip", "netns", "exec", namespace, "ping", "-c", "1", "-W", "5", "10.83.0.2")
+    run(*ping)
+    with machine.connect("p") as packets:
+        run("ip", "-n", namespace, "link", "set", namespace, "down")
+        for _ in range(5):
+            packets.sendall(b"x")
+            assert packets.recv(1) == b"x"
+        run("ip", "-n", namespace, "link", "set", namespace, "up")
+        run(*ping)
+    passed(machine.power_off())
+
+
+@pytest.mark.network
 def test_descriptor_that_is_no_tap_is_said(boot):
     machine = boot("VEC0=10.83.0.2", "vec0:transport=tap,fd=0")
     machine.wait_for("accepting\n")
