@@ -20,12 +20,13 @@ from gaoler.errors import Failed
 from gaoler.host import cgroup, libc, oci
 from gaoler.host.oci import Home, Jail, Owner
 from gaoler.host.process import Process
+from gaoler.host.program import sealed
 
 __all__ = ["RUNTIME", "Home", "Jail", "Owner", "kill", "listed", "prepare_host", "remove", "running", "start"]
 
 RUNTIME = Path("/run/gaoler/jails")  # crun's state and the skeleton; root's alone to write
 
-_CRUN = "/usr/bin/crun"
+_CRUN = Path("/usr/bin/crun")
 _LIMITS = {
     "RLIMIT_CORE": 1,  # not 0: that would still start a core_pattern program of the host
     "RLIMIT_MEMLOCK": 65536,
@@ -63,7 +64,7 @@ def start(jail: Jail, *, console: int, agent: int, tap: int | None, runtime: Pat
     (jail.bundle / "config.json").write_text(json.dumps(config))
     kept = [agent] if tap is None else [agent, tap]
     command = [
-        _CRUN, "--root", str(runtime / "state"), "--log", f"file:{log}", "--cgroup-manager", "cgroupfs",
+        "crun", "--root", str(runtime / "state"), "--log", f"file:{log}", "--cgroup-manager", "cgroupfs",
         "run", "--detach", "--bundle", str(jail.bundle), "--preserve-fds", str(len(kept)), jail.name,
     ]  # fmt: skip
     with open("/dev/null", "r+b", buffering=0) as null:
@@ -146,21 +147,20 @@ def _spawn(command: list[str], descriptors: Sequence[int], cpu: int | None) -> i
 
     posix_spawn, since it does not copy the daemon's page tables as fork does.
     """
+    crun = sealed(_CRUN, "crun")
     # Out of the way first, so that putting one in place does not close another that still has to move.
     high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64) for fd in descriptors]
     actions = [(os.POSIX_SPAWN_DUP2, source, place) for place, source in enumerate(high)]
     try:
         with _affinity(cpu):
             pid = os.posix_spawn(
-                command[0],
+                crun,
                 command,
                 {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
                 file_actions=actions,
                 setsigmask=(),
                 setsigdef=signal.valid_signals(),  # Python ignores SIGPIPE and SIGXFSZ, which would be inherited
             )
-    except FileNotFoundError as error:
-        raise Failed("cannot start a jail", f"{command[0]} is not installed", "apt install crun") from error
     finally:
         for fd in high:
             os.close(fd)

@@ -1,0 +1,30 @@
+"""A program that is executed often, and by a way that what it starts cannot overwrite it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from functools import cache
+from pathlib import Path
+
+from gaoler.errors import Failed
+
+_SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+
+
+@cache
+def sealed(program: Path, package: str) -> str:
+    """The path of a sealed copy of `program`, for this process' children as long as this process runs.
+
+    crun protects itself from being overwritten through /proc/PID/exe (CVE-2019-5736) by executing a copy of itself at
+    each start, and leaves that out where it is such a copy already: 1.4 instead of 2.7 ms to its first own work.
+    """
+    try:
+        content = program.read_bytes()
+    except FileNotFoundError as error:
+        raise Failed(f"cannot run {program}", "it is not installed", f"apt install {package}") from error
+    fd = os.memfd_create(program.name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    with open(fd, "wb", closefd=False) as file:
+        file.write(content)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
+    return f"/proc/self/fd/{fd}"
