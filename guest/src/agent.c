@@ -120,7 +120,7 @@ static const struct {
 	{ "mount", step_mount },     { "link", step_link },         { "hostname", step_hostname },
 	{ "net", step_net },         { "account", step_account },   { "milestone", step_milestone },
 	{ "await", step_await },     { "address", step_address },   { "random-ready", step_random_ready },
-	{ "start", step_start },     { "exec", step_exec },
+	{ "runlevel", step_runlevel }, { "start", step_start },     { "exec", step_exec },
 	{ "serve", step_serve },     { "init", step_init },
 };
 
