@@ -23,13 +23,20 @@ def is_v2() -> bool:
 
 def directories(cgroup: str) -> list[Path]:
     """Where a control group lies: one directory, or one for each of version 1's hierarchies."""
-    if not cgroup.startswith("/") or ".." in cgroup.split("/") or cgroup.strip("/") == "":
-        raise Failed(f"cannot use control group {cgroup!r}", "it must be below the root")
+    below = relative(cgroup)
     if is_v2():
-        return [ROOT / cgroup[1:]]
+        return [ROOT / below]
     # Version 1 names some hierarchies twice by symbolic links (cpu, cpuacct).
     hierarchies = (entry for entry in os.scandir(ROOT) if entry.is_dir(follow_symlinks=False))
-    return [Path(entry.path) / cgroup[1:] for entry in hierarchies if entry.name != UNIFIED]
+    return [Path(entry.path) / below for entry in hierarchies if entry.name != UNIFIED]
+
+
+def relative(cgroup: str) -> str:
+    """The path of a control group from the root of its file system, with or without a leading slash on the way in."""
+    below = cgroup.strip("/")
+    if not below or ".." in below.split("/"):
+        raise Failed(f"cannot use control group {cgroup!r}", "it must be below the root")
+    return below
 
 
 def remove(cgroup: str, timeout: float = 5.0) -> None:
@@ -41,7 +48,7 @@ def remove(cgroup: str, timeout: float = 5.0) -> None:
                 raise Failed(f"cannot remove control group {directory}", f"processes {_members(directory)} stay")
             time.sleep(0.001)  # the kernel takes a dead process off its lists a moment after it told of the death
     if not is_v2():  # crun makes an ordinary directory in what jail.prepare_host mounts there
-        shutil.rmtree(ROOT / UNIFIED / cgroup[1:], ignore_errors=True)
+        shutil.rmtree(ROOT / UNIFIED / relative(cgroup), ignore_errors=True)
 
 
 def processes(cgroup: str) -> set[int]:

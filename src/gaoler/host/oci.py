@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gaoler.host import cgroup
 from gaoler.host.idmap import Identities, IdRange, Mapping, Maps, identities
 
 _MIB = 1024 * 1024
@@ -72,7 +73,7 @@ class Jail:
     cpu: int | None  # run on this processor alone
     arguments: tuple[str, ...]  # the kernel's command line
     bundle: Path  # a directory of its own for the runtime's files
-    cgroup: str  # from the cgroup file system's root, with a leading slash
+    cgroup: str  # from the root of the control groups' file system
 
 
 def tables(jail: Jail) -> Identities:
@@ -110,7 +111,7 @@ def configuration(jail: Jail, skeleton: Path, *, cgroup_v2: bool, limits: Iterab
             "namespaces": [{"type": kind} for kind in _NAMESPACES],
             "uidMappings": _oci_map(ids.namespace.uids),
             "gidMappings": _oci_map(ids.namespace.gids),
-            "cgroupsPath": jail.cgroup,
+            "cgroupsPath": f"/{cgroup.relative(jail.cgroup)}",
             "resources": _resources(jail, cgroup_v2=cgroup_v2),
             "maskedPaths": [f"/proc/{name}" for name in _MASKED],
             "readonlyPaths": [f"/proc/{name}" for name in _READONLY],

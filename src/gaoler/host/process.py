@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -23,15 +24,12 @@ class Process:
     start_time: int
 
     def pidfd(self) -> int:
-        """A new pidfd of this very process, the caller's to close; raises NotFound when it is gone."""
-        try:
-            fd = os.pidfd_open(self.pid)
-        except ProcessLookupError as error:
-            raise NotFound(f"process {self.pid} is gone") from error
+        """A new pidfd of this very process, the caller's to close; raises ProcessLookupError when it is gone."""
+        fd = os.pidfd_open(self.pid)
         # The descriptor pins the process first, then we look whether it is the one that is meant.
         if _start_time(self.pid) != self.start_time:
             os.close(fd)
-            raise NotFound(f"process {self.pid} is gone", "its number belongs to another process now")
+            raise ProcessLookupError(errno.ESRCH, f"process {self.pid} is another one now")
         return fd
 
     def alive(self) -> bool:
@@ -42,7 +40,7 @@ class Process:
         """Send a signal; a process that is gone already needs none."""
         try:
             fd = self.pidfd()
-        except NotFound:
+        except ProcessLookupError:
             return
         try:
             signal.pidfd_send_signal(fd, number)
@@ -58,7 +56,7 @@ class Process:
         """
         try:
             fd = self.pidfd()
-        except NotFound:
+        except ProcessLookupError:
             return True
         try:
             poll = select.poll()
