@@ -46,7 +46,7 @@ def usage_of(machines: Machines, machine: Machine) -> dict[str, Any] | None:
     live = machine.live
     if live is None:
         return None
-    used = usage.of(machines.jailer.container(machine.record))
+    used = usage.of(machines.jailer.cgroup(machine.record))
     return messages.Usage(
         name=machine.record.name,
         owner=machine.record.owner.name,

@@ -43,6 +43,9 @@ class Jailer:
     def container(self, record: Record) -> str:
         return f"{self.prefix}-{record.id}"
 
+    def cgroup(self, record: Record) -> str:
+        return f"/{self.container(record)}"
+
     def start(self, record: Record, kernel: Kernel, authorized_keys: str, busy: dict[int, int]) -> Live:
         """Start the machine's kernel; its milestones come later. `busy` is machines by processor. Raises GaolerError."""
         runtime = self.runtime(record)
@@ -95,7 +98,7 @@ class Jailer:
             cpu=cpus.choose(busy),
             arguments=command_line.kernel_words(record, network=network),
             bundle=self.runtime(record).bundle,
-            cgroup=self.container(record),
+            cgroup=self.cgroup(record),
         )
 
     def release(self, record: Record) -> None:
@@ -103,7 +106,7 @@ class Jailer:
         problems: list[GaolerError] = []
         for step in (
             lambda: jail.remove(
-                self.container(record), runtime=self.paths.jails, cgroup_path=self.container(record)
+                self.container(record), runtime=self.paths.jails, cgroup_path=self.cgroup(record)
             ),
             lambda: self.network.unplug(record),
             lambda: shutil.rmtree(self.runtime(record).root, ignore_errors=True),

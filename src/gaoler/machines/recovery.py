@@ -72,7 +72,7 @@ def _clear_strays(machines: Machines) -> None:
     prefix = f"{machines.jailer.prefix}-"
     for name in jail.listed(prefix, runtime=machines.paths.jails):
         if name.removeprefix(prefix) not in known:
-            _try(lambda name=name: jail.remove(name, runtime=machines.paths.jails, cgroup_path=name))
+            _try(lambda name=name: jail.remove(name, runtime=machines.paths.jails, cgroup_path=f"/{name}"))
     for path in machines.paths.machines.iterdir():
         if path.name not in known:
             shutil.rmtree(path, ignore_errors=True)

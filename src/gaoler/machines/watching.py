@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gaoler.errors import GaolerError
@@ -34,6 +34,9 @@ class Watch:
     notify: socket.socket
     console: int
     log: console.Log
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held while descriptors are read, or closed: the monitor may be about to read what another thread closes."""
+    closed: bool = False
 
 
 def attend(machines: Machines, machine: Machine) -> None:
@@ -59,7 +62,7 @@ def attend(machines: Machines, machine: Machine) -> None:
         monitor.forget(pidfd)
         _later(lambda: _bury(machines, machine, observed))
 
-    monitor.watch(watch.notify.fileno(), lambda: _hear(machines, machine, watch.notify))
+    monitor.watch(watch.notify.fileno(), lambda: _hear(machines, machine, watch))
     monitor.watch(watch.console, lambda: _read_console(watch))
     monitor.watch(pidfd, died)
     machines.observe(machine, observed)
@@ -75,10 +78,12 @@ def leave(machines: Machines, machine: Machine) -> None:
     for descriptor in (watch.pidfd, watch.notify.fileno(), watch.console):
         machines.monitor.forget(descriptor)
     _read_console(watch)
-    watch.notify.close()
-    os.close(watch.console)
-    os.close(watch.pidfd)
-    watch.log.close()
+    with watch.lock:
+        watch.closed = True
+        watch.notify.close()
+        os.close(watch.console)
+        os.close(watch.pidfd)
+        watch.log.close()
 
 
 def _bury(machines: Machines, machine: Machine, observed: live.Live) -> None:
@@ -87,12 +92,15 @@ def _bury(machines: Machines, machine: Machine, observed: live.Live) -> None:
         machines.remove(machine, force=True)
 
 
-def _hear(machines: Machines, machine: Machine, notify: socket.socket) -> None:
+def _hear(machines: Machines, machine: Machine, watch: Watch) -> None:
     for _ in range(_DATAGRAMS_AT_ONCE):
-        try:
-            datagram = notify.recv(8192)
-        except (BlockingIOError, OSError):
-            return
+        with watch.lock:
+            if watch.closed:
+                return
+            try:
+                datagram = watch.notify.recv(8192)
+            except BlockingIOError:
+                return
         observed = machine.live
         notification = mconsole.parse_notify(datagram)
         if observed is None or notification is None:
@@ -103,14 +111,17 @@ def _hear(machines: Machines, machine: Machine, notify: socket.socket) -> None:
 
 
 def _read_console(watch: Watch) -> None:
-    try:
-        data = os.read(watch.console, 65536)
-        if data:
-            watch.log.append(data)
-    except BlockingIOError:
-        pass
-    except OSError as error:
-        _log.warning("a console's output is lost: %s", error)
+    with watch.lock:
+        if watch.closed:
+            return
+        try:
+            data = os.read(watch.console, 65536)
+            if data:
+                watch.log.append(data)
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            _log.warning("a console's output is lost: %s", error)
 
 
 def _expire(machines: Machines, machine: Machine, observed: live.Live) -> None:
