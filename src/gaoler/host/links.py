@@ -1,0 +1,112 @@
+"""Network interfaces of the host: bridges, and TAPs plugged into them (rtnetlink through pyroute2)."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from hashlib import sha256
+from ipaddress import ip_interface
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pyroute2.iproute.linux import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from gaoler.errors import Failed, NotFound
+
+_IFA_F_NODAD = 0x02  # linux/if_addr.h
+_BR_PORT_ISOLATED = "IFLA_BRPORT_ISOLATED"
+
+_T = TypeVar("_T")
+_lock = threading.Lock()  # one socket for all threads: requests and answers must not mix
+
+
+def ensure_bridge(name: str, addresses: list[str]) -> None:
+    """Make bridge `name` if need be, bring it up, and give it `addresses` ("10.1.0.1/20"), leaving others that it has.
+
+    Its MAC follows from its name: a bridge of its own accord takes over that of a port, and changes it when the port
+    goes. IPv6 addresses are used at once, without duplicate address detection: that waits for the first port.
+    """
+    if not link_exists(name):
+        _try(
+            f"cannot make bridge {name}",
+            lambda ip: ip.link("add", ifname=name, kind="bridge", address=_mac(name), br_mcast_snooping=0),
+        )
+    index = _index(name)
+    _try(f"cannot bring up bridge {name}", lambda ip: ip.link("set", index=index, state="up"))
+    for text in addresses:
+        address = ip_interface(text)
+        extra = {"flags": _IFA_F_NODAD} if address.version == 6 else {"broadcast": str(address.network[-1])}
+        _try(
+            f"cannot give {text} to {name}",
+            lambda ip, a=address, e=extra: ip.addr(  # type: ignore[misc]
+                "add", index=index, address=str(a.ip), prefixlen=a.network.prefixlen, **e
+            ),
+            accept=errno.EEXIST,
+        )
+
+
+def delete_link(name: str) -> None:
+    """Delete an interface; nothing when there is none."""
+    with suppress(NotFound):
+        index = _index(name)
+        _try(f"cannot delete {name}", lambda ip: ip.link("del", index=index), accept=errno.ENODEV)
+
+
+def attach(tap: str, bridge: str, *, isolated: bool = False) -> None:
+    """Plug a TAP into a bridge and bring it up. `isolated` ports reach all ports but one another.
+
+    The host speaks no IPv6 on the TAP itself, and a spanning tree message from the machine closes the port.
+    """
+    index, master = _index(tap), _index(bridge)
+    with suppress(FileNotFoundError):  # a host without IPv6
+        Path(f"/proc/sys/net/ipv6/conf/{tap}/disable_ipv6").write_text("1")
+    what = f"cannot plug {tap} into {bridge}"
+    _try(what, lambda ip: ip.link("set", index=index, master=master))
+    _try(what, lambda ip: ip.brport("set", index=index, guard=1, isolated=int(isolated)))
+    _try(what, lambda ip: ip.link("set", index=index, state="up"))
+
+
+def link_exists(name: str) -> bool:
+    try:
+        socket.if_nametoindex(name)
+    except OSError:
+        return False
+    return True
+
+
+def list_links(prefix: str = "") -> list[str]:
+    """Names of the interfaces that begin with `prefix`."""
+    return sorted(name for _, name in socket.if_nameindex() if name.startswith(prefix))
+
+
+def _index(name: str) -> int:
+    try:
+        return socket.if_nametoindex(name)
+    except OSError as error:
+        raise NotFound(f"there is no interface {name}") from error
+
+
+def _mac(name: str) -> str:
+    return "02:" + ":".join(f"{byte:02x}" for byte in sha256(name.encode()).digest()[:5])
+
+
+@cache
+def _netlink() -> Any:
+    return IPRoute()  # type: ignore[no-untyped-call]
+
+
+def _try(what: str, call: Callable[[Any], _T], accept: int | None = None) -> _T | None:
+    """One request. An answer of `accept` counts as done."""
+    try:
+        with _lock:
+            return call(_netlink())
+    except NetlinkError as error:
+        if error.code == accept:
+            return None
+        why = error.args[1] if len(error.args) > 1 else str(error)
+        raise Failed(what, str(why)) from error
