@@ -127,4 +127,4 @@ def test_a_command_line_starts_fast(gaol):
         "print(' '.join(sys.modules))"
     )
     loaded = subprocess.run([sys.executable, "-IS", "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"asyncio", "pydantic", "rich", "http", "dataclasses", "inspect", "pyroute2", "logging", "threading", "subprocess"} & set(loaded)
+    assert not {"asyncio", "pydantic", "rich", "http", "dataclasses", "inspect", "pyroute2", "logging", "threading", "subprocess", "typing"} & set(loaded)

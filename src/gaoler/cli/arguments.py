@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
 
 from gaoler.errors import Usage
+
+TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 class Parser(argparse.ArgumentParser):

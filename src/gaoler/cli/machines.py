@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Callable
 
 from gaoler.cli.arguments import Parser, add_name, add_spec, spec_of, split_owner
 from gaoler.cli.output import Progress, clean, show_json, show_pairs, show_table
 from gaoler.client import Gaoler
 from gaoler.wire.limits import duration, show_duration, show_size
+
+TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def main(command: str, arguments: list[str]) -> int:
@@ -76,7 +80,7 @@ def _since(moment: float | None) -> str:
     return show_duration(time.time() - moment) if moment else "-"
 
 
-_SHOW = {"memory": show_size, "disk": show_size, "created": time.ctime, "started": time.ctime, "expires": time.ctime}
+_SHOW: dict[str, Callable[[Any], str]] = {"memory": show_size, "disk": show_size, "created": time.ctime, "started": time.ctime, "expires": time.ctime}
 
 
 def _info(arguments: list[str]) -> int:

@@ -6,13 +6,16 @@ import os
 import signal
 import sys
 from types import FrameType
-from typing import Any
 
 from gaoler.cli.arguments import Parser, add_name, add_spec, spec_of, split_command, split_owner
 from gaoler.cli.output import clean
 from gaoler.client import Gaoler
 from gaoler.client.session import Session
 from gaoler.errors import GaolerError, Usage
+
+TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
+if TYPE_CHECKING:
+    from typing import Any
 
 _TO_PASS_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 

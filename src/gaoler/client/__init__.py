@@ -12,15 +12,18 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from gaoler.errors import Unreachable, with_code
 from gaoler.wire.framing import Closed, Connection, ProtocolError
 
-DEFAULT_SOCKET = "/run/gaoler/gaoler.sock"
+TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
 
-Info = dict[str, Any]
-Progress = Callable[[dict[str, Any]], None]
+    Info: TypeAlias = dict[str, Any]
+    Progress: TypeAlias = Callable[[dict[str, Any]], None]
+
+DEFAULT_SOCKET = "/run/gaoler/gaoler.sock"
 
 
 def _quiet(_: dict[str, Any]) -> None:

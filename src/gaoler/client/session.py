@@ -49,7 +49,7 @@ class Session:
         except OSError:
             pass  # it has ended: its exit frame is on the way, or the machine is gone
 
-    def copy(self, stdin: int | None, outputs: Sequence[int], wake: int = -1, woken: Callable[[], None] = int) -> int:
+    def copy(self, stdin: int | None, outputs: Sequence[int], wake: int = -1, woken: Callable[[], None] | None = None) -> int:
         """Copy until the session has ended and all its output is written; the exit code as a shell tells it.
 
         `wake` is a descriptor (of a signal handler) that calls `woken` when it is readable. 125 with `complaint` set says
@@ -70,7 +70,8 @@ class Session:
             for descriptor, _ in poller.poll():
                 if descriptor == wake:
                     os.read(wake, 512)
-                    woken()
+                    if woken:
+                        woken()
                 elif descriptor == self.control.fileno():
                     listening = self._read_control()
                     if not listening:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from gaoler.errors import GaolerError
@@ -72,14 +73,14 @@ def _clear_strays(machines: Machines) -> None:
     prefix = f"{machines.jailer.prefix}-"
     for name in jail.listed(prefix, runtime=machines.paths.jails):
         if name.removeprefix(prefix) not in known:
-            _try(lambda name=name: jail.remove(name, runtime=machines.paths.jails, cgroup_path=f"/{name}"))
+            _try(partial(jail.remove, name, runtime=machines.paths.jails, cgroup_path=f"/{name}"))
     for path in machines.paths.machines.iterdir():
         if path.name not in known:
             shutil.rmtree(path, ignore_errors=True)
     for directory in (machines.paths.ephemeral, machines.paths.staging):
         for path in directory.iterdir():
             if path.name not in known:
-                _try(lambda path=path: _delete(path))
+                _try(partial(_delete, path))
 
 
 def _delete(path: Path) -> None:

@@ -32,7 +32,7 @@ _watches: dict[str, Watch] = {}
 class Watch:
     pidfd: int
     notify: socket.socket
-    console: int
+    output: int
     log: console.Log
     lock: threading.Lock = field(default_factory=threading.Lock)
     """Held while descriptors are read, or closed: the monitor may be about to read what another thread closes."""
@@ -63,7 +63,7 @@ def attend(machines: Machines, machine: Machine) -> None:
         _later(lambda: _bury(machines, machine, observed))
 
     monitor.watch(watch.notify.fileno(), lambda: _hear(machines, machine, watch))
-    monitor.watch(watch.console, lambda: _read_console(watch))
+    monitor.watch(watch.output, lambda: _read_console(watch))
     monitor.watch(pidfd, died)
     machines.observe(machine, observed)
     if machine.record.ttl:
@@ -75,13 +75,13 @@ def leave(machines: Machines, machine: Machine) -> None:
     watch = _watches.pop(machine.record.id, None)
     if watch is None:
         return
-    for descriptor in (watch.pidfd, watch.notify.fileno(), watch.console):
+    for descriptor in (watch.pidfd, watch.notify.fileno(), watch.output):
         machines.monitor.forget(descriptor)
     _read_console(watch)
     with watch.lock:
         watch.closed = True
         watch.notify.close()
-        os.close(watch.console)
+        os.close(watch.output)
         os.close(watch.pidfd)
         watch.log.close()
 
@@ -115,7 +115,7 @@ def _read_console(watch: Watch) -> None:
         if watch.closed:
             return
         try:
-            data = os.read(watch.console, 65536)
+            data = os.read(watch.output, 65536)
             if data:
                 watch.log.append(data)
         except BlockingIOError:

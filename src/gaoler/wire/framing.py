@@ -9,7 +9,10 @@ from __future__ import annotations
 import json
 import os
 import socket
-from typing import Any
+
+TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
+if TYPE_CHECKING:
+    from typing import Any
 
 MESSAGE_LIMIT = 256 * 1024
 """Bytes in one message; a command line and its environment are the largest things that anyone sends."""
