@@ -108,13 +108,19 @@ class Machines:
     def _free_slot(self) -> int:
         """A place that is not taken, and was not lately: ids and addresses of the dead come back late."""
         taken = {machine.record.slot for machine in self._machines.values()}
-        slots = self.configuration.ids.count // IDS
+        slots, network = self.configuration.ids.count // IDS, self.jailer.network.capacity
+        if network is not None:
+            slots = min(slots, network)
         for step in range(slots):
             slot = (self._next_slot + step) % slots
             if slot not in taken:
                 self._next_slot = slot + 1
                 return slot
-        raise LimitReached("no host ids are left for another machine", f"[ids] has room for {slots}", "gaol rm machines")
+        raise LimitReached(
+            "there is no room for another machine",
+            f"the host ids of [ids] and the addresses of [network] suffice for {slots}",
+            "gaol rm machines, or change those settings",
+        )
 
     # starting
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from gaoler.errors import Failed, LimitReached
+from gaoler.errors import Failed
 from gaoler.host import links, routing
 from gaoler.host.dnsmasq import Dnsmasq
 from gaoler.host.guard import Guard
@@ -94,20 +94,21 @@ class Network:
         if self.settings.mode != "none":
             self.guard.uninstall()
 
+    @property
+    def capacity(self) -> int | None:
+        """How many machines have an address here; None where the LAN decides."""
+        if self.settings.mode != "private":
+            return None
+        return self.settings.subnet.num_addresses - 1 - FIRST_ADDRESS  # the last one is for broadcasts
+
     def addresses(self, identity: str, slot: int) -> Addresses:
-        """The addresses of a new machine. In bridge mode the LAN gives them. Raises LimitReached."""
+        """The addresses of a new machine at that slot, below `capacity`. In bridge mode the LAN gives them."""
         digest = sha256(identity.encode()).digest()
         mac = "02:" + ":".join(f"{byte:02x}" for byte in digest[:5])  # 02: locally administered, unicast
         if self.settings.mode != "private":
             return Addresses(mac, None, None)
         number = FIRST_ADDRESS + slot
         subnet, subnet6 = self.settings.subnet, self.settings.subnet6
-        if number >= subnet.num_addresses - 1:
-            raise LimitReached(
-                "no address is left for another machine",
-                f"subnet {subnet} of [network] has room for {subnet.num_addresses - 1 - FIRST_ADDRESS}",
-                "gaol rm a machine, or give [network] a larger subnet",
-            )
         return Addresses(mac, str(subnet[number]), str(subnet6[number]) if subnet6 else None)
 
     def tap_name(self, record: Record) -> str:

@@ -62,3 +62,12 @@ def test_what_is_too_much_names_the_limit(given):
 def test_a_disk_without_limit_is_not_more_than_the_limit(tmp_path):
     configuration = loaded(tmp_path, '[limits]\ndisk = "1G"\n')
     assert complete(configuration, "web", {}).disk == 1 << 30
+
+
+def test_the_reference_is_of_this_code():
+    from pathlib import Path
+
+    from gaoler.machines.reference import reference
+
+    page = Path(__file__).parents[3] / "docs/reference/configuration.md"
+    assert page.read_text() == reference(), "python3 -m gaoler.machines.reference > docs/reference/configuration.md"
