@@ -56,7 +56,7 @@ def _context() -> tuple[ctypes.CDLL, ctypes.c_void_p]:
     library.nft_ctx_get_output_buffer.restype = ctypes.c_char_p
     library.nft_ctx_get_error_buffer.restype = ctypes.c_char_p
     context = ctypes.c_void_p(library.nft_ctx_new(0))
-    if not context:
+    if context.value is None:
         raise Failed("cannot guard machines' ports", "no memory for nftables")
     library.nft_ctx_buffer_output(context)
     library.nft_ctx_buffer_error(context)
