@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from guest_sessions import PATIENCE, Agent, start_agent
 
 GUEST = Path(__file__).resolve().parents[3] / "guest"

@@ -1,4 +1,4 @@
-"""`agent init`: process 1, in a pid and mount namespace of its own, where a power-off ends the namespace (reboot(2))."""
+"""`agent init`: process 1, in a pid and mount namespace of its own; a power-off ends that (reboot(2))."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from guest_sessions import PATIENCE, Agent, Session, exited, start_agent
 
 pytestmark = [
@@ -108,7 +109,9 @@ def test_title_is_short_and_says_who_it_is(start: Callable[..., Agent]) -> None:
 )
 def test_users(start: Callable[..., Agent], user: str, expected: bytes) -> None:
     agent = start()
-    assert Session(agent, "sh", "-c", "echo $(id -u) $(id -g) $(id -un) $(umask) $PWD", user=user).finish()[0] == expected
+    assert (
+        Session(agent, "sh", "-c", "echo $(id -u) $(id -g) $(id -un) $(umask) $PWD", user=user).finish()[0] == expected
+    )
 
 
 def test_a_user_does_not_keep_groups_of_root(start: Callable[..., Agent]) -> None:

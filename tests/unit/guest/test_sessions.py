@@ -12,6 +12,7 @@ import struct
 from pathlib import Path
 
 import pytest
+
 from guest_sessions import PATIENCE, USER, Agent, Session, exec_payload, exited, frame, read_all, receive_frame
 
 
@@ -119,7 +120,15 @@ def test_signal_reaches_the_whole_group(agent: Agent) -> None:
 
 
 def test_terminal(agent: Agent) -> None:
-    session = Session(agent, "sh", "-c", "tty; stty size; stty -echo; read line; stty size; echo [$line]", tty="1", rows="33", cols="99")
+    session = Session(
+        agent,
+        "sh",
+        "-c",
+        "tty; stty size; stty -echo; read line; stty size; echo [$line]",
+        tty="1",
+        rows="33",
+        cols="99",
+    )
     terminal = session.streams[0]
     seen = b""
     while b"99" not in seen:
@@ -162,7 +171,9 @@ def test_login_shell_has_job_control(agent: Agent) -> None:
     session = Session(agent, tty="1", login="1", env=["PS1=", "TERM=dumb"])
     session.streams[0].sendall(b"echo name=$0; sleep 1000 &\nkill %1 && echo killed-$((40+2)); exit 3\n")
     seen = read_all(session.streams[0])
-    assert b"name=-" in seen and b"killed-42" in seen and b"no job control" not in seen
+    assert b"name=-" in seen
+    assert b"killed-42" in seen
+    assert b"no job control" not in seen
     assert session.end() == exited(3)
 
 
@@ -183,7 +194,8 @@ def test_hang_up_ends_all_of_the_session(agent: Agent, tty: str) -> None:
     session = Session(agent, "sh", "-c", script, tty=tty)
     first, second = map(int, session.streams[0 if tty == "1" else 1].recv(100).split())
     session.control.close()
-    assert gone(first) and gone(second)
+    assert gone(first)
+    assert gone(second)
 
 
 def test_hundred_sessions_at_once(agent: Agent) -> None:
@@ -213,7 +225,17 @@ def test_what_is_no_first_frame_closes_the_connection(agent: Agent, data: bytes)
 
 @pytest.mark.parametrize(
     "payload",
-    [b"", b"\0", b"user=root", b"user=root\0", b"cookie=1\0user=root\0", b"colour=red\0", b"tty=2\0", b"env=X\0", b"rows=99999\0"],
+    [
+        b"",
+        b"\0",
+        b"user=root",
+        b"user=root\0",
+        b"cookie=1\0user=root\0",
+        b"colour=red\0",
+        b"tty=2\0",
+        b"env=X\0",
+        b"rows=99999\0",
+    ],
 )
 def test_senseless_request_is_refused_in_words(agent: Agent, payload: bytes) -> None:
     connection = agent.connect()

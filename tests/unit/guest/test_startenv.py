@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from guest_sessions import PATIENCE
 
 SHELLS = {"sh": ["/bin/sh"], "bash": ["/bin/bash", "--posix"]}  # Debian's sh is dash, Arch's is bash
@@ -66,7 +67,7 @@ case $1 in
     *) printf '%s\\n' "$@" > /asked ;;
 esac
 """
-FAKE_SSHD = "#!/bin/sh\necho $$ > /run/sshd.pid\necho \"$0 $*\" > /sshd-was-started\n"
+FAKE_SSHD = '#!/bin/sh\necho $$ > /run/sshd.pid\necho "$0 $*" > /sshd-was-started\n'
 
 
 class Tree:
@@ -74,7 +75,17 @@ class Tree:
 
     def __init__(self, root: Path, guest: Path, agent: Path) -> None:
         self.root = root
-        for name in ("etc/ssh", "etc/skel", "home", "proc/sys/kernel/random", "usr", "dev", "tools", "run/gaoler", "uml/bin"):
+        for name in (
+            "etc/ssh",
+            "etc/skel",
+            "home",
+            "proc/sys/kernel/random",
+            "usr",
+            "dev",
+            "tools",
+            "run/gaoler",
+            "uml/bin",
+        ):
             (root / name).mkdir(parents=True)
         for name in ("bin", "sbin", "lib", "lib64"):
             (root / name).symlink_to(f"usr/{name}")
@@ -198,7 +209,11 @@ def test_systemd_gets_the_agent_beside_it(tree: Tree, startenv: Callable[..., st
     if not Path("/usr/lib/systemd/systemd").exists():
         pytest.skip("this host has no systemd to be found in the tree")
     startenv(INIT="systemd")
-    assert tree.asked()[-3:] == ["start /uml/bin/agent serve", "start /uml/bin/services", "exec /usr/lib/systemd/systemd"]
+    assert tree.asked()[-3:] == [
+        "start /uml/bin/agent serve",
+        "start /uml/bin/services",
+        "exec /usr/lib/systemd/systemd",
+    ]
 
 
 def test_a_home_of_its_own_is_made_once(tree: Tree, startenv: Callable[..., str]) -> None:
@@ -272,7 +287,9 @@ def test_lease_by_busybox(tree: Tree, services: Callable[..., str]) -> None:
 
 def test_oneshot_without_a_lease_says_so_and_goes_on(tree: Tree) -> None:
     tree.settings(NETWORK="dhcp", ONESHOT="1")
-    tree.program("uml/bin/services", tree.read("uml/bin/services").replace("oneshot_patience=5 ", "oneshot_patience=1 "))
+    tree.program(
+        "uml/bin/services", tree.read("uml/bin/services").replace("oneshot_patience=5 ", "oneshot_patience=1 ")
+    )
     assert "no dhclient" in tree.run("/uml/bin/services")
     assert tree.milestones("agent") == ["missing address", "agent"]
 
