@@ -1,0 +1,45 @@
+"""The Makefile's targets: `python3 -m gaoler.setup TARGET`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+from gaoler.errors import GaolerError, NotAllowed, Usage
+from gaoler.setup import checks, down, purge, up
+from gaoler.setup.progress import Display
+from gaoler.setup.settings import Settings
+
+
+def main(words: list[str]) -> int:
+    display = Display()
+    settings = Settings.of()
+    targets: dict[str, Callable[[], None]] = {
+        "up": lambda: up.up(settings, display),
+        "down": lambda: down.down(settings, display),
+        "purge": lambda: purge.purge(settings, display, os.environ.get("YES") == "1"),
+        "test": lambda: checks.test(settings, display, words[1:]),
+        "lint": lambda: checks.lint(display),
+    }
+    os.umask(0o022)
+    try:
+        if not words or words[0] not in targets:
+            raise Usage("no such target", " ".join(words[:1]), f"make {{{','.join(targets)}}}")
+        if words[0] != "lint" and os.geteuid() != 0:
+            raise NotAllowed(f"make {words[0]} must be run by root", "it installs packages and mounts", f"sudo make {words[0]}")
+        targets[words[0]]()
+    except GaolerError as error:
+        display.say("")
+        print(f"gaoler: {error}", file=sys.stderr)
+        if error.hint:
+            print(f"try: {error.hint}", file=sys.stderr)
+        return error.code
+    except KeyboardInterrupt:
+        print("\ngaoler: interrupted; what is done stays, and the same command goes on from there", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

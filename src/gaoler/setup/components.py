@@ -1,0 +1,82 @@
+"""Debian packages that gaoler stands on: what each is there for, and getting those that are missing."""
+
+from __future__ import annotations
+
+import subprocess
+
+from gaoler.errors import Failed
+from gaoler.setup.progress import Progress, Report
+from gaoler.setup.stream import plain_environment, stream
+
+#: To build and run machines.
+RUNTIME = {
+    "python3-venv": "the daemon's Python environment",
+    "ca-certificates": "fetching over TLS",
+    "debian-archive-keyring": "checking Debian's signatures",
+    "gcc": "building the kernel",
+    "make": "building the kernel",
+    "libc6-dev": "building the kernel",
+    "flex": "building the kernel's configuration program",
+    "bison": "building the kernel's configuration program",
+    "bc": "building the kernel",
+    "patch": "patching the kernel",
+    "xz-utils": "unpacking the kernel's source",
+    "musl-tools": "building what runs inside machines",
+    "btrfs-progs": "the store",
+    "mmdebstrap": "making a base of Debian",
+    "rsync": "following a master system",
+    "crun": "the jail around a machine",
+    "nftables": "filters between machines and the LAN",
+    "iproute2": "looking at interfaces",
+    "dnsmasq-base": "addresses and names in a private network",
+    "openssh-client": "gaol ssh, and keys",
+}
+
+#: To test gaoler.
+TESTS = {
+    "acl": "access lists in homes",
+    "attr": "extended attributes in gaols",
+    "cpio": "small test initramfs",
+    "gpg": "signing a test archive",
+    "isc-dhcp-client": "a neighbour on the test LAN",
+    "procps": "looking at processes",
+    "socat": "sockets by hand",
+    "strace": "what a jailed process asks of the host",
+    "tcpdump": "what is really on the wire",
+    "udev": "loop devices",
+}
+
+
+def missing(packages: dict[str, str]) -> list[str]:
+    """Those of `packages` that dpkg does not have installed."""
+    query = ["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\\n", *packages]
+    # It exits with 1 where a name is unknown to dpkg: that is an answer, too.
+    rows = subprocess.run(query, env=plain_environment(), capture_output=True, text=True, check=False).stdout
+    there = {row.split()[1] for row in rows.splitlines() if row.startswith("installed ")}
+    return [name for name in packages if name not in there]
+
+
+def install(packages: list[str], report: Report) -> None:
+    """apt-get install without recommendations; raises Failed with apt's last words."""
+    report(Progress("package index"))
+    hint = "see what apt says above; its sources are /etc/apt/sources.list and sources.list.d"
+    stream(["apt-get", "-q", "update"], lambda _: None, what="can't read the package index", hint=hint)
+
+    def on_line(line: str) -> None:
+        # dlstatus:1:20.5:Retrieving file 2 of 9 / pmstatus:crun:41.2:Unpacking crun (amd64)
+        kind, _, rest = line.partition(":")
+        if kind in ("dlstatus", "pmstatus"):
+            percent = float(rest.split(":")[1])
+            half = 0 if kind == "dlstatus" else 100
+            report(Progress("install", int(half + percent) // 2, 100, "percent", rest.split(":", 2)[2]))
+
+    words = ["apt-get", "-q", "-y", "--no-install-recommends", "-o", "APT::Status-Fd=1", "-o", "Dpkg::Use-Pty=0", "install"]
+    stream([*words, *packages], on_line, what="can't install components", hint=hint)
+    still = missing(dict.fromkeys(packages, ""))
+    if still:
+        raise Failed("components are missing", ", ".join(still), hint)
+
+
+def table(names: list[str], packages: dict[str, str]) -> list[str]:
+    """Lines that say what each is there for."""
+    return [f"    {name:<24}{packages[name]}" for name in names]

@@ -1,0 +1,47 @@
+"""`make down`: nothing of gaoler runs afterwards, and all files stay."""
+
+from __future__ import annotations
+
+from gaoler.client import Gaoler
+from gaoler.host import loop, mounts
+from gaoler.host.command import run
+from gaoler.setup import service
+from gaoler.setup.facts import Facts, ask
+from gaoler.setup.progress import Display
+from gaoler.setup.settings import Settings
+from gaoler.setup.stream import plain_environment
+
+
+def down(settings: Settings, display: Display) -> None:
+    """Stops machines, daemon and network, and unmounts the store: nothing of gaoler runs afterwards, all files stay."""
+    if not is_installed(settings):
+        display.say("nothing to stop: gaoler is not installed")
+        return
+    facts = ask(settings)
+    stop_machines(settings, facts, display)
+    service.stop(settings, facts)
+    run([str(settings.commands / "gaoler"), "--config", str(settings.configuration), "--close"], env=plain_environment())
+    if mounts.is_mounted(facts.store):
+        mounts.unmount(facts.store)
+    if not facts.device:
+        for device in loop.devices_of(facts.image):
+            loop.detach_loop(device)
+    display.say("daemon stopped, network closed, store unmounted; again: sudo make up")
+
+
+def is_installed(settings: Settings) -> bool:
+    return settings.python.exists() and settings.current.exists() and settings.configuration.exists()
+
+
+def stop_machines(settings: Settings, facts: Facts, display: Display) -> None:
+    """Machines outlive the daemon, and only it can stop them: it is started where it does not run."""
+    running = facts.runtime / "machines"
+    if not service.pid(facts.socket):
+        if not running.is_dir() or not any(running.iterdir()):
+            return
+        service.start(settings, facts)
+    with Gaoler(str(facts.socket)) as gaoler:
+        for machine in gaoler.machines(everybody=True):
+            if machine["state"] not in ("stopped", "failed"):
+                gaoler.down(machine["name"], owner=machine["owner"])
+                display.say(f"    stopped {machine['owner']}/{machine['name']}")

@@ -1,0 +1,94 @@
+"""Asks the daemon's configuration where things are; run with the installed Python, since the reader is the daemon's.
+
+`python -m gaoler.setup.facts FILE` prints the facts as JSON, `--sample` a configuration file with every setting in it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from gaoler.errors import Failed, GaolerError
+from gaoler.host.command import run
+from gaoler.setup.settings import Settings
+from gaoler.setup.stream import plain_environment
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What set-up must know of the configuration."""
+
+    store: Path
+    image: Path
+    device: Path | None
+    runtime: Path
+    socket: Path
+    cache: Path
+    base: str
+    admin_group: str
+
+
+def ask(settings: Settings) -> Facts:
+    """The facts in the daemon's configuration; raises Failed with what the daemon says of a wrong one."""
+    answer = json.loads(_installed(settings, str(settings.configuration)))
+    if "error" in answer:
+        raise Failed(*answer["error"])
+    device = Path(answer["device"]) if answer["device"] else None
+    paths = {name: Path(answer[name]) for name in ("store", "image", "runtime", "socket", "cache")}
+    return Facts(**paths, device=device, base=answer["base"], admin_group=answer["admin_group"])
+
+
+def sample(settings: Settings) -> str:
+    """The text of a new configuration file."""
+    return _installed(settings, "--sample")
+
+
+def _installed(settings: Settings, argument: str) -> str:
+    environment = {**plain_environment(), "PYTHONPATH": str(settings.current / "src")}
+    return run([str(settings.python), "-m", "gaoler.setup.facts", argument], env=environment).stdout
+
+
+def main(argument: str) -> None:
+    from gaoler.machines import configuration  # needs the installed environment
+
+    if argument == "--sample":
+        print(make_sample(configuration.Configuration), end="")
+        return
+    try:
+        found = configuration.load(Path(argument))
+    except GaolerError as error:
+        print(json.dumps({"error": [error.what, error.why, error.hint]}))
+        return
+    answer = {
+        "store": found.store.path,
+        "image": found.store.image,
+        "device": found.store.device,
+        "runtime": found.daemon.runtime,
+        "socket": found.socket,
+        "cache": found.daemon.cache,
+        "base": found.machines.base,
+        "admin_group": found.daemon.admin_group,
+    }
+    print(json.dumps(answer, default=str))
+
+
+def make_sample(model: type) -> str:
+    """Every section and setting with its meaning and its default, as comments."""
+    lines = ["# gaoler's settings. Each line shows a default; take the # away to change it, then: systemctl restart gaoler"]
+    for section, field in model.model_fields.items():  # type: ignore[attr-defined]
+        lines += ["", f"[{section}]"]
+        for name, setting in field.annotation.model_fields.items():
+            default = "" if setting.default is None else setting.default
+            lines += [f"# {setting.description}", f"#{name} = {literal(default)}"]
+    return "\n".join(lines) + "\n"
+
+
+def literal(value: object) -> str:
+    """A value as TOML; JSON writes booleans, numbers and plain strings the same way."""
+    return json.dumps(value if isinstance(value, bool | int | float) else str(value))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

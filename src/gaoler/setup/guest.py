@@ -1,0 +1,55 @@
+"""Builds what runs inside machines, and installs it into the store."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from gaoler.setup import places
+from gaoler.setup.progress import Progress, Report
+from gaoler.setup.stream import stream
+
+#: What a machine can't start without.
+NEEDED = ("bin/startenv", "bin/agent", "etc/sshd_config", "lib/initramfs.cpio")
+
+#: Says which sources the installed files are from.
+STAMP = "lib/guest-version"
+
+
+def digest() -> str:
+    """12 hex digits over the sources."""
+    total = hashlib.sha256()
+    for path in sorted(places.GUEST.rglob("*")):
+        if path.is_file():
+            total.update(f"{path.relative_to(places.GUEST)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()[:12]
+
+
+def is_current(target: Path) -> bool:
+    try:
+        return (target / STAMP).read_text() == digest() and all((target / name).is_file() for name in NEEDED)
+    except OSError:
+        return False
+
+
+def install(target: Path, cache: Path, report: Report) -> None:
+    """Puts the programs and files under `target`; raises Failed with the compiler's last words."""
+    output = cache / "guest" / digest()
+    for other in (cache / "guest").glob("*"):
+        if other != output:
+            shutil.rmtree(other)
+    done = 0
+
+    def on_line(line: str) -> None:
+        nonlocal done
+        done += 1
+        report(Progress("guest files", done, None, "commands", line.split()[0] if line else ""))
+
+    stream(
+        ["make", "-C", str(places.GUEST), f"O={output}", "DESTDIR=", f"PREFIX={target}", "install"],
+        on_line,
+        what="can't build what runs inside machines",
+        hint="the lines above name the file; components are installed by: sudo make up",
+    )
+    (target / STAMP).write_text(digest())

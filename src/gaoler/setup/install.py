@@ -1,0 +1,100 @@
+"""Installs the program: a copy of the checkout's trees, and the commands `gaol` and `gaoler`.
+
+Where the checkout lies, and whether it stays, does not matter afterwards.
+"""
+
+from __future__ import annotations
+
+import compileall
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from gaoler.setup.settings import Settings
+
+#: What of the checkout is installed.
+TREES = ("src", "kernel", "guest", "packaging", "pyproject.toml", "LICENSE")
+
+#: Debian's Python without its site packages starts in 7 ms, and the command line needs the standard library alone.
+GAOL = """#!/usr/bin/python3 -IS
+import sys
+sys.path.insert(0, {source!r})
+from gaoler.cli.main import main
+sys.exit(main())
+"""
+
+GAOLER = """#!{python} -I
+import sys
+sys.path.insert(0, {source!r})
+from gaoler.daemon.main import main
+sys.exit(main())
+"""
+
+
+def files(tree: Path) -> Iterator[Path]:
+    """What is installed, in a fixed order."""
+    for name in TREES:
+        top = tree / name
+        found = sorted(top.rglob("*")) if top.is_dir() else [top]
+        yield from (path for path in found if path.is_file() and "__pycache__" not in path.parts)
+
+
+def digest(tree: Path) -> str:
+    """Names a tree by what is in it: 12 hex digits."""
+    total = hashlib.sha256()
+    for path in files(tree):
+        total.update(f"{path.relative_to(tree)}\0{os.access(path, os.X_OK)}\0".encode())
+        total.update(hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()[:12]
+
+
+def commands(settings: Settings) -> dict[Path, str]:
+    """The commands' text; they name the link, so that they stay when the tree changes."""
+    source = str(settings.current / "src")
+    return {
+        settings.commands / "gaol": GAOL.format(source=source),
+        settings.commands / "gaoler": GAOLER.format(source=source, python=settings.python),
+    }
+
+
+def is_current(tree: Path, settings: Settings) -> bool:
+    """Whether what is installed is what `tree` holds."""
+    try:
+        texts = all(path.read_text() == text for path, text in commands(settings).items())
+    except OSError:
+        return False
+    return texts and os.path.realpath(settings.current) == str(settings.library.resolve() / digest(tree))
+
+
+def install(tree: Path, settings: Settings) -> Path:
+    """Puts a copy in place in one step, and removes all but the one before, which the daemon may still be running."""
+    settings.library.mkdir(parents=True, exist_ok=True)
+    place = settings.library / digest(tree)
+    if not place.exists():
+        staging = settings.library / f".{place.name}"
+        shutil.rmtree(staging, ignore_errors=True)
+        for path in files(tree):
+            copy = staging / path.relative_to(tree)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+            copy.chmod(0o755 if os.access(path, os.X_OK) else 0o644)
+        # Users can't write bytecode there, and each start would compile the source again.
+        compileall.compile_dir(staging / "src", quiet=1)
+        staging.rename(place)
+    before = Path(os.path.realpath(settings.current)).name
+    link = settings.library / ".current"
+    link.unlink(missing_ok=True)
+    link.symlink_to(place.name)
+    link.rename(settings.current)
+    for path in settings.library.iterdir():
+        if path.is_dir() and path.name not in (place.name, before, settings.current.name, settings.environment.name):
+            shutil.rmtree(path)
+    for path, text in commands(settings).items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_name(f".{path.name}.new")
+        new.write_text(text)
+        new.chmod(0o755)
+        new.rename(path)
+    return place

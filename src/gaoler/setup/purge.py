@@ -1,0 +1,86 @@
+"""`make purge`: removes every trace of gaoler, and nothing that is not gaoler's."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from gaoler.errors import NotAllowed
+from gaoler.host.command import run
+from gaoler.setup import components, service
+from gaoler.setup.accounts import has_group
+from gaoler.setup.down import down, is_installed
+from gaoler.setup.facts import Facts, ask
+from gaoler.setup.progress import Display
+from gaoler.setup.settings import Settings
+
+#: What gaoler makes in directories that a setting names: such a directory may hold other things, too.
+IN_CACHE = ("apt", "packages", "kernels", "guest", "test", "lock", "build-*")
+IN_RUNTIME = ("gaoler.sock", "gaoler.log", "version", "machines", "jails", "network")
+
+
+def purge(settings: Settings, display: Display, agreed: bool) -> None:
+    """Removes program, configuration, store with all machines, cache and group. Raises NotAllowed without agreement."""
+    facts = ask(settings) if is_installed(settings) else None
+    doomed = list(dict.fromkeys(traces(settings, facts)))
+    if not doomed:
+        display.say("nothing to remove")
+        return
+    display.say("This removes gaoler and every machine of every user on this host:")
+    for path in doomed:
+        display.say(f"    {path}")
+    if not agreed:
+        ask_person()
+    if facts:
+        down(settings, display)
+    if service.use_systemd(settings) and service.UNIT_PLACE.exists():
+        run(["systemctl", "disable", "--quiet", service.UNIT])
+        service.UNIT_PLACE.unlink()
+        run(["systemctl", "daemon-reload"])
+    for path in doomed:
+        remove(path)
+    if facts and has_group(facts.admin_group):
+        run(["groupdel", facts.admin_group])
+    for path in directories(settings, facts):
+        with suppress(OSError):  # others' files are in it, or it is gone
+            path.rmdir()
+    if facts and facts.device:
+        display.say(f"the file system on {facts.device} is left: wipefs -a {facts.device} removes it")
+    display.say("removed; Debian packages stay: " + " ".join(components.RUNTIME))
+
+
+def traces(settings: Settings, facts: Facts | None) -> Iterator[Path]:
+    """What is there of gaoler's; the program last, so that an interrupted purge can be run again."""
+    for cache in {settings.cache, facts.cache if facts else settings.cache}:
+        for pattern in IN_CACHE:
+            yield from sorted(cache.glob(pattern))
+    if facts:
+        yield from (facts.runtime / name for name in IN_RUNTIME if (facts.runtime / name).exists())
+        if not facts.device and facts.image.exists():
+            yield facts.image
+    last = (settings.commands / "gaol", settings.commands / "gaoler", settings.configuration, settings.library)
+    yield from (path for path in last if path.exists())
+
+
+def directories(settings: Settings, facts: Facts | None) -> list[Path]:
+    """Directories that are removed when nothing is left in them."""
+    found = [settings.cache, settings.configuration.parent]
+    return [*found, facts.store, facts.runtime, facts.cache, facts.image.parent] if facts else found
+
+
+def ask_person() -> None:
+    """Raises NotAllowed unless somebody at a terminal says yes."""
+    if not sys.stdin.isatty():
+        raise NotAllowed("purge needs a yes", "there is no terminal to ask at", "sudo make purge YES=1")
+    if input("Type yes to go on: ").strip() != "yes":
+        raise NotAllowed("nothing was removed", "the answer was not yes")
+
+
+def remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

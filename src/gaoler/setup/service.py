@@ -1,0 +1,128 @@
+"""Starts and stops the daemon: as a service where systemd runs the host, in the background elsewhere."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+from pathlib import Path
+
+from gaoler.errors import Failed
+from gaoler.host.command import run
+from gaoler.setup import places
+from gaoler.setup.facts import Facts
+from gaoler.setup.settings import Settings
+from gaoler.setup.stream import TAIL, plain_environment
+
+UNIT = "gaoler.service"
+UNIT_PLACE = Path("/etc/systemd/system") / UNIT
+
+#: How long the daemon may take to be ready, and to end, in seconds. It takes over running machines before it serves.
+PATIENCE = 60.0
+
+
+def has_systemd() -> bool:
+    """Whether systemd runs this host (sd_booted(3))."""
+    return Path("/run/systemd/system").is_dir()
+
+
+def is_standard(settings: Settings) -> bool:
+    """The unit names the standard places; an installation elsewhere runs in the background."""
+    return settings == Settings.of({})
+
+
+def use_systemd(settings: Settings) -> bool:
+    return has_systemd() and is_standard(settings)
+
+
+def pid(where: Path) -> int:
+    """The process that listens on the daemon's socket, as the kernel knows it; 0 where nobody does."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        try:
+            sock.connect(str(where))
+        except OSError:
+            return 0
+        size = struct.calcsize("3i")
+        found: int = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))[0]
+        return found
+
+
+def version(settings: Settings) -> str:
+    """Changes when the daemon must be started anew: with program, environment and configuration."""
+    program = Path(os.path.realpath(settings.current)).name
+    return f"{program}\n{(settings.environment / 'stamp').read_text()}\n{settings.configuration.read_text()}"
+
+
+def is_current(settings: Settings, facts: Facts) -> bool:
+    """Whether the daemon answers, and is the installed one with the present configuration."""
+    try:
+        return bool(pid(facts.socket)) and (facts.runtime / "version").read_text() == version(settings)
+    except OSError:
+        return False
+
+
+def start(settings: Settings, facts: Facts) -> None:
+    """Starts the daemon anew and waits until it serves. Machines outlive this."""
+    stop(settings, facts)
+    if use_systemd(settings):
+        shutil.copyfile(places.PACKAGING / UNIT, UNIT_PLACE)
+        run(["systemctl", "daemon-reload"])
+        run(["systemctl", "enable", "--quiet", UNIT])
+        try:
+            run(["systemctl", "start", UNIT])
+        except Failed as error:
+            journal = run(["journalctl", "--no-pager", "-n", str(TAIL), "-o", "cat", "-u", UNIT]).stdout
+            raise Failed("the daemon does not start", journal.strip(), f"journalctl -u {UNIT}") from error
+    else:
+        start_in_background(settings, facts)
+    (facts.runtime / "version").write_text(version(settings))
+
+
+def start_in_background(settings: Settings, facts: Facts) -> None:
+    """A session of its own, output to a log; ready when it says so by sd_notify(3)'s protocol."""
+    facts.runtime.mkdir(mode=0o755, parents=True, exist_ok=True)
+    log = facts.runtime / "gaoler.log"
+    with tempfile.TemporaryDirectory(prefix="gaoler-") as directory, log.open("wb") as out:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
+            ready.bind(f"{directory}/ready")
+            process = subprocess.Popen(
+                [str(settings.commands / "gaoler"), "--config", str(settings.configuration)],
+                env={**plain_environment(), "NOTIFY_SOCKET": f"{directory}/ready"},
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+            ended = os.pidfd_open(process.pid)
+            try:
+                found, _, _ = select.select([ready, ended], [], [], PATIENCE)
+            finally:
+                os.close(ended)
+    if ready not in found:
+        if not found:
+            process.terminate()
+        last = "\n".join(log.read_text(errors="replace").splitlines()[-TAIL:])
+        why = "" if found else f"it is not ready after {PATIENCE:g} s; "
+        raise Failed("the daemon does not start", why + last, f"see {log}")
+
+
+def stop(settings: Settings, facts: Facts) -> None:
+    """Ends the daemon and waits until it has ended; machines run on."""
+    if use_systemd(settings) and UNIT_PLACE.exists():
+        run(["systemctl", "stop", UNIT])
+    found = pid(facts.socket)
+    if not found:
+        return
+    descriptor = os.pidfd_open(found)
+    try:
+        signal.pidfd_send_signal(descriptor, signal.SIGTERM)
+        if not select.select([descriptor], [], [], PATIENCE)[0]:
+            raise Failed("the daemon does not end", f"process {found} still runs after {PATIENCE:g} s", f"kill -9 {found}")
+    finally:
+        os.close(descriptor)

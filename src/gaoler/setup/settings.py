@@ -1,0 +1,47 @@
+"""Where `make up` puts things, as the Makefile's variables say."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`prefix` holds the program, `cache` what can be made again, `configuration` is the daemon's."""
+
+    prefix: Path
+    cache: Path
+    configuration: Path
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+        return cls(
+            prefix=Path(environ.get("PREFIX") or "/usr/local"),
+            cache=Path(environ.get("CACHE") or "/var/cache/gaoler"),
+            configuration=Path(environ.get("GAOLER_CONFIG") or "/etc/gaoler/gaoler.toml"),
+        )
+
+    @property
+    def library(self) -> Path:
+        """All of the program but the commands: the environment, and a copy of each installed tree."""
+        return self.prefix / "lib" / "gaoler"
+
+    @property
+    def environment(self) -> Path:
+        return self.library / "venv"
+
+    @property
+    def python(self) -> Path:
+        return self.environment / "bin" / "python3"
+
+    @property
+    def current(self) -> Path:
+        """A link to the tree in use, laid out like the checkout: src/, kernel/, guest/, packaging/."""
+        return self.library / "current"
+
+    @property
+    def commands(self) -> Path:
+        return self.prefix / "bin"

@@ -1,0 +1,116 @@
+"""`make up`: from a fresh Debian to a machine that runs."""
+
+from __future__ import annotations
+
+from gaoler.client import Gaoler
+from gaoler.host import mounts
+from gaoler.host.command import run
+from gaoler.setup import apt, base_debian, components, environment, guest, install, kernel, places, service, steps
+from gaoler.setup.accounts import has_group, make_group
+from gaoler.setup.facts import Facts, ask, sample
+from gaoler.setup.progress import Display, Progress
+from gaoler.setup.settings import Settings
+from gaoler.setup.steps import Step
+from gaoler.setup.stream import plain_environment
+
+
+def up(settings: Settings, display: Display) -> None:
+    """Does what is not done yet; raises GaolerError with the step that failed, why, and what to do."""
+    first = [component_step(components.RUNTIME, display), *program_steps(settings, display)]
+    total = len(first) + 7
+    steps.run(first, display, 1, total)
+    facts = ask(settings)
+    steps.run(machine_steps(settings, facts, display), display, len(first) + 1, total)
+
+
+def component_step(packages: dict[str, str], display: Display) -> Step:
+    def install_missing() -> str:
+        names = components.missing(packages)
+        for line in components.table(names, packages):
+            display.say(line)
+        components.install(names, display.report)
+        return f"installed {len(names)}"
+
+    return Step("components", lambda: "" if components.missing(packages) else f"{len(packages)} there", install_missing)
+
+
+def program_steps(settings: Settings, display: Display) -> list[Step]:
+    wanted = environment.requirements(places.TREE / "pyproject.toml")
+
+    def make_environment() -> str:
+        environment.make(settings.environment, wanted, display.report)
+        return str(settings.environment)
+
+    def configure() -> str:
+        settings.configuration.parent.mkdir(parents=True, exist_ok=True)
+        text = sample(settings)
+        if settings.cache != Settings.of({}).cache:
+            text = text.replace("[daemon]\n", f'[daemon]\ncache = "{settings.cache}"\n')
+        settings.configuration.write_text(text)
+        return f"wrote {settings.configuration}"
+
+    return [
+        Step(
+            "Python environment",
+            lambda: str(settings.environment) if environment.is_current(settings.environment, wanted) else "",
+            make_environment,
+        ),
+        Step(
+            "program",
+            lambda: f"{settings.commands}/gaol" if install.is_current(places.TREE, settings) else "",
+            lambda: f"installed {settings.commands}/gaol and gaoler from {install.install(places.TREE, settings)}",
+        ),
+        Step("configuration", lambda: str(settings.configuration) if settings.configuration.exists() else "", configure),
+    ]
+
+
+def machine_steps(settings: Settings, facts: Facts, display: Display) -> list[Step]:
+    kernels = facts.store / "kernels"
+
+    def make_store() -> str:
+        run([str(settings.commands / "gaoler"), "--config", str(settings.configuration), "--make-store"], env=plain_environment())
+        return f"btrfs at {facts.store}, on {facts.device or facts.image}"
+
+    def installed_kernel() -> str:
+        found = kernel.installed(kernels)
+        return found.name if found else ""
+
+    def make_guest() -> str:
+        guest.install(facts.store, facts.cache, display.report)
+        return f"{facts.store}/bin, etc and lib"
+
+    def start_daemon() -> str:
+        service.start(settings, facts)
+        return "a service of systemd" if service.use_systemd(settings) else f"in the background, log {facts.runtime}/gaoler.log"
+
+    return [
+        Step("administrators' group", lambda: facts.admin_group if has_group(facts.admin_group) else "", lambda: make_group(facts.admin_group)),
+        Step("store", lambda: f"{facts.store}" if mounts.is_mounted(facts.store) else "", make_store),
+        Step("kernel", installed_kernel, lambda: kernel.build(facts.cache, kernels, display.report).name),
+        Step("guest files", lambda: f"{facts.store}/bin" if guest.is_current(facts.store) else "", make_guest),
+        Step("daemon", lambda: f"serves {facts.socket}" if service.is_current(settings, facts) else "", start_daemon),
+        Step("base", lambda: str(base) if (base := facts.store / facts.base).is_dir() else "", lambda: make_base(facts, display)),
+        Step("first machine", lambda: "", lambda: first_machine(settings, facts)),
+    ]
+
+
+def make_base(facts: Facts, display: Display) -> str:
+    """The base of machines that name none, of the host's own release; the daemon makes it and publishes it."""
+    suite = apt.host_suite() or base_debian.NEWEST_STABLE
+
+    def tell(reply: dict[str, object]) -> None:
+        done, total = reply.get("done"), reply.get("total")
+        counted = isinstance(done, int) and isinstance(total, int)
+        display.report(Progress(str(reply["step"]), int(str(done or 0)), int(str(total)) if counted else None, "packages" if counted else ""))
+
+    with Gaoler(str(facts.socket)) as gaoler:
+        gaoler.call("BaseAdd", tell, name=facts.base, source="mmdebstrap", argument=suite)
+    return f"{facts.store / facts.base}, Debian {suite}"
+
+
+def first_machine(settings: Settings, facts: Facts) -> str:
+    """Runs a machine for one command: the proof that all of it works."""
+    environ = {**plain_environment(), "GAOLER_SOCKET": str(facts.socket)}
+    return run([str(settings.commands / "gaol"), "run", "--", "uname", "-a"], env=environ).stdout.strip()
+
+
