@@ -12,12 +12,14 @@ import os
 import resource
 import shutil
 import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
-from gaoler.errors import Failed
+from gaoler.errors import Failed, NotAllowed
 from gaoler.host import cgroup, libc, oci
+from gaoler.host.idprobe import can_idmap
 from gaoler.host.oci import Home, Jail, Owner
 from gaoler.host.process import Process
 from gaoler.host.program import sealed
@@ -27,6 +29,7 @@ __all__ = ["RUNTIME", "Home", "Jail", "Owner", "kill", "listed", "prepare_host",
 RUNTIME = Path("/run/gaoler/jails")  # crun's state and the skeleton; root's alone to write
 
 _CRUN = Path("/usr/bin/crun")
+_HOME_PLACE = 20  # crun's descriptor of the home; beyond those that it hands on, so the machine never has it
 _LIMITS = {
     "RLIMIT_CORE": 1,  # not 0: that would still start a core_pattern program of the host
     "RLIMIT_MEMLOCK": 65536,
@@ -55,20 +58,23 @@ def start(jail: Jail, *, console: int, agent: int, tap: int | None, runtime: Pat
     `console` is what the kernel writes its messages to, `agent` the listening socket, `tap` the network; the caller
     keeps its own descriptors. Raises Failed with crun's reason; nothing is left over then.
     """
-    skeleton = _skeleton(runtime)
-    limits = oci.resource_limits(_LIMITS, {name: resource.getrlimit(getattr(resource, name))[1] for name in _LIMITS})
-    config = oci.configuration(jail, skeleton, cgroup_v2=cgroup.is_v2(), limits=limits)
-    jail.bundle.mkdir(mode=0o700, parents=True, exist_ok=True)
-    log = jail.bundle / "log"
-    log.unlink(missing_ok=True)
-    (jail.bundle / "config.json").write_text(json.dumps(config))
-    kept = [agent] if tap is None else [agent, tap]
-    command = [
-        "crun", "--root", str(runtime / "state"), "--log", f"file:{log}", "--cgroup-manager", "cgroupfs",
-        "run", "--detach", "--bundle", str(jail.bundle), "--preserve-fds", str(len(kept)), jail.name,
-    ]  # fmt: skip
-    with open("/dev/null", "r+b", buffering=0) as null:
-        code = _spawn(command, [null.fileno(), console, console, *kept], jail.cpu)
+    with ExitStack() as ours:
+        descriptors = [ours.enter_context(open("/dev/null", "r+b", buffering=0)).fileno(), console, console, agent]
+        if tap is not None:
+            descriptors.append(tap)
+        home = None if jail.home is None else _open_home(jail.home)
+        if jail.home is not None and home is not None:
+            ours.callback(os.close, home)
+            squashed = not can_idmap(jail.home.source) if jail.home.squashed is None else jail.home.squashed
+            jail = replace(jail, home=replace(jail.home, squashed=squashed))
+        log = jail.bundle / "log"
+        _write_bundle(jail, runtime)
+        command = [
+            "crun", "--root", str(runtime / "state"), "--log", f"file:{log}", "--cgroup-manager", "cgroupfs",
+            "run", "--detach", "--bundle", str(jail.bundle), "--preserve-fds", str(len(descriptors) - 3), jail.name,
+        ]  # fmt: skip
+        places = dict(enumerate(descriptors)) | ({} if home is None else {_HOME_PLACE: home})
+        code = _spawn(command, places, jail.cpu)
     process = running(jail.name, runtime=runtime) if code == 0 else None
     if process is None:
         why = _reason(log)
@@ -118,6 +124,31 @@ def listed(prefix: str = "", *, runtime: Path = RUNTIME) -> list[str]:
     return sorted(name for name in names if name.startswith(prefix))
 
 
+def _open_home(home: Home) -> int:
+    """The home, held by descriptor from the check of whose it is to the mount."""
+    what = f"cannot show {home.source} to the machine"
+    try:
+        fd = os.open(home.source, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise Failed(what, error.strerror or str(error), "gaol up --no-home") from error
+    found = os.fstat(fd).st_uid
+    if found != home.owner.uid:
+        os.close(fd)
+        raise NotAllowed(
+            what, f"it is uid {found}'s, not {home.owner.name}'s (uid {home.owner.uid})", "gaol up --no-home"
+        )
+    return fd
+
+
+def _write_bundle(jail: Jail, runtime: Path) -> None:
+    limits = oci.resource_limits(_LIMITS, {name: resource.getrlimit(getattr(resource, name))[1] for name in _LIMITS})
+    home = f"/proc/self/fd/{_HOME_PLACE}/."  # the dot, since crun opens it without following a link
+    config = oci.configuration(jail, _skeleton(runtime), home, cgroup_v2=cgroup.is_v2(), limits=limits)
+    jail.bundle.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (jail.bundle / "config.json").write_text(json.dumps(config))
+    (jail.bundle / "log").unlink(missing_ok=True)
+
+
 def _state(name: str, runtime: Path) -> dict[str, object]:
     try:
         state = json.loads((runtime / "state" / name / "status").read_bytes())
@@ -142,15 +173,15 @@ def _skeleton(runtime: Path) -> Path:
     return skeleton
 
 
-def _spawn(command: list[str], descriptors: Sequence[int], cpu: int | None) -> int:
-    """Run crun with exactly these descriptors, as 0, 1, 2 and so on, and wait for it.
+def _spawn(command: list[str], descriptors: dict[int, int], cpu: int | None) -> int:
+    """Run crun with these descriptors (its number: ours) and no others, and wait for it.
 
     posix_spawn, since it does not copy the daemon's page tables as fork does.
     """
     crun = sealed(_CRUN, "crun")
     # Out of the way first, so that putting one in place does not close another that still has to move.
-    high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64) for fd in descriptors]
-    actions = [(os.POSIX_SPAWN_DUP2, source, place) for place, source in enumerate(high)]
+    high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64) for fd in descriptors.values()]
+    actions = [(os.POSIX_SPAWN_DUP2, source, place) for place, source in zip(descriptors, high, strict=True)]
     try:
         with _affinity(cpu):
             pid = os.posix_spawn(

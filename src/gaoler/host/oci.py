@@ -43,11 +43,11 @@ class Owner:
 
 @dataclass(frozen=True)
 class Home:
-    """The owner's home directory on the host; `squashed` where its file system takes no mapped ids (idmap.can_idmap)."""
+    """The owner's home directory on the host; `squashed` where its file system takes no mapped ids (idmap.py)."""
 
     source: Path
     owner: Owner
-    squashed: bool = False
+    squashed: bool | None = None  # None: found out at the start (idprobe.can_idmap)
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,16 @@ def tables(jail: Jail) -> Identities:
         return identities(jail.ids)
     owner = jail.home.owner
     gids = (owner.gid, *(gid for gid in owner.groups if gid != owner.gid))
-    return identities(jail.ids, owner.uid, gids, squashed=jail.home.squashed)
+    return identities(jail.ids, owner.uid, gids, squashed=bool(jail.home.squashed))
 
 
-def configuration(jail: Jail, skeleton: Path, *, cgroup_v2: bool, limits: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """The jail as config.json of an OCI bundle (opencontainers/runtime-spec, crun's `idmap` mount option)."""
+def configuration(
+    jail: Jail, skeleton: Path, home: str, *, cgroup_v2: bool, limits: Iterable[dict[str, Any]]
+) -> dict[str, Any]:
+    """The jail as config.json of an OCI bundle (opencontainers/runtime-spec, crun's `idmap` mount option).
+
+    `home` is where crun finds the home, if the jail has one.
+    """
     ids = tables(jail)
     groups = () if jail.home is None else jail.home.owner.groups
     return {
@@ -106,7 +111,7 @@ def configuration(jail: Jail, skeleton: Path, *, cgroup_v2: bool, limits: Iterab
             "noNewPrivileges": True,
         },
         "root": {"path": str(skeleton), "readonly": True},
-        "mounts": _mounts(jail, ids),
+        "mounts": _mounts(jail, home, ids),
         "linux": {
             "namespaces": [{"type": kind} for kind in _NAMESPACES],
             "uidMappings": _oci_map(ids.namespace.uids),
@@ -119,7 +124,7 @@ def configuration(jail: Jail, skeleton: Path, *, cgroup_v2: bool, limits: Iterab
     }
 
 
-def _mounts(jail: Jail, ids: Identities) -> list[dict[str, Any]]:
+def _mounts(jail: Jail, home: str, ids: Identities) -> list[dict[str, Any]]:
     shm = jail.memory + _SHM_SLACK
     mounts = [
         _mount("proc", "/proc", "proc", "nosuid", "nodev", "noexec"),
@@ -133,7 +138,7 @@ def _mounts(jail: Jail, ids: Identities) -> list[dict[str, Any]]:
     ]
     mounts += [_bind(jail.guest / name, f"/uml/{name}", "ro", "noexec") for name in ("bin", "etc", "lib")]
     if jail.home is not None:
-        mounts.append(_tree(jail.home.source, "/home", ids.home))
+        mounts.append(_tree(home, "/home", ids.home))
     return mounts
 
 
@@ -145,12 +150,12 @@ def _tmpfs(target: str, *options: str) -> dict[str, Any]:
     return _mount("tmpfs", target, "tmpfs", "nosuid", "nodev", *options)
 
 
-def _bind(source: Path, target: str, *options: str) -> dict[str, Any]:
+def _bind(source: Path | str, target: str, *options: str) -> dict[str, Any]:
     # Not recursive: what the host mounts below a home or a gaol is not the machine's.
     return _mount("bind", target, str(source), "bind", "private", "nosuid", "nodev", *options)
 
 
-def _tree(source: Path, target: str, maps: Maps | None) -> dict[str, Any]:
+def _tree(source: Path | str, target: str, maps: Maps | None) -> dict[str, Any]:
     """A writable tree of the machine's."""
     if maps is None:
         return _bind(source, target, "rw", "noexec")

@@ -1,0 +1,55 @@
+"""Whether a file system takes mounts with mapped ids, by trying (the list of those that do grows with each kernel)."""
+
+from __future__ import annotations
+
+import errno
+import os
+from functools import cache
+from pathlib import Path
+from subprocess import DEVNULL, PIPE, Popen
+
+from gaoler.errors import Failed
+from gaoler.host import libc
+
+_REFUSALS = (errno.EINVAL, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+def can_idmap(path: Path) -> bool:
+    """Whether the mount at `path` can be cloned with mapped ids. Nothing is mounted anywhere.
+
+    Raises Failed when there is no such path.
+    """
+    try:
+        return _probe(os.stat(path).st_dev, path)
+    except OSError as error:
+        raise Failed(f"cannot look at {path}", error.strerror or str(error)) from error
+
+
+@cache
+def _probe(_device: int, path: Path) -> bool:
+    tree = libc.open_tree(path)
+    try:
+        libc.mount_setattr_idmap(tree, _some_user_namespace())
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            raise
+        return False
+    finally:
+        os.close(tree)
+    return True
+
+
+@cache
+def _some_user_namespace() -> int:
+    """A user namespace to map with; which ids it maps does not matter. Kept for as long as this process runs."""
+    command = ["unshare", "--user", "--map-root-user", "cat"]
+    # cat answers once the namespace is there, and ends with its input.
+    with Popen(command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, bufsize=0) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(b"\n")
+        if not child.stdout.read(1):
+            raise Failed("cannot make a user namespace", "unshare failed", "sysctl user.max_user_namespaces=65536")
+        namespace = os.open(f"/proc/{child.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+        child.stdin.close()
+    return namespace
