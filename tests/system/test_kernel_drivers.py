@@ -11,7 +11,9 @@ import fcntl
 import hashlib
 import os
 import secrets
+import select
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -239,6 +241,37 @@ def test_guest_ends_its_side_alone(machine):
         stream.sendall(b"back")
         machine.wait_for("check read after shutdown")
     passed(machine.power_off(), "shutdown", "write after shutdown", "read after shutdown")
+
+
+def stubs(machine: Machine) -> list[int]:
+    """The host processes that programs of the machine run in, oldest first."""
+    parents = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            pid, rest = status.read_text().split(" (", 1)
+            name, fields = rest.rsplit(") ", 1)
+            parents[int(pid)] = (name, int(fields.split()[1]))
+    kernel = next(pid for pid, (_, parent) in parents.items() if parent == machine.process.pid)
+    return sorted(pid for pid, (name, parent) in parents.items() if (name, parent) == ("uml-userspace", kernel))
+
+
+def test_waiting_stubs_may_die(boot):
+    machine = boot("seccomp=on")
+    machine.wait_for("accepting\n")
+    streams = [machine.connect("e") for _ in range(20)]
+    for stream in streams:
+        assert echo(stream, b"x") == b"x"
+    _init, *waiting = stubs(machine)
+    assert waiting
+    for pid in waiting:
+        # Over once the kernel has been told, so that the next stream finds it out of the pool.
+        ended = os.pidfd_open(pid)
+        os.kill(pid, signal.SIGKILL)
+        assert select.select([ended], [], [], 20)[0]
+        os.close(ended)
+    for _ in range(20):
+        assert echo(machine.connect("e"), b"x") == b"x"
+    passed(machine.power_off())
 
 
 @pytest.mark.parametrize("bad", ["0", "999", "x"])
