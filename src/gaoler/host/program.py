@@ -11,6 +11,8 @@ from gaoler.errors import Failed
 
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
+_OUT_OF_THE_WAY = 256  # children are given descriptors of low numbers, which must not cover this one
+
 
 @cache
 def sealed(program: Path, package: str) -> str:
@@ -23,7 +25,9 @@ def sealed(program: Path, package: str) -> str:
         content = program.read_bytes()
     except FileNotFoundError as error:
         raise Failed(f"cannot run {program}", "it is not installed", f"apt install {package}") from error
-    fd = os.memfd_create(program.name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    low = os.memfd_create(program.name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    fd = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY)
+    os.close(low)
     with open(fd, "wb", closefd=False) as file:
         file.write(content)
     fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
