@@ -71,7 +71,7 @@ def pin(cgroup: str, cpu: int) -> None:
 
 
 def _threads(cgroup: str) -> Iterator[int]:
-    for pid in processes(cgroup):
+    for pid in _members(directories(cgroup)[0]):
         with suppress(FileNotFoundError, ProcessLookupError):
             yield from map(int, os.listdir(f"/proc/{pid}/task"))
 

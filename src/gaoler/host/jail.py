@@ -12,8 +12,7 @@ import os
 import resource
 import shutil
 import signal
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,12 +73,15 @@ def start(jail: Jail, *, console: int, agent: int, tap: int | None, runtime: Pat
             "run", "--detach", "--bundle", str(jail.bundle), "--preserve-fds", str(len(descriptors) - 3), jail.name,
         ]  # fmt: skip
         places = dict(enumerate(descriptors)) | ({} if home is None else {_HOME_PLACE: home})
-        code = _spawn(command, places, jail.cpu)
+        code = _spawn(command, places)
     process = running(jail.name, runtime=runtime) if code == 0 else None
     if process is None:
         why = _reason(log)
         remove(jail.name, runtime=runtime, cgroup_path=jail.cgroup)
         raise Failed(f"cannot start the jail of {jail.name}", why)
+    if jail.cpu is not None:
+        # Not before: newer versions of crun undo what they inherit, and crun itself is faster on all processors.
+        cgroup.pin(jail.cgroup, jail.cpu)
     return process
 
 
@@ -173,7 +175,7 @@ def _skeleton(runtime: Path) -> Path:
     return skeleton
 
 
-def _spawn(command: list[str], descriptors: dict[int, int], cpu: int | None) -> int:
+def _spawn(command: list[str], descriptors: dict[int, int]) -> int:
     """Run crun with these descriptors (its number: ours) and no others, and wait for it.
 
     posix_spawn, since it does not copy the daemon's page tables as fork does.
@@ -183,33 +185,18 @@ def _spawn(command: list[str], descriptors: dict[int, int], cpu: int | None) -> 
     high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64) for fd in descriptors.values()]
     actions = [(os.POSIX_SPAWN_DUP2, source, place) for place, source in zip(descriptors, high, strict=True)]
     try:
-        with _affinity(cpu):
-            pid = os.posix_spawn(
-                crun,
-                command,
-                {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-                file_actions=actions,
-                setsigmask=(),
-                setsigdef=signal.valid_signals(),  # Python ignores SIGPIPE and SIGXFSZ, which would be inherited
-            )
+        pid = os.posix_spawn(
+            crun,
+            command,
+            {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+            file_actions=actions,
+            setsigmask=(),
+            setsigdef=signal.valid_signals(),  # Python ignores SIGPIPE and SIGXFSZ, which would be inherited
+        )
     finally:
         for fd in high:
             os.close(fd)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
-@contextmanager
-def _affinity(cpu: int | None) -> Iterator[None]:
-    """What this thread starts meanwhile runs on one processor: a child inherits it, before its first instruction."""
-    if cpu is None:
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {cpu})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def _reason(log: Path) -> str:
