@@ -91,17 +91,22 @@ def _frame(kind: bytes, payload: bytes) -> bytes:
 def _connect(path: Path, first: bytes, timeout: float) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
-        connection.settimeout(timeout)
+        # Not settimeout: with a socket that does not block, connect fails at once where the queue is full.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", *_timeval(timeout)))
         connection.connect(str(path))
         connection.sendall(first)
-        connection.settimeout(None)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", 0, 0))
     except (FileNotFoundError, ConnectionError) as error:
         connection.close()
         raise Failed("the machine's agent cannot be reached", "the machine is not running") from error
-    except TimeoutError as error:
+    except BlockingIOError as error:
         connection.close()
         raise Failed("the machine's agent does not answer", f"nothing came within {timeout:g} s") from error
     except OSError as error:
         connection.close()
         raise Failed("the machine's agent cannot be reached", error.strerror or str(error)) from error
     return connection
+
+
+def _timeval(seconds: float) -> tuple[int, int]:
+    return int(seconds), int(seconds % 1 * 1_000_000)
