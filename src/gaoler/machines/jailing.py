@@ -101,6 +101,10 @@ class Jailer:
             cgroup=self.cgroup(record),
         )
 
+    def left_over(self, record: Record) -> bool:
+        """Whether something of a run of the machine is still on the host; its runtime directory goes last."""
+        return self.runtime(record).host.exists()
+
     def release(self, record: Record) -> None:
         """Take away whatever of the machine is on the host but its files: idempotent, by its id alone."""
         problems: list[GaolerError] = []

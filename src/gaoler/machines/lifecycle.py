@@ -134,7 +134,8 @@ class Machines:
             machine.update(lambda: _set(machine, busy="starting", reason=None))
             try:
                 self._want(machine, "running")
-                self.jailer.release(machine.record)  # of a start that was cut short
+                if self.jailer.left_over(machine.record):
+                    self.jailer.release(machine.record)  # of a start, or a stop, that was cut short
                 observed = self.jailer.start(
                     machine.record, kernel, keys.public(self.paths.keys, machine.record.owner), self._busy()
                 )
@@ -242,7 +243,8 @@ class Machines:
             if machine.gone:
                 return
             self._want(machine, "removed")
-            self.jailer.release(machine.record)
+            if self.jailer.left_over(machine.record):
+                self.jailer.release(machine.record)
             self.jailer.delete_gaol(machine.record)
             self._forget(machine)
             machine.update(lambda: _set(machine, gone=True))
