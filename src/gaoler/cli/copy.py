@@ -1,115 +1,104 @@
 """cp: files and directories into a machine or out of it, as a tar stream through a session.
 
-What comes out of a machine is hostile: Python's `data` filter keeps it inside the destination.
+What comes out of a machine is hostile: GNU tar keeps it inside the directory that it unpacks in, which is a fresh one, and
+without --same-permissions makes no set-id files.
 """
 
 from __future__ import annotations
 
 import os
-import tarfile
-import threading
+import subprocess
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from gaoler.cli.arguments import Parser, split_owner
-from gaoler.cli.output import clean
 from gaoler.client import Gaoler
 from gaoler.client.session import Session
 from gaoler.errors import Failed, NotFound, Usage
 
-_NAME_WITH_PATH = "NAME:path"
+_TAR_IN = """
+if [ -d "$1" ]; then exec tar -xf - -C "$1"; fi
+case $1 in */) mkdir -p "$1" && exec tar -xf - -C "$1"; exit ;; esac
+new=$(mktemp -d "$(dirname "$1")/.gaol-cp.XXXXXX") || exit
+tar -xf - -C "$new" && mv -T "$new/$2" "$1"
+code=$?
+rm -rf "$new"
+exit $code
+"""
+"""As cp does: into the target where that is a directory, else in its place."""
+_TAR_OUT = 'cd "$(dirname "$1")" && exec tar -cf - -- "$(basename "$1")"'
 
 
 def main(command: str, arguments: list[str]) -> int:
     parser = Parser(command, "Copy files into a machine or out of it.", usage="gaol cp [--user USER] SRC DST")
     parser.add_argument("--user", default="root", metavar="USER", help="whose the files inside are")
-    parser.add_argument("source", metavar="SRC", help=f"a path, or {_NAME_WITH_PATH}")
-    parser.add_argument("target", metavar="DST", help=f"a path, or {_NAME_WITH_PATH}")
+    parser.add_argument("source", metavar="SRC", help="a path, or NAME:path")
+    parser.add_argument("target", metavar="DST", help="a path, or NAME:path")
     options = parser.parse_args(arguments)
     source, target = _split(options.source), _split(options.target)
-    if (source is None) == (target is None):
-        raise Usage("one side must be in a machine, the other here", f"write that side as {_NAME_WITH_PATH}", "gaol cp --help")
-    if target is not None:
+    if source and target or not source and not target:
+        raise Usage("one side must be in a machine, the other here", "write that side as NAME:path", "gaol cp --help")
+    if target:
         _copy_in(Path(options.source), *target, options.user)
-    elif source is not None:
+    elif source:
         _copy_out(*source, Path(options.target), options.user)
     return 0
 
 
 def _split(word: str) -> tuple[str, str] | None:
+    """NAME and path of a word with a colon; None for a path here. `./a:b` is a path here."""
     name, colon, path = word.partition(":")
-    return (name, path or ".") if colon and "/" not in name.partition("/")[2] and not word.startswith(("/", ".")) else None
+    return (name, path or ".") if colon and not word.startswith(("/", ".")) else None
 
 
 def _copy_in(source: Path, name: str, path: str, user: str) -> None:
     if not os.path.lexists(source):
         raise NotFound(f"no file {source}", "", "ls")
-    # The machine decides as cp does: into the target when that is a directory, as the target when it is not.
-    script = 'if [ -d "$1" ]; then cd "$1" && exec tar -xf -; fi; case "$1" in */) mkdir -p "$1" && cd "$1" && exec tar -xf -;; esac; ' \
-             'd=$(mktemp -d "$(dirname "$1")/.gaol-cp.XXXXXX") && tar -xf - -C "$d" && mv -T "$d/$2" "$1"; s=$?; rmdir "$d"; exit $s'  # fmt: skip
-    reader, writer = os.pipe()
-
-    def feed() -> None:
-        try:
-            with os.fdopen(writer, "wb") as stream, tarfile.open(fileobj=stream, mode="w|") as archive:
-                archive.add(source, arcname=source.resolve().name, filter=_anonymous)
-        except BrokenPipeError:
-            pass  # the other end failed, and says so itself
-
-    feeder = threading.Thread(target=feed, daemon=True)
-    _transfer(name, ["sh", "-c", script, "cp", path, source.resolve().name], user, reader, None, feeder)
-
-
-def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Files belong to whoever unpacks them inside, not to ids of this host."""
-    member.uid = member.gid = 0
-    member.uname = member.gname = ""
-    return member
+    whole = source.absolute() if source.name else source.resolve()
+    argv = ["tar", "-cf", "-", "--owner=0", "--group=0", "-C", str(whole.parent), "--", whole.name]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as tar:
+        assert tar.stdout
+        stream = tar.stdout.fileno()
+        sink = os.open(os.devnull, os.O_WRONLY)
+        _attend(name, [_TAR_IN, "cp", path, whole.name], user, lambda session: session.copy(stream, [sink, 2]))
+        os.close(sink)
+    if tar.returncode:
+        raise Failed(f"not all of {source} was copied", "tar says why above")
 
 
 def _copy_out(name: str, path: str, target: Path, user: str) -> None:
-    reader, writer = os.pipe()
-    problems: list[Exception] = []
-    into = target.is_dir()
-
-    def unpack() -> None:
-        try:
-            with os.fdopen(reader, "rb") as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
-                for member in archive:
-                    _place(archive, member, target, into)
-        except (tarfile.TarError, OSError) as error:
-            problems.append(error)
-
-    unpacker = threading.Thread(target=unpack)
-    script = 'cd "$(dirname "$1")" && exec tar -cf - -- "$(basename "$1")"'
-    _transfer(name, ["sh", "-c", script, "cp", path], user, None, writer, unpacker)
-    if problems:
-        raise Failed(f"can't write {target}", clean(problems[0]), "")
-
-
-def _place(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path, into: bool) -> None:
-    top, _, rest = member.name.partition("/")
-    parent, first = (target, top) if into else (target.parent, target.name)
-    member.name = f"{first}/{rest}" if rest else first
-    if member.islnk():
-        linked = member.linkname.partition("/")[2]
-        member.linkname = f"{first}/{linked}" if linked else first
-    archive.extract(member, parent, filter="data")
+    into = target if target.is_dir() else target.parent
+    try:
+        scratch = tempfile.TemporaryDirectory(prefix=".gaol-cp.", dir=into)
+    except OSError as error:
+        raise Failed(f"can't write in {into}", error.strerror or str(error)) from None
+    with scratch:
+        argv = ["tar", "-xf", "-", "--no-same-owner", "--no-same-permissions", "-C", scratch.name]
+        with subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as tar:
+            assert tar.stdin and tar.stderr
+            sink = tar.stdin.fileno()
+            _attend(name, [_TAR_OUT, "cp", path], user, lambda session: session.copy(None, [sink, 2]))
+            tar.stdin.close()
+            complaint = tar.stderr.read().decode(errors="replace")
+        if tar.returncode:
+            raise Failed(f"can't write {target}", " ".join(complaint.split())[:300])
+        for entry in Path(scratch.name).iterdir():
+            _place(entry, target / entry.name if target.is_dir() else target)
 
 
-def _transfer(
-    name: str, arguments: list[str], user: str, stdin: int | None, stdout: int | None, partner: threading.Thread
-) -> None:
-    command: dict[str, Any] = {"arguments": arguments, "user": user}
+def _place(entry: Path, target: Path) -> None:
+    with suppress(NotADirectoryError, IsADirectoryError):
+        entry.replace(target)
+        return
+    raise Failed(f"can't put {entry.name} in place of {target}", "one is a directory, the other is not")
+
+
+def _attend(name: str, script: list[str], user: str, copy: Callable[[Session], int]) -> None:
     with Gaoler() as gaoler:
-        gaoler.call("Exec", command=command, **split_owner(name))
+        gaoler.call("Exec", command={"arguments": ["sh", "-c", *script], "user": user}, **split_owner(name))
         session = Session(gaoler.descriptors())
-        partner.start()
-        sink = os.open(os.devnull, os.O_WRONLY) if stdout is None else stdout
-        code = session.copy(stdin, [sink, 2])
-        os.close(sink)
-        if stdin is not None:
-            os.close(stdin)
-    partner.join()
+        code = copy(session)
     if code:
-        raise Failed("not copied", session.complaint or f"tar inside ended with {code}", f"gaol exec {name} -- ls")
+        raise Failed("not copied", session.complaint or f"the machine's side ended with {code}", f"gaol exec {name} -- ls")
