@@ -6,6 +6,7 @@ suite differs. Nothing is installed; the package is unpacked for its tarball.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -93,7 +94,8 @@ class PrivateApt:
     def download(self, source: Source, into: Path, report: Report) -> Path:
         """Fetches the package, checked against the signed index; what is there already is not fetched again."""
         into.mkdir(parents=True, exist_ok=True)
-        shutil.chown(into, "_apt")  # apt fetches as this user, not as root
+        if os.geteuid() == 0:
+            shutil.chown(into, "_apt")  # apt fetches as this user, not as root
 
         def on_line(line: str) -> None:
             if line.startswith("dlstatus:"):

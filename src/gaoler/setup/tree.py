@@ -98,8 +98,10 @@ class Tree:
         """Removes all below a directory but the directories, whose owners and modes programs rely on."""
         try:
             with self.directory(path) as descriptor:
-                for _, _, files, below in os.fwalk(dir_fd=descriptor):
-                    for name in files:
+                for _, directories, files, below in os.fwalk(dir_fd=descriptor):
+                    # A link to a directory counts as one here, but is not walked into.
+                    links = [name for name in directories if stat.S_ISLNK(os.lstat(name, dir_fd=below).st_mode)]
+                    for name in (*files, *links):
                         os.unlink(name, dir_fd=below)
         except OSError as error:
             if error.errno not in _ABSENT:
