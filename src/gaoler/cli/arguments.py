@@ -16,7 +16,10 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, command: str, description: str, **options: str) -> None:
         super().__init__(
-            prog=f"gaol {command}", description=description, allow_abbrev=False, **options  # type: ignore[arg-type]
+            prog=f"gaol {command}",
+            description=description,
+            allow_abbrev=False,
+            **options,  # type: ignore[arg-type]
         )
 
     def error(self, message: str) -> NoReturn:

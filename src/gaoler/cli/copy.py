@@ -38,7 +38,7 @@ def main(command: str, arguments: list[str]) -> int:
     parser.add_argument("target", metavar="DST", help="a path, or NAME:path")
     options = parser.parse_args(arguments)
     source, target = _split(options.source), _split(options.target)
-    if source and target or not source and not target:
+    if (source and target) or (not source and not target):
         raise Usage("one side must be in a machine, the other here", "write that side as NAME:path", "gaol cp --help")
     if target:
         _copy_in(Path(options.source), *target, options.user)

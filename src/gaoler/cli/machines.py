@@ -80,7 +80,13 @@ def _since(moment: float | None) -> str:
     return show_duration(time.time() - moment) if moment else "-"
 
 
-_SHOW: dict[str, Callable[[Any], str]] = {"memory": show_size, "disk": show_size, "created": time.ctime, "started": time.ctime, "expires": time.ctime}
+_SHOW: dict[str, Callable[[Any], str]] = {
+    "memory": show_size,
+    "disk": show_size,
+    "created": time.ctime,
+    "started": time.ctime,
+    "expires": time.ctime,
+}
 
 
 def _info(arguments: list[str]) -> int:

@@ -62,7 +62,7 @@ def _ssh_config(arguments: list[str]) -> int:
 
 
 def _options(name: str) -> dict[str, str]:
-    """ssh's options for a machine; its key and its host keys are written where only the caller reads them."""
+    """Ssh's options for a machine; its key and its host keys are written where only the caller reads them."""
     with Gaoler() as gaoler:
         machine = gaoler.call("Ssh", name=name)
     address = str(machine["address"])
@@ -98,5 +98,3 @@ def _write(path: Path, text: str) -> None:
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
     temporary.rename(path)
-
-

@@ -77,7 +77,9 @@ def methods(configuration: Configuration, machines: Machines) -> dict[type[messa
 
     def kernel_remove(request: messages.KernelRemove, conversation: Conversation) -> Answer:
         conversation.caller.must_be_admin("remove a kernel")
-        used = {name for machine in machines.all() for name in (machine.record.kernel, machine.live and machine.live.kernel) if name}
+        used = {
+            name for machine in machines.all() for name in (machine.record.kernel, machine.live and machine.live.kernel) if name
+        }
         kernels.remove(paths.kernels, request.name, used)
         return Answer({})
 

@@ -47,7 +47,14 @@ def account_of(uid: int) -> Account:
     numbers = os.getgrouplist(entry.pw_name, entry.pw_gid)
     groups = tuple((_group_name(gid), gid) for gid in sorted(set(numbers) - {entry.pw_gid}))
     return Account(
-        entry.pw_name, uid, entry.pw_gid, _group_name(entry.pw_gid), groups, entry.pw_gecos, entry.pw_dir, entry.pw_shell
+        entry.pw_name,
+        uid,
+        entry.pw_gid,
+        _group_name(entry.pw_gid),
+        groups,
+        entry.pw_gecos,
+        entry.pw_dir,
+        entry.pw_shell,
     )
 
 

@@ -16,7 +16,13 @@ from gaoler.machines.paths import Paths
 from gaoler.wire.limits import show_size
 from gaoler.wire.messages import Check
 
-_PROGRAMS = {"crun": "crun", "dnsmasq": "dnsmasq-base", "nft": "nftables", "ssh-keygen": "openssh-client", "rsync": "rsync"}
+_PROGRAMS = {
+    "crun": "crun",
+    "dnsmasq": "dnsmasq-base",
+    "nft": "nftables",
+    "ssh-keygen": "openssh-client",
+    "rsync": "rsync",
+}
 _LOW = 2 << 30
 """Bytes free in the store below which it is called nearly full."""
 
@@ -32,7 +38,11 @@ def run(configuration: Configuration) -> list[dict[str, object]]:
         ("space", lambda: _space(configuration), "a larger [store] size or device, or gaol rm"),
         ("guest", lambda: _guest(configuration), "sudo make up, in gaoler's checkout"),
         ("kernel", lambda: _kernel(configuration), "sudo gaol kernel build"),
-        ("base", lambda: _base(configuration), f"sudo gaol base add {configuration.machines.base} --mmdebstrap bookworm"),
+        (
+            "base",
+            lambda: _base(configuration),
+            f"sudo gaol base add {configuration.machines.base} --mmdebstrap bookworm",
+        ),
         ("network", lambda: _network(configuration), "the bridge that [network] names must be there"),
         ("ids", lambda: _ids(configuration), "another [ids] range"),
     ]
@@ -74,7 +84,11 @@ def _store(configuration: Configuration) -> str:
         raise GaolerError(f"{path} is not btrfs", "gaols are btrfs subvolumes")
     flags = os.statvfs(path).f_flag
     if not (flags & os.ST_NOSUID and flags & os.ST_NODEV):
-        raise GaolerError(f"{path} is not mounted nosuid,nodev", "files of root's with setuid bits lie in it", f"mount -o remount,nosuid,nodev {path}")
+        raise GaolerError(
+            f"{path} is not mounted nosuid,nodev",
+            "files of root's with setuid bits lie in it",
+            f"mount -o remount,nosuid,nodev {path}",
+        )
     return f"{path}, btrfs, nosuid, nodev"
 
 
@@ -111,7 +125,11 @@ def _network(configuration: Configuration) -> str:
     if network.mode == "none":
         return "none"
     if not links.link_exists(network.bridge):
-        raise GaolerError(f"there is no bridge {network.bridge}", f"network mode is {network.mode}", "start gaoler: it makes it" if network.mode == "private" else "")
+        raise GaolerError(
+            f"there is no bridge {network.bridge}",
+            f"network mode is {network.mode}",
+            "start gaoler: it makes it" if network.mode == "private" else "",
+        )
     return f"{network.mode}, bridge {network.bridge}"
 
 

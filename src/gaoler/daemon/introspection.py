@@ -51,9 +51,9 @@ def description() -> str:
     """The interface in Varlink's definition language."""
     lines = ["# Machines for everybody: https://varlink.org describes this language", "interface org.gaoler", ""]
     for name, kind in vars(messages).items():
-        if isinstance(kind, type) and issubclass(kind, messages.Message) and not issubclass(kind, messages.Request):
-            if kind is not messages.Message:
-                lines.append(f"type {name} ({_fields(kind)})")
+        is_type = isinstance(kind, type) and issubclass(kind, messages.Message) and kind is not messages.Message
+        if is_type and not issubclass(kind, messages.Request):
+            lines.append(f"type {name} ({_fields(kind)})")
     lines.append("")
     for name, kind in REQUESTS.items():
         lines.append(f"method {name}({_fields(kind)}) -> ({_REPLIES[name]})")

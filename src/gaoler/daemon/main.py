@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 from types import FrameType
@@ -27,6 +28,7 @@ from gaoler.machines.network import Network
 from gaoler.machines.paths import Paths
 
 DEFAULT_CONFIGURATION = "/etc/gaoler/gaoler.toml"
+_log = logging.getLogger(__name__)
 
 
 def main() -> int:
@@ -89,10 +91,10 @@ def serve(configuration: settings.Configuration) -> None:
     recovery.recover(machines)
     monitor.start()
     _notify_systemd("READY=1")
-    logging.info("serving on %s, %d machines", configuration.socket, len(machines.all()))
+    _log.info("serving on %s, %d machines", configuration.socket, len(machines.all()))
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        logging.info("stopping; machines run on")
+    def stop(_: int, __: FrameType | None) -> None:
+        _log.info("stopping; machines run on")
         server.close()
 
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -104,8 +106,6 @@ def _notify_systemd(message: str) -> None:
     """Tell systemd, where it started us, that we are ready (sd_notify(3))."""
     path = os.environ.get("NOTIFY_SOCKET")
     if path:
-        import socket
-
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
             sock.sendto(message.encode(), path.replace("@", "\0", 1))
 

@@ -167,7 +167,9 @@ class Server:
             raise
         except Exception as error:
             _log.exception("in %s", name)
-            connection.send(_error(Failed("gaoler made a mistake", f"{type(error).__name__}: {error}", "tell its makers, with the log")))
+            connection.send(
+                _error(Failed("gaoler made a mistake", f"{type(error).__name__}: {error}", "tell its makers, with the log"))
+            )
 
 
 def _mistakes(error: ValidationError) -> str:

@@ -47,7 +47,7 @@ class Service:
             messages.Snapshot: self.snapshot,
             messages.Restore: self.restore,
             messages.Clone: self.clone,
-            messages.Doctor: lambda request, _: Answer({"checks": doctor.run(self.configuration)}),
+            messages.Doctor: lambda _, __: Answer({"checks": doctor.run(self.configuration)}),
             **administration.methods(self.configuration, self.machines),
         }
 
@@ -97,7 +97,11 @@ class Service:
             there = getattr(machine.record, key)
             if wanted != there and not (key == "kernel" and there and wanted in there):
                 name = machine.record.name
-                raise Failed(f"{name} is there already, and its {key} is {there}", "a machine keeps what it was made with", f"gaol rm {name}")
+                raise Failed(
+                    f"{name} is there already, and its {key} is {there}",
+                    "a machine keeps what it was made with",
+                    f"gaol rm {name}",
+                )
 
     def _refresh_owner(self, machine: Machine, caller: Caller) -> None:
         if machine.live is None and machine.record.owner.uid == caller.uid and machine.record.owner != caller.account:
@@ -126,7 +130,7 @@ class Service:
 
     def exec(self, request: messages.Exec, conversation: Conversation) -> Answer:
         machine = self._own(conversation.caller, request.name, request.owner)
-        if request.owner and machine.record.owner.uid != conversation.caller.uid and conversation.caller.uid != 0:
+        if request.owner and conversation.caller.uid not in (machine.record.owner.uid, 0):
             raise NotAllowed("you may not run commands in another's machine", "his home is in it", "ask root")
         name = machine.record.name
         if machine.live is None:
@@ -221,7 +225,13 @@ def _command(command: messages.Command, machine: Machine) -> sessions.Command:
     if directory is not None and not (machine.record.home and f"{directory}/".startswith(f"{home}/")):
         directory = None  # where the caller stands is not in the machine
     terminal = (command.terminal.rows, command.terminal.columns) if command.terminal else None
-    for text in (command.user, *command.arguments, *command.environment, *command.environment.values(), directory or ""):
+    for text in (
+        command.user,
+        *command.arguments,
+        *command.environment,
+        *command.environment.values(),
+        directory or "",
+    ):
         if "\0" in text:
             raise Usage("a NUL byte can't be in a command", "no argument, name or path may hold one")
     return sessions.Command(
@@ -238,4 +248,6 @@ def _with_console(machines: Machines, machine: Machine, error: GaolerError) -> G
     """A machine of `run` takes its log with it: its last words go into the error."""
     lines = sessions.console_text(machines, machine).strip().splitlines()
     said = f"; its console: {' | '.join(lines[-3:])[-300:]}" if lines else ""
-    return type(error)(error.what, f"{error.why}{said}", error.hint if "gaol log" not in error.hint else "gaol doctor", error.code)
+    return type(error)(
+        error.what, f"{error.why}{said}", error.hint if "gaol log" not in error.hint else "gaol doctor", error.code
+    )

@@ -115,7 +115,9 @@ class Bases:
         if users:
             raise NotAllowed(f'base "{name}" is in use', f"machines: {', '.join(users)}", "gaol rm them first")
         if base.generation is None:
-            raise NotAllowed(f'base "{name}" was not made by gaoler', "it is a plain directory", f"rm -r {self.paths.store / name}")
+            raise NotAllowed(
+                f'base "{name}" was not made by gaoler', "it is a plain directory", f"rm -r {self.paths.store / name}"
+            )
         btrfs.delete(self.paths.store / name)
         for generation in self._generations(name):
             btrfs.delete(self.paths.generations / name / generation)

@@ -109,9 +109,7 @@ class Jailer:
         """Take away whatever of the machine is on the host but its files: idempotent, by its id alone."""
         problems: list[GaolerError] = []
         for step in (
-            lambda: jail.remove(
-                self.container(record), runtime=self.paths.jails, cgroup_path=self.cgroup(record)
-            ),
+            lambda: jail.remove(self.container(record), runtime=self.paths.jails, cgroup_path=self.cgroup(record)),
             lambda: self.network.unplug(record),
             lambda: shutil.rmtree(self.runtime(record).root, ignore_errors=True),
         ):

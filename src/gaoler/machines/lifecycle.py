@@ -56,7 +56,11 @@ class Machines:
             if machine.record.name == name and not machine.record.ephemeral:
                 return machine
         there = ", ".join(machine.record.name for machine in self.of(uid) if not machine.record.ephemeral)
-        raise NotFound(f'no machine "{name[:40]}"', f"you have: {there or 'none'}", f"gaol up {name[:32]}" if not there else "gaol ls")
+        raise NotFound(
+            f'no machine "{name[:40]}"',
+            f"you have: {there or 'none'}",
+            f"gaol up {name[:32]}" if not there else "gaol ls",
+        )
 
     # making
 
@@ -103,7 +107,9 @@ class Machines:
             raise Failed(f'there is a machine "{request.name}" already', "", f"gaol up {request.name}")
         limit = self.configuration.limits.machines
         if owner.uid != 0 and len(own) >= limit:
-            raise LimitReached(f"you have {len(own)} machines", f"limits.machines is {limit}, set by the administrator", "gaol rm one")
+            raise LimitReached(
+                f"you have {len(own)} machines", f"limits.machines is {limit}, set by the administrator", "gaol rm one"
+            )
 
     def _free_slot(self) -> int:
         """A place that is not taken, and was not lately: ids and addresses of the dead come back late."""
@@ -173,7 +179,9 @@ class Machines:
         """Until commands can be run inside. Raises Failed."""
         if not machine.wait(lambda: machine.live is None or machine.live.agent, timeout):
             raise Failed(
-                f"machine {machine.record.name} does not answer", f"for {timeout:.0f} s", f"gaol log {machine.record.name}"
+                f"machine {machine.record.name} does not answer",
+                f"for {timeout:.0f} s",
+                f"gaol log {machine.record.name}",
             )
         if machine.live is None:
             raise _ended(machine)
@@ -304,5 +312,3 @@ def _ended(machine: Machine) -> Failed:
 def _set(machine: Machine, **values: object) -> None:
     for name, value in values.items():
         setattr(machine, name, value)
-
-

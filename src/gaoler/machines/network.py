@@ -54,7 +54,7 @@ class Network:
                 raise Failed(
                     f"there is no bridge {settings.bridge}",
                     "network mode bridge plugs machines in a bridge that is on the LAN",
-                    "make the bridge, or set mode = \"private\" in [network]",
+                    'make the bridge, or set mode = "private" in [network]',
                 )
         else:
             self._prepare_private()

@@ -56,14 +56,22 @@ class Paths:
 
     @property
     def jails(self) -> Path:
-        """crun's own state, and the empty root that all jails share."""
+        """Crun's own state, and the empty root that all jails share."""
         return self.runtime / "jails"
 
     def make(self) -> None:
         """Make the directories that are missing."""
         self.private.mkdir(mode=0o700, exist_ok=True)
         self.private.chmod(0o700)
-        for path in (self.records, self.gaols, self.ephemeral, self.snapshots, self.generations, self.staging, self.keys):
+        for path in (
+            self.records,
+            self.gaols,
+            self.ephemeral,
+            self.snapshots,
+            self.generations,
+            self.staging,
+            self.keys,
+        ):
             path.mkdir(mode=0o700, exist_ok=True)
         self.kernels.mkdir(mode=0o755, exist_ok=True)
         self.machines.mkdir(mode=0o711, exist_ok=True, parents=True)

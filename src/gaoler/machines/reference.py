@@ -1,6 +1,6 @@
 """The reference of the configuration, as Markdown, made from the settings themselves.
 
-    python3 -m gaoler.machines.reference > docs/reference/configuration.md
+python3 -m gaoler.machines.reference > docs/reference/configuration.md
 """
 
 from __future__ import annotations

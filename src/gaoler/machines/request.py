@@ -50,13 +50,19 @@ def complete(configuration: Configuration, name: str, given: dict[str, Any]) -> 
         "network": True,
     } | {key: value for key, value in given.items() if value is not None}
     if wanted["memory"] < SMALLEST:
-        raise Usage(f"{show_size(wanted['memory'])} of memory is too little", f"a machine needs {show_size(SMALLEST)}", "--memory 256M")
+        raise Usage(
+            f"{show_size(wanted['memory'])} of memory is too little",
+            f"a machine needs {show_size(SMALLEST)}",
+            "--memory 256M",
+        )
     if not wanted["cpus"] > 0:
         raise Usage(f"{wanted['cpus']:g} processors make no machine", "", "--cpus 1")
     for key, show in (("memory", show_size), ("cpus", "{:g}".format), ("disk", show_size), ("ttl", show_duration)):
         limit = getattr(limits, key)
         if limit and (wanted[key] or 0) > limit:
             raise LimitReached(
-                f"{key} {show(wanted[key])} is too much", f"limits.{key} is {show(limit)}, set by the administrator", f"--{key} {show(limit)}"
+                f"{key} {show(wanted[key])} is too much",
+                f"limits.{key} is {show(limit)}, set by the administrator",
+                f"--{key} {show(limit)}",
             )
     return Request(name=name, pids=limits.pids, **wanted)

@@ -80,9 +80,9 @@ def ssh_details(machines: Machines, machine: Machine) -> dict[str, object]:
     if not (address and live.sshd):
         lacks = "address" if not address else "sshd"
         raise Failed(f"{record.name} can't be reached by ssh", f"it has no {lacks}", f"gaol shell {record.name}")
-    printed = output_of(
-        machines, machine, ("sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub"), limit=16384, timeout=5
-    ).decode(errors="replace")
+    printed = output_of(machines, machine, ("sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub"), limit=16384, timeout=5).decode(
+        errors="replace"
+    )
     return {
         "name": record.name,
         "address": address,
