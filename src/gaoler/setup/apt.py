@@ -150,16 +150,15 @@ def sources_for(suite: str, found: list[Entry], archive: Archive, host: str) -> 
 
 def without_mirror_lists(text: str) -> str:
     """Sources with each `mirror+file:` address replaced by its list's first: inside a machine there is no such list."""
-    lines = []
-    for line in text.splitlines():
-        if line.startswith("URIs: mirror+file:"):
-            path = Path("/" + line.removeprefix("URIs: mirror+file:").lstrip("/"))
-            words = [entry.split()[0] for entry in path.read_text().splitlines() if entry.strip() and entry[0] != "#"]
-            if not words:
-                raise Failed(f"{path} names no mirror", "an apt source of this host refers to it", HINT)
-            line = f"URIs: {words[0]}"
-        lines.append(line)
-    return "\n".join(lines) + "\n"
+
+    def first(match: re.Match[str]) -> str:
+        path = Path("/" + match[1].lstrip("/"))
+        words = [line.split()[0] for line in path.read_text().splitlines() if line.strip() and line[0] != "#"]
+        if not words:
+            raise Failed(f"{path} names no mirror", "an apt source of this host refers to it", HINT)
+        return f"URIs: {words[0]}"
+
+    return re.sub(r"^URIs: mirror\+file:(\S+)$", first, text, flags=re.MULTILINE)
 
 
 def acquire_options() -> list[str]:

@@ -30,7 +30,7 @@ def compile_kernel(tree: Path, expected: int, report: Report) -> int:
         nonlocal made
         if _MADE.match(line):
             made += 1
-            report(Progress("compile the kernel", min(made, expected - 1), expected, "objects", line.split()[-1]))
+            report(Progress("compile the kernel", min(made, expected - 1), expected, "objects", line.rsplit(maxsplit=1)[-1]))
 
     jobs = len(os.sched_getaffinity(0))
     stream(

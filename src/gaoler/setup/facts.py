@@ -51,7 +51,7 @@ def _installed(settings: Settings, argument: str) -> str:
 
 
 def main(argument: str) -> None:
-    from gaoler.machines import configuration  # needs the installed environment
+    from gaoler.machines import configuration  # noqa: PLC0415, it needs the installed environment
 
     if argument == "--sample":
         print(make_sample(configuration.Configuration), end="")

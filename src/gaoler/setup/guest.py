@@ -44,7 +44,7 @@ def install(target: Path, cache: Path, report: Report) -> None:
     def on_line(line: str) -> None:
         nonlocal done
         done += 1
-        report(Progress("guest files", done, None, "commands", line.split()[0] if line else ""))
+        report(Progress("guest files", done, None, "commands", line.split(maxsplit=1)[0] if line else ""))
 
     stream(
         ["make", "-C", str(places.GUEST), f"O={output}", "DESTDIR=", f"PREFIX={target}", "install"],

@@ -26,9 +26,7 @@ def parse(text: str) -> dict[str, str]:
 
 def lost(wanted: dict[str, str], made: dict[str, str]) -> list[str]:
     """What was asked for and did not come, as `CONFIG_X=y (is n)`."""
-    return [
-        f"{name}={value} (is {made.get(name, 'n')})" for name, value in wanted.items() if made.get(name, "n") != value
-    ]
+    return [f"{name}={value} (is {made.get(name, 'n')})" for name, value in wanted.items() if made.get(name, "n") != value]
 
 
 def configure(tree: Path, fragment: Path, report: Report) -> None:

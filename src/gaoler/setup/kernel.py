@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gaoler.errors import Failed, NotFound
-from gaoler.setup import apt, build as compiler, cache, kconfig, patch, places, source as sources, unpack
+from gaoler.setup import apt, cache, kconfig, patch, places, unpack
+from gaoler.setup import build as compiler
+from gaoler.setup import source as sources
 from gaoler.setup.cache import Manifest, Recipe
 from gaoler.setup.progress import Progress, Report, silent
 from gaoler.setup.source import Source

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 from gaoler.errors import Failed
 from gaoler.setup.progress import Progress, Report
-from gaoler.setup.stream import plain_environment
+from gaoler.setup.stream import stream
 
 
 def patches(directory: Path) -> list[Path]:
@@ -21,25 +20,22 @@ def apply(tree: Path, series: list[Path], report: Report) -> None:
         report(Progress("patch", done, len(series), "patches", patch.name))
         # No fuzz: a hunk that lands next to its place compiles, and is wrong.
         words = ["patch", "-p1", "--forward", "--batch", "--fuzz=0", "--no-backup-if-mismatch", "-i", str(patch)]
-        result = subprocess.run(
-            words, cwd=tree, env=plain_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
-        )
-        if result.returncode:
-            raise Failed(
-                f"{patch.name} does not apply to this kernel source",
-                "; ".join(reasons(result.stdout + result.stderr)),
-                "see kernel/patches/README.md: the patch needs work, or kernel/series a series that it is for",
-            )
+        lines: list[str] = []
+        try:
+            stream(words, lines.append, what=f"{patch.name} does not apply to this kernel source", cwd=tree)
+        except Failed as error:
+            hint = "see kernel/patches/README.md: the patch needs work, or kernel/series a series that it is for"
+            raise Failed(error.what, "; ".join(reasons(lines)), hint) from error
     if series:
         report(Progress("patch", len(series), len(series), "patches"))
 
 
-def reasons(output: str) -> list[str]:
+def reasons(output: list[str]) -> list[str]:
     """Of patch(1)'s output, each failed hunk with its file."""
     file, found = "", []
-    for line in output.splitlines():
+    for line in output:
         if line.startswith("patching file "):
             file = line.removeprefix("patching file ").strip("'")
-        elif "FAILED" in line or "can't find file" in line or "malformed" in line or "previously applied" in line:
+        elif any(word in line for word in ("FAILED", "can't find file", "malformed", "previously applied")):
             found.append(f"{file}: {line.strip()}" if file else line.strip())
-    return found or output.strip().splitlines()[-1:]
+    return found or output[-1:]

@@ -87,29 +87,33 @@ def start_in_background(settings: Settings, facts: Facts) -> None:
     """A session of its own, output to a log; ready when it says so by sd_notify(3)'s protocol."""
     facts.runtime.mkdir(mode=0o755, parents=True, exist_ok=True)
     log = facts.runtime / "gaoler.log"
-    with tempfile.TemporaryDirectory(prefix="gaoler-") as directory, log.open("wb") as out:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
-            ready.bind(f"{directory}/ready")
-            process = subprocess.Popen(
-                [str(settings.commands / "gaoler"), "--config", str(settings.configuration)],
-                env={**plain_environment(), "NOTIFY_SOCKET": f"{directory}/ready"},
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                start_new_session=True,
-            )
-            ended = os.pidfd_open(process.pid)
-            try:
-                found, _, _ = select.select([ready, ended], [], [], PATIENCE)
-            finally:
-                os.close(ended)
-    if ready not in found:
-        if not found:
-            process.terminate()
-        last = "\n".join(log.read_text(errors="replace").splitlines()[-TAIL:])
-        why = "" if found else f"it is not ready after {PATIENCE:g} s; "
-        raise Failed("the daemon does not start", why + last, f"see {log}")
+    with (
+        tempfile.TemporaryDirectory(prefix="gaoler-") as directory,
+        log.open("wb") as out,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready,
+    ):
+        ready.bind(f"{directory}/ready")
+        process = subprocess.Popen(
+            [str(settings.commands / "gaoler"), "--config", str(settings.configuration)],
+            env={**plain_environment(), "NOTIFY_SOCKET": f"{directory}/ready"},
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+        ended = os.pidfd_open(process.pid)
+        try:
+            found = select.select([ready.fileno(), ended], [], [], PATIENCE)[0]
+            if ready.fileno() in found:
+                return
+        finally:
+            os.close(ended)
+    if not found:
+        process.terminate()
+    last = "\n".join(log.read_text(errors="replace").splitlines()[-TAIL:])
+    why = "" if found else f"it is not ready after {PATIENCE:g} s; "
+    raise Failed("the daemon does not start", why + last, f"see {log}")
 
 
 def stop(settings: Settings, facts: Facts) -> None:

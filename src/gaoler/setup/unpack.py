@@ -18,8 +18,8 @@ RECORD = 10240
 
 #: Half of the source, which ARCH=um does not read: other processors (but their Kconfig files, which have no dot in
 #: their names, are read), documentation, one driver's registers.
-_OTHERS = "alpha arc arm arm64 csky hexagon loongarch m68k microblaze mips nios2 openrisc parisc powerpc riscv s390 sh sparc xtensa"
-UNUSED = (*(f"*/arch/{name}/*.*" for name in _OTHERS.split()), "*.rst", "*/drivers/gpu/drm/amd/include")
+_OTHERS = "alpha arc arm arm64 csky hexagon loongarch m68k microblaze mips nios2 openrisc parisc powerpc riscv s390 sh sparc"
+UNUSED = (*(f"*/arch/{name}/*.*" for name in (*_OTHERS.split(), "xtensa")), "*.rst", "*/drivers/gpu/drm/amd/include")
 
 
 def sha256(path: Path) -> str:
@@ -45,9 +45,18 @@ def unpack(package: Path, source: Source, into: Path, report: Report) -> None:
             report(Progress(step, int(match[1]) * RECORD, None, "bytes"))
 
     report(Progress(step))
-    words = ["tar", "-C", str(into), "--strip-components=1", f"--checkpoint={CHECKPOINT}", "--checkpoint-action=echo=checkpoint %u"]
+    checkpoints = [f"--checkpoint={CHECKPOINT}", "--checkpoint-action=echo=checkpoint %u"]
     stream(
-        [*words, *(f"--exclude={pattern}" for pattern in UNUSED), "-xJf", str(tarball)],
+        [
+            "tar",
+            "-C",
+            str(into),
+            "--strip-components=1",
+            *checkpoints,
+            *(f"--exclude={pattern}" for pattern in UNUSED),
+            "-xJf",
+            str(tarball),
+        ],
         on_line,
         what=f"can't unpack {tarball.name}",
         hint="check free space: the source takes 2 GB",

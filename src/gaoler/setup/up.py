@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from gaoler.client import Gaoler
 from gaoler.host import mounts
 from gaoler.host.command import run
@@ -83,13 +86,18 @@ def machine_steps(settings: Settings, facts: Facts, display: Display) -> list[St
         service.start(settings, facts)
         return "a service of systemd" if service.use_systemd(settings) else f"in the background, log {facts.runtime}/gaoler.log"
 
+    def there(path: Path, good: bool) -> str:
+        return str(path) if good else ""
+
+    base = facts.store / facts.base
+    group = facts.admin_group
     return [
-        Step("administrators' group", lambda: facts.admin_group if has_group(facts.admin_group) else "", lambda: make_group(facts.admin_group)),
-        Step("store", lambda: f"{facts.store}" if mounts.is_mounted(facts.store) else "", make_store),
+        Step("administrators' group", lambda: group if has_group(group) else "", lambda: make_group(group)),
+        Step("store", lambda: there(facts.store, mounts.is_mounted(facts.store)), make_store),
         Step("kernel", installed_kernel, lambda: kernel.build(facts.cache, kernels, display.report).name),
-        Step("guest files", lambda: f"{facts.store}/bin" if guest.is_current(facts.store) else "", make_guest),
-        Step("daemon", lambda: f"serves {facts.socket}" if service.is_current(settings, facts) else "", start_daemon),
-        Step("base", lambda: str(base) if (base := facts.store / facts.base).is_dir() else "", lambda: make_base(facts, display)),
+        Step("guest files", lambda: there(facts.store / "bin", guest.is_current(facts.store)), make_guest),
+        Step("daemon", lambda: there(facts.socket, service.is_current(settings, facts)), start_daemon),
+        Step("base", lambda: there(base, base.is_dir()), lambda: make_base(facts, display)),
         Step("first machine", lambda: "", lambda: first_machine(settings, facts)),
     ]
 
@@ -98,10 +106,9 @@ def make_base(facts: Facts, display: Display) -> str:
     """The base of machines that name none, of the host's own release; the daemon makes it and publishes it."""
     suite = apt.host_suite() or base_debian.NEWEST_STABLE
 
-    def tell(reply: dict[str, object]) -> None:
-        done, total = reply.get("done"), reply.get("total")
-        counted = isinstance(done, int) and isinstance(total, int)
-        display.report(Progress(str(reply["step"]), int(str(done or 0)), int(str(total)) if counted else None, "packages" if counted else ""))
+    def tell(reply: dict[str, Any]) -> None:
+        total = reply.get("total")
+        display.report(Progress(reply["step"], reply.get("done") or 0, total, "packages" if total else ""))
 
     with Gaoler(str(facts.socket)) as gaoler:
         gaoler.call("BaseAdd", tell, name=facts.base, source="mmdebstrap", argument=suite)
@@ -112,5 +119,3 @@ def first_machine(settings: Settings, facts: Facts) -> str:
     """Runs a machine for one command: the proof that all of it works."""
     environ = {**plain_environment(), "GAOLER_SOCKET": str(facts.socket)}
     return run([str(settings.commands / "gaol"), "run", "--", "uname", "-a"], env=environ).stdout.strip()
-
-

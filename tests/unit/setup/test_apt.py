@@ -1,6 +1,7 @@
 """Reading the host's apt sources, in both formats, and choosing Debian's archive among them."""
 
 import pytest
+
 from gaoler.errors import Failed
 from gaoler.setup import apt
 
@@ -38,7 +39,8 @@ Components: main
 
 def test_deb822_entries():
     one, two, inline = apt.parse_deb822(DEB822)
-    assert one == apt.Entry("http://one.example/debian", ("trixie", "trixie-updates"), ("main", "contrib"), "/usr/share/keyrings/some.gpg")
+    key = "/usr/share/keyrings/some.gpg"
+    assert one == apt.Entry("http://one.example/debian", ("trixie", "trixie-updates"), ("main", "contrib"), key)
     assert two.uri == "http://two.example/debian/"
     assert inline.uri == "http://inline.example/debian"
     assert inline.signed_by.splitlines()[1:] == [

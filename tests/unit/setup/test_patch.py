@@ -1,6 +1,7 @@
 """Patches apply in full or not at all."""
 
 import pytest
+
 from gaoler.errors import Failed
 from gaoler.setup import patch
 from gaoler.setup.progress import silent

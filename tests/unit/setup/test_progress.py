@@ -21,7 +21,7 @@ def test_as_text():
 def test_a_log_gets_a_line_now_and_then():
     out, now = io.StringIO(), [0.0]
     display = Display(out, lambda: now[0])
-    for done in range(0, 101):
+    for done in range(101):
         now[0] = float(done)
         display.report(Progress("compile", done, 100, "objects"))
         display.report(Progress("compile", done, 100, "objects"))

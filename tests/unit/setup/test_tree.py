@@ -4,6 +4,7 @@ import os
 import stat
 
 import pytest
+
 from gaoler.setup import clean
 from gaoler.setup.tree import Tree
 
@@ -24,7 +25,8 @@ def base(tmp_path):
 
 
 def fill(tree):
-    for name in ("etc/ssh/ssh_host_ed25519_key", "var/lib/dhcp/dhclient.leases", "var/log/nginx/access.log", "tmp/x/y", "dev/null"):
+    files = ("etc/ssh/ssh_host_ed25519_key", "var/lib/dhcp/dhclient.leases", "var/log/nginx/access.log", "tmp/x/y", "dev/null")
+    for name in files:
         path = tree / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("precious")
