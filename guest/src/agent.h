@@ -28,6 +28,7 @@ int step_link(int count, char **word);
 int step_net(int count, char **word);
 int step_address(int count, char **word);
 int step_account(int count, char **word);
+int step_start(int count, char **word);
 int step_runlevel(int count, char **word);
 int step_await(int count, char **word);
 int step_random_ready(int count, char **word);

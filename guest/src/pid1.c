@@ -1,8 +1,10 @@
 /* Steps `init` and `serve`: the machine's first process, and the same service beside another init.
  *
- *     init  [--oneshot] [--sync HOME] [--quiet]
- *     serve [--listen FD] [--oneshot] [--sync HOME] [--quiet]
+ *     init  [--start PROGRAM] [--oneshot] [--sync HOME] [--quiet]
+ *     serve [--start PROGRAM] [--listen FD] ...
  *
+ * --start     run this in the background, once the host knows that commands can be run: on the one processor of a
+ *             machine the host would else wait for a turn of that program
  * --oneshot   the machine ends when its first session has ended
  * --sync      flush this directory's file system to the host before a oneshot session's exit is told
  * --quiet     somebody else tells the host "gaol agent"
@@ -35,7 +37,7 @@ enum {
 
 struct options {
 	int listen, oneshot, quiet;
-	const char *sync_path;
+	char *sync_path, *start;
 };
 
 /* --- stopping the machine ------------------------------------------------------------------------------ */
@@ -167,6 +169,8 @@ static int parse(struct options *options, int count, char **word)
 			options->quiet = 1;
 		else if (!strcmp(word[i], "--sync") && i + 1 < count)
 			options->sync_path = strdup(word[++i]);
+		else if (!strcmp(word[i], "--start") && i + 1 < count)
+			options->start = strdup(word[++i]);
 		else if (!strcmp(word[i], "--listen") && i + 1 < count)
 			options->listen = atoi(word[++i]);
 		else
@@ -193,6 +197,8 @@ static int open_and_serve(int count, char **word, int is_init)
 	sessions_listen(options.listen, is_device, options.oneshot ? options.sync_path : NULL);
 	if (!options.quiet && (error = milestone("gaol agent")) != 0)
 		complain(error, "/proc/mconsole: the host is not told that the machine is up");
+	if (options.start)
+		step_start(1, (char *[]){ options.start, NULL });
 	return serve(&options, is_init);
 }
 

@@ -114,9 +114,11 @@ def test_stdin_that_nobody_reads(agent: Agent) -> None:
 
 
 def test_signal_reaches_the_whole_group(agent: Agent) -> None:
-    session = Session(agent, "sh", "-c", "sleep 1000 | cat; echo ended")
+    session = Session(agent, "sh", "-c", "sleep 1000 & echo $!; wait")
+    background = int(session.streams[1].recv(100))
     session.send(b"S", bytes([signal.SIGTERM]))
-    assert session.finish()[2] == (b"E", bytes([1, signal.SIGTERM]))
+    assert session.end() == (b"E", bytes([1, signal.SIGTERM]))
+    assert gone(background)
 
 
 def test_terminal(agent: Agent) -> None:
@@ -155,7 +157,7 @@ def test_interrupt_key_and_end_of_input_on_a_terminal(agent: Agent) -> None:
     assert read_all(session.streams[0]) == b"one\r\none\r\n"
     assert session.end() == exited(0)
 
-    session = Session(agent, "sh", "-c", "echo on; sleep 1000", tty="1")
+    session = Session(agent, "sh", "-c", "echo on; exec sleep 1000", tty="1")
     assert session.streams[0].recv(100)
     session.streams[0].sendall(b"\x03")
     assert session.end() == (b"E", bytes([1, signal.SIGINT]))

@@ -173,8 +173,7 @@ def test_steps_without_a_network(tree: Tree, startenv: Callable[..., str]) -> No
         "net lo",
         "account root 0 0 root It is O'Neil /home/alice /bin/sh wheel students:2001 audio:29",
         "runlevel 2",
-        "start /uml/bin/services",
-        "init",
+        "init --start /uml/bin/services",
     ]
     assert tree.read("etc/hostname") == "web\n"
     assert not (tree.root / "etc/resolv.conf").exists()
@@ -185,7 +184,7 @@ def test_static_network_is_up_before_the_agent_serves(tree: Tree, startenv: Call
     assert startenv(**STATIC, ADDRESS6="fd00::2/64", GATEWAY6="fd00::1") == ""
     steps = tree.asked()
     network = steps.index("net vec0 name eth0 10.1.2.3/20 via 10.1.0.1 fd00::2/64 via fd00::1")
-    assert network < steps.index("init")
+    assert network < steps.index("init --start /uml/bin/services")
     assert tree.read("etc/resolv.conf") == "search gaol\nnameserver 10.1.0.1\nnameserver 10.1.0.2\n"
 
 
@@ -202,16 +201,15 @@ def test_oneshot_starts_no_services(tree: Tree, startenv: Callable[..., str]) ->
 
 def test_oneshot_with_dhcp_leaves_the_word_to_services(tree: Tree, startenv: Callable[..., str]) -> None:
     startenv(NETWORK="dhcp", ONESHOT="1")
-    assert tree.asked()[-2:] == ["start /uml/bin/services", "init --oneshot --sync /home/alice --quiet"]
+    assert tree.asked()[-2:] == ["runlevel 2", "init --start /uml/bin/services --oneshot --sync /home/alice --quiet"]
 
 
 def test_systemd_gets_the_agent_beside_it(tree: Tree, startenv: Callable[..., str]) -> None:
     if not Path("/usr/lib/systemd/systemd").exists():
         pytest.skip("this host has no systemd to be found in the tree")
     startenv(INIT="systemd")
-    assert tree.asked()[-3:] == [
-        "start /uml/bin/agent serve",
-        "start /uml/bin/services",
+    assert tree.asked()[-2:] == [
+        "start /uml/bin/agent serve --start /uml/bin/services",
         "exec /usr/lib/systemd/systemd",
     ]
 
