@@ -95,12 +95,13 @@ class Bases:
             raise Failed(f'"{name}" is a directory that gaoler did not make', str(current), "take another name")
         directory.mkdir(mode=0o700, exist_ok=True)
         number = str(max(map(int, self._generations(name)), default=0) + 1)
-        btrfs.set_readonly(tree, True)
-        shown = tree.with_name(f"{tree.name}.shown")
+        # Beside the current one: a read-only subvolume can be renamed in its directory, but not out of it (EROFS).
+        shown = self.paths.store / f".{name}.new"
+        btrfs.delete(shown)  # of a publication that was cut short
         with ExitStack() as undo:
             btrfs.snapshot(tree, shown, readonly=True)
-            undo.callback(lambda: btrfs.delete(shown) if shown.exists() else None)
-            tree.rename(directory / number)
+            undo.callback(btrfs.delete, shown)
+            btrfs.snapshot(tree, directory / number, readonly=True)
             (directory / _SOURCE_NOTE).write_text(source + "\n")
             if current.exists():
                 exchange(shown, current)  # `shown` is the former one now, and goes with the undo
