@@ -1,6 +1,7 @@
 """Subvolumes, snapshots and disk limits of a btrfs file system.
 
-Paths given here lie in directories that only root writes; what lies *in* a subvolume may be hostile and is never walked.
+Paths given here lie in directories that only root writes. What lies *in* a subvolume may be hostile, and is never
+walked.
 """
 
 from __future__ import annotations
@@ -108,7 +109,8 @@ def set_readonly(path: Path, flag: bool) -> None:
 def info(path: Path) -> SubvolumeInfo:
     with _calling(f"cannot look at {path}"), _directory(path) as subvolume:
         _must_be_subvolume(subvolume, path)
-        identity, generation, flags, uuid, parent = btrfs_ioctl.subvolume_info(subvolume)
+        identity, generation, uuid, parent = btrfs_ioctl.subvolume_info(subvolume)
+        flags = btrfs_ioctl.flags(subvolume)
     return SubvolumeInfo(
         id=identity,
         uuid=UUID(bytes=uuid),

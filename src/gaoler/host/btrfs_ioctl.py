@@ -72,7 +72,7 @@ def explained(what: str, error: OSError) -> GaolerError:
 
 
 def _named(name: str, fd: int = 0, flags: int = 0) -> bytes:
-    """struct btrfs_ioctl_vol_args_v2 with a name."""
+    """The structure btrfs_ioctl_vol_args_v2 with a name."""
     encoded = name.encode(errors="surrogateescape")
     if not encoded or len(encoded) > 255 or "/" in name or "\0" in name:
         raise Failed("cannot make a subvolume", f"{name!r} is no file name")
@@ -103,12 +103,12 @@ def set_flags(subvolume: int, value: int) -> None:
     fcntl.ioctl(subvolume, _SUBVOL_SETFLAGS, bytearray(value.to_bytes(8, "little")))
 
 
-def subvolume_info(subvolume: int) -> tuple[int, int, int, bytes, bytes]:
-    """Id, generation, flags, uuid, parent's uuid."""
+def subvolume_info(subvolume: int) -> tuple[int, int, bytes, bytes]:
+    """Id, generation, uuid, parent's uuid. (Its flags are those on disk, numbered otherwise than `flags`.)"""
     buffer = bytearray(_SUBVOL_INFO_SIZE)
     fcntl.ioctl(subvolume, _GET_SUBVOL_INFO, buffer)
-    identity, _parent, _directory, generation, value, uuid, parent_uuid, _received = _SUBVOL_INFO.unpack_from(buffer)
-    return identity, generation, value, uuid, parent_uuid
+    identity, _parent, _directory, generation, _flags, uuid, parent_uuid, _received = _SUBVOL_INFO.unpack_from(buffer)
+    return identity, generation, uuid, parent_uuid
 
 
 def sync(any_directory: int) -> None:

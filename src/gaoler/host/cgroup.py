@@ -73,7 +73,7 @@ def pin(cgroup: str, cpu: int) -> None:
 def _threads(cgroup: str) -> Iterator[int]:
     for pid in _members(directories(cgroup)[0]):
         with suppress(FileNotFoundError, ProcessLookupError):
-            yield from map(int, os.listdir(f"/proc/{pid}/task"))
+            yield from (int(task.name) for task in Path(f"/proc/{pid}/task").iterdir())
 
 
 def _members(directory: Path) -> list[int]:

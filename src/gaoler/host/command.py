@@ -26,7 +26,7 @@ _PACKAGES = {
 def run(
     argv: Sequence[str],
     *,
-    input: bytes | None = None,
+    input: bytes | None = None,  # noqa: A002 - named as in subprocess
     env: Mapping[str, str] | None = None,
     timeout: float | None = None,
     cwd: Path | None = None,
@@ -46,6 +46,7 @@ def run(
             env=env,
             timeout=timeout,
             cwd=cwd,
+            check=False,
         )
     except FileNotFoundError as error:
         if error.filename != argv[0]:  # the working directory is missing, not the program

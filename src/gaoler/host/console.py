@@ -58,6 +58,6 @@ class Log:
 
 
 def sanitised(data: bytes) -> str:
-    """Console output as text that is safe to print on a terminal: no escape sequences, no controls but newline and tab."""
+    """Console output as text that is safe to print: no escape sequences, no controls but newline and tab."""
     text = data.decode(errors="replace").replace("\r\n", "\n")
     return _CONTROLS.sub("", _SEQUENCES.sub("", text))

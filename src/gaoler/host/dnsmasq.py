@@ -1,13 +1,12 @@
 """DHCP, DNS and router advertisements on gaoler's own bridge, by dnsmasq.
 
-dnsmasq outlives the daemon and is adopted by the next one. A machine is one file in each of two directories that dnsmasq
-watches, so that coming is noticed without a signal; only going needs one (SIGHUP), since dnsmasq forgets no fixed
-address by itself.
+dnsmasq outlives the daemon and is adopted by the next one. A machine is one file in each of two directories that
+dnsmasq watches, so that coming is noticed without a signal; only going needs one (SIGHUP), since dnsmasq forgets no
+fixed address by itself.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 from contextlib import suppress
@@ -127,7 +126,7 @@ def host_entries(name: str, domain: str, mac: str, address: str, address6: str |
         raise Failed(f"cannot give {name} an address", f"{mac!r} is no MAC address")
     addresses = [ip_address(text) for text in (address, address6) if text]
     # DHCP option 12 is the machine's own name: what is before the first dot.
-    dhcp = f"{mac},{address},{name.split('.')[0]}\n"
+    dhcp = f"{mac},{address},{name.partition('.')[0]}\n"
     dns = "".join(f"{one} {name}.{domain} {name}\n" for one in addresses)
     return dhcp, dns
 
@@ -136,5 +135,5 @@ def _replace(path: Path, text: str) -> None:
     """Write a file so that dnsmasq never reads half of it; it skips names with a leading dot."""
     unfinished = path.with_name(f".{path.name}")
     unfinished.write_text(text)
-    os.chmod(unfinished, 0o644)
+    unfinished.chmod(0o644)
     unfinished.replace(path)

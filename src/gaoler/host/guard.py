@@ -1,4 +1,4 @@
-"""Each machine's port on a bridge, guarded: frames that the machine has no right to send are dropped before they count."""
+"""Each machine's port on a bridge, guarded: frames that the machine has no right to send are dropped at once."""
 
 from __future__ import annotations
 

@@ -1,15 +1,14 @@
 """Which user and group ids a machine has on the host, as three tables that fit together.
 
-A machine owns 2 * 65536 host ids, the *range*. Ids 0..65535 inside are the first half. The owner's uid and groups may lie
-above 65535 (directory services number from a million on); each of those gets one id of the second half, and so there
-are machines' files of that id too.
+A machine owns 2 * 65536 host ids, the *range*. Ids 0..65535 inside are the first half. The owner's uid and groups may
+lie above 65535 (directory services number from a million on); each of those gets one id of the second half.
 
 The tables, all seen from the left to the right:
 
 - user namespace:   id inside  -> host id. What the kernel process may switch to.
 - gaol's mount:     id on disk -> host id. The same table: files of the gaol lie on disk under the ids seen inside.
-- home's mount:     id on disk -> host id, of the owner's uid and groups alone: anybody else's file belongs to "nobody" and
-  grants nothing, not even to root inside.
+- home's mount:     id on disk -> host id, of the owner's uid and groups alone: anybody else's file belongs to "nobody"
+  and grants nothing, not even to root inside.
 
 Where a home cannot be mounted with mapped ids (NFS), the owner's uid and primary group are `squashed`: the host's id is
 the id inside, in the user namespace and in the gaol's mount. The process then holds the owner's identity on the host.

@@ -20,7 +20,7 @@ def can_idmap(path: Path) -> bool:
     Raises Failed when there is no such path.
     """
     try:
-        return _probe(os.stat(path).st_dev, path)
+        return _probe(path.stat().st_dev, path)
     except OSError as error:
         raise Failed(f"cannot look at {path}", error.strerror or str(error)) from error
 

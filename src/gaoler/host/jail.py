@@ -57,8 +57,10 @@ def start(jail: Jail, *, console: int, agent: int, tap: int | None, runtime: Pat
     `console` is what the kernel writes its messages to, `agent` the listening socket, `tap` the network; the caller
     keeps its own descriptors. Raises Failed with crun's reason; nothing is left over then.
     """
+    if (runtime / "state" / jail.name).exists():  # or we would clear it up when crun refuses
+        raise Failed(f"cannot start the jail of {jail.name}", "it already exists")
     with ExitStack() as ours:
-        descriptors = [ours.enter_context(open("/dev/null", "r+b", buffering=0)).fileno(), console, console, agent]
+        descriptors = [ours.enter_context(Path("/dev/null").open("r+b", buffering=0)).fileno(), console, console, agent]
         if tap is not None:
             descriptors.append(tap)
         home = None if jail.home is None else _open_home(jail.home)
@@ -120,7 +122,7 @@ def running(name: str, *, runtime: Path = RUNTIME) -> Process | None:
 def listed(prefix: str = "", *, runtime: Path = RUNTIME) -> list[str]:
     """Names of the jails that have left a state: those that run, and those that died and were not removed."""
     try:
-        names = os.listdir(runtime / "state")
+        names = [entry.name for entry in (runtime / "state").iterdir()]
     except FileNotFoundError:
         return []
     return sorted(name for name in names if name.startswith(prefix))
@@ -136,9 +138,7 @@ def _open_home(home: Home) -> int:
     found = os.fstat(fd).st_uid
     if found != home.owner.uid:
         os.close(fd)
-        raise NotAllowed(
-            what, f"it is uid {found}'s, not {home.owner.name}'s (uid {home.owner.uid})", "gaol up --no-home"
-        )
+        raise NotAllowed(what, f"it is uid {found}'s, not {home.owner.name}'s (uid {home.owner.uid})", "gaol up --no-home")
     return fd
 
 

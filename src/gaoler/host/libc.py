@@ -57,7 +57,7 @@ def umount(target: Path, flags: int = 0) -> None:
 
 
 def openat2(directory: int, path: str, flags: int, resolve: int) -> int:
-    """openat2(2): open a path with limits on what the walk may follow; close-on-exec."""
+    """Open a path with limits on what the walk may follow (openat2(2)); close-on-exec."""
     how = struct.pack("=QQQ", flags | os.O_CLOEXEC, 0, resolve)
     return _syscall(_SYS_OPENAT2, directory, os.fsencode(path), how, len(how), name=path)
 

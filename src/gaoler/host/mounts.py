@@ -53,7 +53,7 @@ def unmount(target: Path) -> None:
 def is_mounted(path: Path) -> bool:
     """Whether `path` is itself a mount point (a subvolume is none, though it has a device number of its own)."""
     wanted = os.path.realpath(path)
-    with open("/proc/self/mountinfo", "rb") as table:
+    with Path("/proc/self/mountinfo").open("rb") as table:
         return any(_unescaped(line.split(b" ")[4]) == os.fsencode(wanted) for line in table)
 
 

@@ -85,9 +85,7 @@ def tables(jail: Jail) -> Identities:
     return identities(jail.ids, owner.uid, gids, squashed=bool(jail.home.squashed))
 
 
-def configuration(
-    jail: Jail, skeleton: Path, home: str, *, cgroup_v2: bool, limits: Iterable[dict[str, Any]]
-) -> dict[str, Any]:
+def configuration(jail: Jail, skeleton: Path, home: str, *, cgroup_v2: bool, limits: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """The jail as config.json of an OCI bundle (opencontainers/runtime-spec, crun's `idmap` mount option).
 
     `home` is where crun finds the home, if the jail has one.
@@ -106,7 +104,7 @@ def configuration(
             "args": [f"/{KERNEL}", *jail.arguments],
             "env": ["TMPDIR=/dev/shm"],
             "cwd": "/",
-            "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), list(CAPABILITIES)),
+            "capabilities": {kind: list(CAPABILITIES) for kind in ("bounding", "effective", "permitted")},
             "rlimits": list(limits),
             "noNewPrivileges": True,
         },

@@ -14,7 +14,9 @@ from gaoler.errors import NotFound
 
 @dataclass(frozen=True)
 class Process:
-    """A process for as long as this host runs: `start_time` is in clock ticks since boot (field 22 of proc_pid_stat(5)).
+    """A process for as long as this host runs.
+
+    `start_time` is in clock ticks since boot (field 22 of proc_pid_stat(5)).
 
     Holds no descriptor, so that it can be written down and read back by the next daemon. After a reboot it means
     nothing: record `boot_id()` beside it where the record outlives the boot.
@@ -81,8 +83,7 @@ def boot_id() -> str:
 
 def _start_time(pid: int) -> int | None:
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            stat = file.read()
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return None
     # The second field is the command's name, which may hold spaces and parentheses.

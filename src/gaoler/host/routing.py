@@ -10,9 +10,7 @@ from gaoler.host.command import run
 _SYSCTL = Path("/proc/sys/net")
 
 
-def enable(
-    prefix: str, bridge: str, subnet: str, subnet6: str | None, *, masquerade: bool = False, proxy_arp: str = ""
-) -> None:
+def enable(prefix: str, bridge: str, subnet: str, subnet6: str | None, *, masquerade: bool = False, proxy_arp: str = "") -> None:
     """Route between the bridge and the host's other networks. Raises Failed."""
     _set("ipv4/ip_forward", "1")
     if subnet6:
@@ -53,6 +51,4 @@ def _set(name: str, value: str) -> None:
         if path.read_text().strip() != value:
             path.write_text(value)
     except OSError as error:
-        raise Failed(
-            f"can't set {path} to {value}", error.strerror or str(error), "is IPv6 off? empty subnet6"
-        ) from None
+        raise Failed(f"can't set {path} to {value}", error.strerror or str(error), "is IPv6 off? empty subnet6") from None

@@ -33,9 +33,7 @@ def test_exec_says_all_that_was_asked_for():
 
 
 def test_names_of_other_encodings_pass_through():
-    assert b"arg=\xff\xfe" in words(
-        exec_frame(SessionRequest(COOKIE, arguments=(b"\xff\xfe".decode(errors="surrogateescape"),)))
-    )
+    assert b"arg=\xff\xfe" in words(exec_frame(SessionRequest(COOKIE, arguments=(b"\xff\xfe".decode(errors="surrogateescape"),))))
 
 
 def test_a_word_cannot_smuggle_in_another():

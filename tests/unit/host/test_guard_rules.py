@@ -12,9 +12,7 @@ MAC = "02:00:5e:10:20:30"
 
 def rules(*addresses: str) -> list[str]:
     return [
-        line.split("port_t_1 ", 1)[1]
-        for line in port("t", "t-1", MAC, addresses).splitlines()
-        if line.startswith("add rule")
+        line.split("port_t_1 ", 1)[1] for line in port("t", "t-1", MAC, addresses).splitlines() if line.startswith("add rule")
     ]
 
 

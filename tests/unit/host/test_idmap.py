@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,7 +38,7 @@ def test_all_host_ids_are_the_machines_own_and_none_is_given_twice(uid, gids):
         hosts = sorted((entry.outside, entry.count) for entry in table)
         assert hosts[0][0] >= RANGE.first
         assert hosts[-1][0] + hosts[-1][1] <= RANGE.first + SIZE
-        assert all(first + count <= after for (first, count), (after, _) in zip(hosts, hosts[1:], strict=False))
+        assert all(first + count <= after for (first, count), (after, _) in itertools.pairwise(hosts))
 
 
 @given(uid=owners, gid=owners)

@@ -1,0 +1,253 @@
+"""The jail, from inside: a program of ours in the kernel's place, started by the very same configuration."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import stat
+import subprocess
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gaoler.errors import Failed, NotAllowed
+from gaoler.host import btrfs, cgroup, jail
+from gaoler.host.idmap import SIZE, IdRange
+from gaoler.host.process import Process
+from gaoler.host.tap import open_tap
+from system.host_fixtures import nothing_left_over, store  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.root
+
+OWNERS = [1000, 1_234_567]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def prepared():
+    jail.prepare_host()
+
+
+@pytest.fixture(scope="session")
+def probe(tmp_path_factory):
+    program = tmp_path_factory.mktemp("probe") / "probe"
+    source = Path(__file__).with_name("host_probe.c")
+    subprocess.run(["gcc", "-static", "-O1", "-o", program, source], check=True)
+    return program
+
+
+class Place:
+    """All that a jail needs, and what its console said."""
+
+    def __init__(self, directory: Path, store: Path, probe: Path) -> None:  # noqa: F811
+        self.directory, self.store, self.probe = directory, store, probe
+        self.runtime = directory / "runtime"
+        for name in ("guest/bin", "guest/etc", "guest/lib", "config", "notify"):
+            (directory / name).mkdir(parents=True)
+        self.gaols = store / "gaols"
+        self.gaols.mkdir(mode=0o700)
+        btrfs.create(self.gaols / "one")
+        self.agent = socket.socket(socket.AF_UNIX)
+        self.reader, self.writer = os.pipe()
+
+    def jail(self, *arguments: str, owner: int | None = None) -> jail.Jail:
+        home = None
+        if owner is not None:
+            path = self.directory / "home"
+            path.mkdir(mode=0o700, exist_ok=True)
+            os.chown(path, owner, owner)
+            home = jail.Home(path, jail.Owner("alice", owner, owner))
+        return jail.Jail(
+            name=f"gaoler-test-{os.getpid()}", ids=IdRange(0x4000_0000, SIZE), gaol=self.gaols / "one", kernel=self.probe,
+            guest=self.directory / "guest", config=self.directory / "config", notify_dir=self.directory / "notify",
+            home=home, memory=32 << 20, overhead=16 << 20, pids=20, cpus=None, cpu=None, arguments=arguments,
+            bundle=self.directory / "bundle", cgroup=f"gaoler-test-{os.getpid()}",
+        )  # fmt: skip
+
+    def start(self, described: jail.Jail, tap: int | None = None) -> Process:
+        return jail.start(described, console=self.writer, agent=self.agent.fileno(), tap=tap, runtime=self.runtime)
+
+    def remove(self, described: jail.Jail) -> None:
+        jail.remove(described.name, runtime=self.runtime, cgroup_path=described.cgroup)
+
+    def says(self, last: str) -> dict[str, list[str]]:
+        """What the program says, by the first word, up to a line that begins with `last`."""
+        text = b""
+        while f"\n{last}" not in f"\n{text.decode(errors='replace')}":
+            assert select.select([self.reader], [], [], 10)[0], text.decode()
+            text += os.read(self.reader, 65536)
+        found = defaultdict(list)
+        for line in text.decode().splitlines():
+            word, _, rest = line.partition(" ")
+            found[word].append(rest)
+        return found
+
+    def told(self, *arguments: str, owner: int | None = None, tap: int | None = None) -> dict[str, list[str]]:
+        described = self.jail(*arguments, owner=owner)
+        self.start(described, tap)
+        try:
+            return self.says("end")
+        finally:
+            self.remove(described)
+
+
+@pytest.fixture
+def place(tmp_path, store, probe):  # noqa: F811
+    for parent in [tmp_path, *tmp_path.parents][:3]:
+        parent.chmod(0o755)
+    made = Place(tmp_path, store, probe)
+    yield made
+    made.agent.close()
+    os.close(made.reader)
+    os.close(made.writer)
+
+
+def status(told, name: str) -> str:
+    return next(line.split(":", 1)[1].strip() for line in told["status"] if line.startswith(f"{name}:"))
+
+
+def test_what_it_holds(place):
+    tap = open_tap(f"gt{os.getpid() % 100000}")
+    try:
+        told = place.told("what", "1000", tap=tap)
+    finally:
+        os.close(tap)
+    assert told["fd"][0] == "0 /dev/null"
+    assert [line.split()[0] for line in told["fd"]] == ["0", "1", "2", "3", "4"]
+    assert told["fd"][4] == "4 /dev/net/tun"
+    assert told["argument"] == ["/kernel/linux", "what", "1000"]
+    assert {line.split("=")[0] for line in told["environment"]} <= {"TMPDIR", "HOME"}
+    held = 0b11011011  # chown, dac_override, fowner, fsetid, setgid, setuid
+    for kind in ("CapPrm", "CapEff", "CapBnd"):
+        assert int(status(told, kind), 16) == held, kind
+    for kind in ("CapInh", "CapAmb"):
+        assert int(status(told, kind), 16) == 0, kind
+    assert status(told, "NoNewPrivs") == "1"
+    assert status(told, "Umask") == "0000"
+    assert status(told, "Pid") == "1"
+    assert status(told, "SigIgn") in {"0000000000000000", "0000000180000000"}  # glibc's own two
+    limits = {line[:26].strip(): line[26:].split()[:2] for line in told["limits"]}
+    assert limits["Max core file size"] == ["1", "1"]
+
+
+def test_what_it_sees(place):
+    told = place.told("what", "1000", owner=1000)
+    mounts = {line.split()[4]: (line.split()[5].split(","), line.split(" - ")[1].split()[0]) for line in told["mount"]}
+    shown = {path for path in mounts if not path.startswith(("/proc/", "/dev/"))}
+    assert shown == {"/", "/gaol", "/home", "/uml/bin", "/uml/etc", "/uml/lib", "/config", "/kernel/linux", "/host",
+                     "/run", "/dev", "/proc"}  # fmt: skip
+    for path in ("/gaol", "/home"):
+        assert {"rw", "nosuid", "nodev", "noexec", "idmapped"} <= set(mounts[path][0]), path
+    for path in ("/", "/uml/bin", "/uml/etc", "/uml/lib", "/config", "/kernel/linux", "/host"):
+        assert "ro" in mounts[path][0], path
+    assert mounts["/dev/shm"][1] == "tmpfs"
+    assert {"nosuid", "nodev"} <= set(mounts["/dev/shm"][0])
+
+
+@pytest.mark.parametrize("owner", OWNERS)
+def test_who_is_who_on_disk(place, owner):
+    told = place.told("what", str(owner), owner=owner)
+    assert f"/home/by-owner {owner} is {owner}.{owner} 4777" in told["make"]
+    assert sum(line.startswith("/home/") and " is " in line for line in told["make"]) == 1
+    gaol = place.gaols / "one"
+    os.chmod(gaol, 0o755)
+    assert [(gaol / name).stat().st_uid for name in ("by-root",)] == [0]
+    home = place.directory / "home"
+    assert {path.name: path.stat().st_uid for path in home.iterdir()} == {"by-owner": owner}
+    assert stat.S_IMODE((home / "by-owner").stat().st_mode) == 0o4777
+
+
+@pytest.mark.parametrize("owner", OWNERS)
+def test_everybody_inside_keeps_his_ids(place, owner):
+    (place.gaols / "one").chmod(0o777)
+    place.told("what", str(owner), owner=owner)
+    made = {path.name: (path.stat().st_uid, path.stat().st_gid) for path in (place.gaols / "one").iterdir()}
+    assert made == {"by-root": (0, 0), "by-user": (33, 33), "by-owner": (owner, owner)}
+
+
+def test_a_home_that_cannot_be_mapped_takes_the_owner_as_himself(place):
+    (place.gaols / "one").chmod(0o777)
+    described = place.jail("what", "1000", owner=1000)
+    described = replace(described, home=replace(described.home, squashed=True))
+    place.start(described)
+    try:
+        told = place.says("end")
+    finally:
+        place.remove(described)
+    assert "/home/by-owner 1000 is 1000.1000 4777" in told["make"]
+    assert (place.directory / "home/by-owner").stat().st_uid == 1000
+    assert (place.gaols / "one/by-owner").stat().st_uid == 1000
+    assert (place.gaols / "one/by-root").stat().st_uid == 0
+
+
+def test_what_it_tries(place):
+    told = place.told("what", "1000")
+    tried = dict(line.rsplit(" ", 1) if line.endswith("done") else (line, "refused") for line in told["try"])
+    assert [name for name, result in tried.items() if result == "done"] == []
+    assert len(tried) == 13
+
+
+def test_a_home_of_somebody_else_is_not_shown(place):
+    described = place.jail("what", owner=1000)
+    os.chown(described.home.source, 1001, 1001)
+    with pytest.raises(NotAllowed):
+        place.start(described)
+    assert jail.listed(runtime=place.runtime) == []
+
+
+def test_a_start_that_fails_says_why_and_leaves_nothing(place):
+    described = replace(place.jail("stay"), kernel=place.directory / "none")
+    with pytest.raises(Failed, match="No such file or directory"):
+        place.start(described)
+    assert jail.listed(runtime=place.runtime) == []
+
+
+def test_kill_ends_all_of_it(place):
+    described = place.jail("fork")
+    process = place.start(described)
+    children = int(place.says("children")["children"][0])
+    assert 0 < children < 20  # the limit of processes held
+    members = cgroup.processes(described.cgroup)
+    assert len(members) == children + 1
+    assert jail.listed("gaoler-test", runtime=place.runtime) == [described.name]
+    assert jail.running(described.name, runtime=place.runtime) == process
+    jail.kill(process)
+    assert process.wait(10)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in members - {process.pid})  # that one may be a zombie yet
+    place.remove(described)
+    place.remove(described)
+    assert jail.listed(runtime=place.runtime) == []
+
+
+def test_memory_is_limited(place):
+    described = place.jail("hog")
+    process = place.start(described)
+    try:
+        assert process.wait(30)
+    finally:
+        place.remove(described)
+
+
+def test_all_threads_run_on_the_chosen_processor(place):
+    cpu = max(os.sched_getaffinity(0))
+    described = replace(place.jail("fork"), cpu=cpu)
+    place.start(described)
+    try:
+        place.says("children")
+        assert all(os.sched_getaffinity(pid) == {cpu} for pid in cgroup.processes(described.cgroup))
+    finally:
+        place.remove(described)
+
+
+def test_the_same_name_twice(place):
+    described = place.jail("stay")
+    process = place.start(described)
+    try:
+        place.says("here")
+        with pytest.raises(Failed, match="already exists"):
+            place.start(replace(described, bundle=place.directory / "bundle2"))
+        assert process.alive()
+    finally:
+        place.remove(described)
