@@ -34,7 +34,11 @@ class Network:
         self.prefix = prefix
         self.guard = Guard(prefix)
         self._state = state
-        self._dnsmasq: Dnsmasq | None = None
+        self._dnsmasq = (
+            Dnsmasq(state, settings.bridge, settings.subnet, settings.subnet6, settings.domain)
+            if settings.mode == "private"
+            else None
+        )
 
     @property
     def gateway(self) -> str:
@@ -56,11 +60,11 @@ class Network:
                     "network mode bridge plugs machines in a bridge that is on the LAN",
                     'make the bridge, or set mode = "private" in [network]',
                 )
-        else:
-            self._prepare_private()
+        if self._dnsmasq:
+            self._prepare_private(self._dnsmasq)
         self.guard.install()
 
-    def _prepare_private(self) -> None:
+    def _prepare_private(self, dnsmasq: Dnsmasq) -> None:
         settings = self.settings
         own = [f"{self.gateway}/{settings.subnet.prefixlen}"]
         if settings.subnet6:
@@ -75,20 +79,12 @@ class Network:
             proxy_arp=settings.proxy_arp,
         )
         self._state.mkdir(parents=True, exist_ok=True)
-        self._dnsmasq = Dnsmasq(
-            self._state,
-            settings.bridge,
-            settings.subnet,
-            settings.subnet6,
-            settings.domain,
-        )
-        self._dnsmasq.start()
+        dnsmasq.start()
 
     def close(self) -> None:
         """Take down what the network consists of; for when gaoler leaves the host."""
-        if self.settings.mode == "private":
-            if self._dnsmasq:
-                self._dnsmasq.stop()
+        if self._dnsmasq:
+            self._dnsmasq.stop()
             routing.disable(self.prefix)
             links.delete_link(self.settings.bridge)
         if self.settings.mode != "none":
