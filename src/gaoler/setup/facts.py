@@ -9,11 +9,13 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gaoler.errors import Failed, GaolerError
 from gaoler.host.command import run
 from gaoler.setup.settings import Settings
 from gaoler.setup.stream import plain_environment
+from gaoler.wire.limits import show_duration, show_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +76,24 @@ def main(argument: str) -> None:
     print(json.dumps(answer, default=str))
 
 
-def make_sample(model: type) -> str:
+def make_sample(model: Any) -> str:
     """Every section and setting with its meaning and its default, as comments."""
     lines = ["# gaoler's settings. Each line shows a default; take the # away to change it, then: systemctl restart gaoler"]
-    for section, field in model.model_fields.items():  # type: ignore[attr-defined]
+    for section, field in model.model_fields.items():
         lines += ["", f"[{section}]"]
         for name, setting in field.annotation.model_fields.items():
-            default = "" if setting.default is None else setting.default
-            lines += [f"# {setting.description}", f"#{name} = {literal(default)}"]
+            lines += [f"# {setting.description}", f"#{name} = {literal(setting)}".rstrip()]
     return "\n".join(lines) + "\n"
 
 
-def literal(value: object) -> str:
-    """A value as TOML; JSON writes booleans, numbers and plain strings the same way."""
+def literal(setting: Any) -> str:
+    """A setting's default as TOML, which JSON writes the same way; nothing for one without a default."""
+    value = setting.default
+    if value is None:
+        return ""
+    is_converted = any(hasattr(item, "func") for item in setting.metadata)  # a size or a duration
+    if is_converted and value:
+        value = show_size(value) if value >= 1 << 20 else show_duration(value)
     return json.dumps(value if isinstance(value, bool | int | float) else str(value))
 
 
