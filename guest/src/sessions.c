@@ -99,17 +99,18 @@ static int is_complete(const struct session *session)
 static pid_t start_complete(void)
 {
 	for (struct session **place = &sessions; *place; place = &(*place)->next) {
+		struct session *session = *place;
 		pid_t child;
 
-		if (!is_complete(*place))
+		if (!is_complete(session))
 			continue;
 		child = fork();
 		if (child == 0) {
-			keep_only(*place);
-			relay(*place, sync_path);
+			keep_only(session);
+			relay(session, sync_path);
 		}
 		if (child < 0)
-			frame_write_failed((*place)->control, 125, "the machine can start no more processes");
+			frame_write_failed(session->control, 125, "the machine can start no more processes");
 		forget_session(place);
 		return child > 0 ? child : 0;
 	}
