@@ -80,7 +80,7 @@ class Service:
             machine = self.machines.find(caller.uid, name)
             self._must_fit(machine, request.spec)
         except NotFound:
-            wanted = complete(self.configuration, name, _with_home(caller, given))
+            wanted = complete(self.configuration, caller.account, name, _with_home(caller, given))
             conversation.progress({"step": f"cloning {wanted.base}"})
             machine = self.machines.create(caller.account, wanted)
         conversation.progress({"step": "starting"})
@@ -109,7 +109,7 @@ class Service:
 
     def run(self, request: messages.Run, conversation: Conversation) -> Answer:
         caller = conversation.caller
-        wanted = complete(self.configuration, "run", _with_home(caller, request.spec.model_dump()))
+        wanted = complete(self.configuration, caller.account, "run", _with_home(caller, request.spec.model_dump()))
         machine = self.machines.create(caller.account, wanted, ephemeral=True)
         try:
             self.machines.start(machine)

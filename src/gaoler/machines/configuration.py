@@ -10,7 +10,7 @@ import re
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
@@ -83,6 +83,17 @@ class Machines(Section):
     grace: Duration = Field(10, description="how long down waits for a machine's programs to end")
 
 
+class Grant(Section):
+    """Of one user or group: what differs from the general limits."""
+
+    machines: int | None = Field(None, ge=0)
+    memory: Size | None = None
+    cpus: float | None = Field(None, gt=0)
+    disk: Size | None = None
+    pids: int | None = Field(None, ge=64)
+    ttl: Duration | None = None
+
+
 class Limits(Section):
     machines: int = Field(8, ge=0, description="machines a user may have")
     memory: Size = Field(4 << 30, description="memory of one machine")
@@ -90,6 +101,8 @@ class Limits(Section):
     disk: Size = Field(0, description="what a machine's files may take (0: no limit)")
     pids: int = Field(4096, ge=64, description="processes and threads of one machine on the host")
     ttl: Duration = Field(0, description="how long a machine may run (0: for ever)")
+    user: dict[str, Grant] = Field({}, description="of one user: [limits.user.NAME], with the keys above")
+    group: dict[str, Grant] = Field({}, description="of a group's members: [limits.group.NAME], with the keys above")
 
 
 class Ids(Section):
@@ -139,13 +152,14 @@ def _tell(item: Any) -> str:
 def _known(keys: list[str]) -> list[str]:
     section: Any = Configuration
     for key in keys:
-        section = section.model_fields[key].annotation
+        kind = get_origin(section)
+        section = get_args(section)[1] if kind is dict else section.model_fields[key].annotation
     return list(section.model_fields)
 
 
 def _line(text: str, location: tuple[str | int, ...]) -> int:
     """The line that a key stands on: the first one of that name after its section's heading."""
-    *section, key = [str(part) for part in location[:2]]
+    *section, key = [str(part) for part in location if not isinstance(part, int)]
     heading = re.compile(rf"\s*\[\s*{re.escape('.'.join(section))}\s*\]") if section else None
     wanted = re.compile(rf"\s*(\[\s*)?{re.escape(key)}\b")
     inside = heading is None

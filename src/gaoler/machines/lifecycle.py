@@ -18,6 +18,7 @@ from gaoler.machines import kernels, keys, live, record, watching
 from gaoler.machines.bases import Bases
 from gaoler.machines.configuration import Configuration
 from gaoler.machines.jailing import IDS, Jailer
+from gaoler.machines.limits import limit_of
 from gaoler.machines.live import Live
 from gaoler.machines.machine import Machine
 from gaoler.machines.monitor import Monitor
@@ -105,10 +106,12 @@ class Machines:
         own = [machine for machine in self._machines.values() if machine.record.owner.uid == owner.uid]
         if not ephemeral and any(machine.record.name == request.name and not machine.record.ephemeral for machine in own):
             raise Failed(f'there is a machine "{request.name}" already', "", f"gaol up {request.name}")
-        limit = self.configuration.limits.machines
-        if owner.uid != 0 and len(own) >= limit:
+        limit = limit_of(self.configuration.limits, owner, "machines")
+        if owner.uid != 0 and len(own) >= limit.value:
             raise LimitReached(
-                f"you have {len(own)} machines", f"limits.machines is {limit}, set by the administrator", "gaol rm one"
+                f"you have {len(own)} machines",
+                f"{limit.setting} is {limit.value:g}, set by the administrator",
+                "gaol rm one",
             )
 
     def _free_slot(self) -> int:

@@ -7,6 +7,8 @@ from typing import Any
 
 from gaoler.errors import LimitReached, Usage
 from gaoler.machines.configuration import Configuration
+from gaoler.machines.limits import Limit, limit_of
+from gaoler.machines.record import Account
 from gaoler.wire.limits import show_duration, show_size
 
 SMALLEST = 32 << 20
@@ -34,16 +36,17 @@ class Request:
         return {name: getattr(self, name) for name in names}
 
 
-def complete(configuration: Configuration, name: str, given: dict[str, Any]) -> Request:
+def complete(configuration: Configuration, owner: Account, name: str, given: dict[str, Any]) -> Request:
     """Raises Usage for what makes no sense, LimitReached for what is more than the administrator grants."""
-    standard, limits = configuration.machines, configuration.limits
+    standard = configuration.machines
+    limits = {key: limit_of(configuration.limits, owner, key) for key in ("memory", "cpus", "disk", "pids", "ttl")}
     wanted = {
         "base": standard.base,
         "kernel": None,
-        "memory": min(standard.memory, limits.memory),
-        "cpus": min(standard.cpus, limits.cpus),
-        "disk": limits.disk or None,
-        "ttl": limits.ttl or None,
+        "memory": _at_most(standard.memory, limits["memory"]),
+        "cpus": _at_most(standard.cpus, limits["cpus"]),
+        "disk": limits["disk"].value or None,
+        "ttl": limits["ttl"].value or None,
         "init": "startenv",
         "mode": standard.mode,
         "home": True,
@@ -58,11 +61,15 @@ def complete(configuration: Configuration, name: str, given: dict[str, Any]) -> 
     if not wanted["cpus"] > 0:
         raise Usage(f"{wanted['cpus']:g} processors make no machine", "", "--cpus 1")
     for key, show in (("memory", show_size), ("cpus", "{:g}".format), ("disk", show_size), ("ttl", show_duration)):
-        limit = getattr(limits, key)
-        if limit and (wanted[key] or 0) > limit:
+        limit = limits[key]
+        if limit.exceeded_by(wanted[key]):
             raise LimitReached(
                 f"{key} {show(wanted[key])} is too much",
-                f"limits.{key} is {show(limit)}, set by the administrator",
-                f"--{key} {show(limit)}",
+                f"{limit.setting} is {show(limit.value)}, set by the administrator",
+                f"--{key} {show(limit.value)}",
             )
-    return Request(name=name, pids=limits.pids, **wanted)
+    return Request(name=name, pids=int(limits["pids"].value), **wanted)
+
+
+def _at_most(value: float, limit: Limit) -> float:
+    return min(value, limit.value) if limit.value else value

@@ -4,7 +4,11 @@ import pytest
 
 from gaoler.errors import LimitReached, Usage
 from gaoler.machines.configuration import Configuration, load
+from gaoler.machines.limits import limit_of
+from gaoler.machines.record import Account
 from gaoler.machines.request import complete
+
+ALICE = Account("alice", 1000, 1000, "alice", (("students", 50), ("staff", 60)), "", "/home/alice", "/bin/sh")
 
 
 def loaded(tmp_path, text):
@@ -43,25 +47,25 @@ def test_no_file(tmp_path):
 
 
 def test_a_request_is_completed():
-    wanted = complete(Configuration(), "web", {"memory": 128 << 20, "base": None})
+    wanted = complete(Configuration(), ALICE, "web", {"memory": 128 << 20, "base": None})
     assert (wanted.base, wanted.memory, wanted.home) == ("debian", 128 << 20, True)
 
 
 @pytest.mark.parametrize("given", [{"memory": 0}, {"memory": 1 << 20}, {"cpus": 0.0}, {"cpus": -1.0}, {"cpus": float("nan")}])
 def test_what_makes_no_machine(given):
     with pytest.raises(Usage):
-        complete(Configuration(), "web", given)
+        complete(Configuration(), ALICE, "web", given)
 
 
 @pytest.mark.parametrize("given", [{"memory": 1 << 40}, {"cpus": 99.0}])
 def test_what_is_too_much_names_the_limit(given):
     with pytest.raises(LimitReached, match="limits"):
-        complete(Configuration(), "web", given)
+        complete(Configuration(), ALICE, "web", given)
 
 
 def test_a_disk_without_limit_is_not_more_than_the_limit(tmp_path):
     configuration = loaded(tmp_path, '[limits]\ndisk = "1G"\n')
-    assert complete(configuration, "web", {}).disk == 1 << 30
+    assert complete(configuration, ALICE, "web", {}).disk == 1 << 30
 
 
 def test_the_reference_is_of_this_code():
@@ -71,3 +75,35 @@ def test_the_reference_is_of_this_code():
 
     page = Path(__file__).parents[3] / "docs/reference/configuration.md"
     assert page.read_text() == reference(), "python3 -m gaoler.machines.reference > docs/reference/configuration.md"
+
+
+GRANTS = """
+[limits]
+memory = "1G"
+machines = 2
+[limits.group.students]
+memory = "512M"
+[limits.group.staff]
+memory = "2G"
+ttl = 0
+[limits.user.alice]
+machines = 9
+"""
+
+
+def test_a_user_beats_groups_and_groups_beat_the_rest(tmp_path):
+    limits = loaded(tmp_path, GRANTS).limits
+    assert limit_of(limits, ALICE, "machines").setting == "limits.user.alice.machines"
+    assert limit_of(limits, ALICE, "memory").value == 2 << 30  # the more generous group
+    assert limit_of(limits, ALICE, "cpus").setting == "limits.cpus"
+
+
+def test_the_refusal_names_the_setting(tmp_path):
+    configuration = loaded(tmp_path, GRANTS)
+    with pytest.raises(LimitReached, match=r"limits\.group\.staff\.memory is 2G"):
+        complete(configuration, ALICE, "web", {"memory": 3 << 30})
+
+
+def test_a_grants_mistake_is_found(tmp_path):
+    with pytest.raises(Usage, match=r"unknown key limits\.user\.alice\.memroy"):
+        loaded(tmp_path, "[limits.user.alice]\nmemroy = 1\n")
