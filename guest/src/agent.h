@@ -98,13 +98,27 @@ struct session {
 /* Runs the session to its end; `sync_path` is flushed to the host before the exit frame, or NULL. */
 void relay(struct session *session, const char *sync_path) __attribute__((noreturn));
 
+/* --- stop.c: the machine's end ------------------------------------------------------------------- */
+
+/* The FIFO by which poweroff and reboot ask process 1; -1 with errno. */
+int initctl_open(void);
+
+/* What is asked for there, RB_POWER_OFF or RB_AUTOBOOT, or 0. */
+int initctl_read(int fd);
+
+/* Ends all processes, syncs, unmounts; `signals` is the descriptor where SIGCHLD arrives. */
+void stop_machine(int signals, int how) __attribute__((noreturn));
+
+/* At once. */
+void end_machine(int how) __attribute__((noreturn));
+
 /* --- sessions.c: connections, until a session has all of its streams --------------------------- */
 
 /* `fd` is /dev/hostsock, or an ordinary listening socket. */
 void sessions_listen(int fd, int is_device, const char *sync_path);
 
-/* Serves what is there to serve; returns the process id of a relay if one was started, else 0. Waits until
- * `also` is readable, something came or a deadline has passed. */
-pid_t sessions_wait(int also);
+/* Serves what is there to serve; returns the process id of a relay if one was started, else 0. Waits until one
+ * of the two `also` is readable (-1 for none), something came or a deadline has passed. */
+pid_t sessions_wait(const int also[2]);
 
 #endif

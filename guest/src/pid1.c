@@ -16,98 +16,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/reboot.h>
-#include <mntent.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum {
-	STOP_MS = 5000,               /* from SIGTERM to SIGKILL when the machine stops */
-	KILL_MS = 1000,
-	MOUNTS_MAX = 256,
-};
-
 struct options {
 	int listen, oneshot, quiet;
 	char *sync_path, *start;
 };
-
-/* --- stopping the machine ------------------------------------------------------------------------------ */
-
-/* Reaps until no process is left or the time is over. Orphans become ours, so no child means no process. */
-static void reap_all(int signals, int64_t deadline)
-{
-	struct signalfd_siginfo info;
-	sigset_t child;
-	struct timespec rest;
-
-	sigemptyset(&child);
-	sigaddset(&child, SIGCHLD);
-	while (read(signals, &info, sizeof info) > 0)
-		;
-	for (;;) {
-		pid_t pid = waitpid(-1, NULL, WNOHANG);
-		int64_t left = deadline - now_ms();
-
-		if (pid > 0)
-			continue;
-		if (pid < 0 || left <= 0)
-			return;
-		rest.tv_sec = left / 1000;
-		rest.tv_nsec = left % 1000 * 1000000;
-		sigtimedwait(&child, NULL, &rest);
-	}
-}
-
-/* Unmounts all that lets itself be unmounted, the latest first; the root is in use and was synced. */
-static void unmount_all(void)
-{
-	static char *place[MOUNTS_MAX];
-	FILE *mounts = setmntent("/proc/self/mounts", "r");
-	struct mntent *entry;
-	int count = 0;
-
-	if (!mounts)
-		return;
-	while (count < MOUNTS_MAX && (entry = getmntent(mounts)))
-		if (strcmp(entry->mnt_dir, "/"))
-			place[count++] = strdup(entry->mnt_dir);
-	endmntent(mounts);
-	while (count--)
-		if (place[count])
-			umount2(place[count], 0);
-}
-
-static void power_off(void) __attribute__((noreturn));
-static void power_off(void)
-{
-	reboot(RB_POWER_OFF);
-	complain(errno, "init: power off");
-	_exit(1);
-}
-
-static void stop_machine(int signals) __attribute__((noreturn));
-static void stop_machine(int signals)
-{
-	milestone("gaol stopping");
-	/* A stopped process takes its SIGTERM only once it is continued. */
-	kill(-1, SIGTERM);
-	kill(-1, SIGCONT);
-	reap_all(signals, now_ms() + STOP_MS);
-	kill(-1, SIGKILL);
-	reap_all(signals, now_ms() + KILL_MS);
-	sync();
-	unmount_all();
-	power_off();
-}
 
 /* --- serving --------------------------------------------------------------------------------------------- */
 
@@ -141,21 +62,28 @@ static int read_signals(int signals)
 
 static int serve(const struct options *options, int is_init)
 {
-	int signals = open_signals(is_init), end = 0;
+	int signals = open_signals(is_init), also[2] = { signals, is_init ? initctl_open() : -1 };
+	int how = 0;
 	pid_t first = 0;
 
-	while (!end) {
-		pid_t relay = sessions_wait(signals), ended;
+	while (!how) {
+		pid_t relay = sessions_wait(also), ended;
 
 		if (relay && !first)
 			first = relay;
-		end = read_signals(signals);
+		if (read_signals(signals))
+			how = RB_POWER_OFF;
+		else if (also[1] >= 0)
+			how = initctl_read(also[1]);
 		while ((ended = waitpid(-1, NULL, WNOHANG)) > 0)
-			if (options->oneshot && ended == first)
-				return is_init ? power_off(), 0 : 0;
+			if (options->oneshot && ended == first) {
+				if (is_init)
+					end_machine(RB_POWER_OFF);
+				return 0;
+			}
 	}
 	if (is_init)
-		stop_machine(signals);
+		stop_machine(signals, how);
 	milestone("gaol stopping");
 	return 0;
 }

@@ -240,23 +240,24 @@ static int next_deadline(void)
 	return first == INT64_MAX ? -1 : first < now ? 0 : (int)(first - now) + 1;
 }
 
-pid_t sessions_wait(int also)
+pid_t sessions_wait(const int also[2])
 {
-	static struct pollfd slot[CONNECTIONS_MAX + 2];
+	static struct pollfd slot[CONNECTIONS_MAX + 3];
 	int count = 0;
 	pid_t relay = start_complete();
 
 	if (relay)
 		return relay;
-	slot[count++] = (struct pollfd){ .fd = also, .events = POLLIN };
 	/* With too many open, new ones wait on the host's side until old ones have met their deadline. */
 	slot[count++] = (struct pollfd){ .fd = connection_count < CONNECTIONS_MAX ? listener : -1, .events = POLLIN };
+	slot[count++] = (struct pollfd){ .fd = also[0], .events = POLLIN };
+	slot[count++] = (struct pollfd){ .fd = also[1], .events = POLLIN };
 	for (struct connection *connection = connections; connection; connection = connection->next)
 		if (!connection->waits)
 			slot[count++] = (struct pollfd){ .fd = connection->fd, .events = POLLIN };
 	if (poll(slot, count, next_deadline()) < 0)
 		return 0;
-	if (slot[1].revents)
+	if (slot[0].revents)
 		accept_all();
 	advance_all();
 	return start_complete();

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -18,8 +19,11 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root to make namespaces and to be several users"),
 ]
 
-NAMESPACES = ("unshare", "--pid", "--mount", "--fork", "--mount-proc", "--kill-child")
-POWERED_OFF = -signal.SIGINT  # how a pid namespace ends at RB_POWER_OFF
+# With a /run of its own, since process 1 makes /run/initctl.
+RUN = 'mount -t tmpfs run /run && exec "$@"'
+NAMESPACES = ("unshare", "--pid", "--mount", "--fork", "--mount-proc", "--kill-child", "sh", "-c", RUN, "sh")
+POWERED_OFF = -signal.SIGINT  # how a pid namespace ends at RB_POWER_OFF, and at RB_AUTOBOOT
+RESTARTED = -signal.SIGHUP
 
 
 @pytest.fixture
@@ -78,6 +82,16 @@ def test_graceful_stop_does_not_wait_for_ever(start: Callable[..., Agent]) -> No
     assert agent.process.wait(PATIENCE) == POWERED_OFF
 
 
+@pytest.mark.parametrize(("runlevel", "end"), [("0", POWERED_OFF), ("6", RESTARTED)])
+def test_poweroff_and_reboot_from_inside(start: Callable[..., Agent], runlevel: str, end: int) -> None:
+    agent = start()
+    request = struct.pack("iiii368x", 0x03091969, 1, ord(runlevel), 0)
+    nonsense = struct.pack("iiii368x", 0x03091969, 1, ord("5"), 0) + b"x" * 384
+    _, _, told = Session(agent, "sh", "-c", "cat > /run/initctl; sleep 1000").finish(nonsense + request)
+    assert told == (b"E", bytes([1, signal.SIGTERM]))
+    assert agent.process.wait(PATIENCE) == end
+
+
 def test_oneshot_ends_with_its_first_session(start: Callable[..., Agent], tmp_path: Path) -> None:
     agent = start("--oneshot", "--sync", str(tmp_path))
     assert Session(agent, "sh", "-c", "sleep 1000 & exit 5").finish()[2] == exited(5)
@@ -109,9 +123,7 @@ def test_title_is_short_and_says_who_it_is(start: Callable[..., Agent]) -> None:
 )
 def test_users(start: Callable[..., Agent], user: str, expected: bytes) -> None:
     agent = start()
-    assert (
-        Session(agent, "sh", "-c", "echo $(id -u) $(id -g) $(id -un) $(umask) $PWD", user=user).finish()[0] == expected
-    )
+    assert Session(agent, "sh", "-c", "echo $(id -u) $(id -g) $(id -un) $(umask) $PWD", user=user).finish()[0] == expected
 
 
 def test_a_user_does_not_keep_groups_of_root(start: Callable[..., Agent]) -> None:

@@ -285,9 +285,7 @@ def test_lease_by_busybox(tree: Tree, services: Callable[..., str]) -> None:
 
 def test_oneshot_without_a_lease_says_so_and_goes_on(tree: Tree) -> None:
     tree.settings(NETWORK="dhcp", ONESHOT="1")
-    tree.program(
-        "uml/bin/services", tree.read("uml/bin/services").replace("oneshot_patience=5 ", "oneshot_patience=1 ")
-    )
+    tree.program("uml/bin/services", tree.read("uml/bin/services").replace("oneshot_patience=5 ", "oneshot_patience=1 "))
     assert "no dhclient" in tree.run("/uml/bin/services")
     assert tree.milestones("agent") == ["missing address", "agent"]
 
@@ -311,9 +309,7 @@ def test_files_are_made_once(tree: Tree, services: Callable[..., str]) -> None:
     assert tree.read("etc/machine-id") == "0123456789abcdef0123456789abcdef\n"
     assert tree.read("etc/sudoers.d/gaoler") == "root ALL=(ALL:ALL) NOPASSWD: ALL\n"
     assert (tree.root / "etc/sudoers.d/gaoler").stat().st_mode & 0o777 == 0o440
-    assert tree.read("etc/pam.d/su") == (
-        "auth sufficient pam_wheel.so trust use_uid group=wheel\nauth required pam_unix.so\n"
-    )
+    assert tree.read("etc/pam.d/su") == ("auth sufficient pam_wheel.so trust use_uid group=wheel\nauth required pam_unix.so\n")
 
 
 def test_packages_and_the_owner_start_their_own(tree: Tree, services: Callable[..., str]) -> None:
