@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,11 +109,12 @@ class Jailer:
     def release(self, record: Record) -> None:
         """Take away whatever of the machine is on the host but its files: idempotent, by its id alone."""
         problems: list[GaolerError] = []
-        for step in (
+        steps: tuple[Callable[[], None], ...] = (
             lambda: jail.remove(self.container(record), runtime=self.paths.jails, cgroup_path=self.cgroup(record)),
             lambda: self.network.unplug(record),
             lambda: shutil.rmtree(self.runtime(record).root, ignore_errors=True),
-        ):
+        )
+        for step in steps:
             try:
                 step()
             except GaolerError as error:

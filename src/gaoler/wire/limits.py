@@ -30,7 +30,7 @@ def duration(text: str) -> int:
     return _split(text, _DURATIONS, "duration", "for instance 30m, 2h or 7d")
 
 
-def show_size(count: int) -> str:
+def show_size(count: float) -> str:
     """1073741824 as `1G`; what is no whole unit has one decimal."""
     value, unit = float(count), ""
     for unit in ("", "K", "M", "G", "T"):
