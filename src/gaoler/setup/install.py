@@ -91,6 +91,8 @@ def install(tree: Path, settings: Settings) -> Path:
     for path in settings.library.iterdir():
         if path.is_dir() and path.name not in (place.name, before, settings.current.name, settings.environment.name):
             shutil.rmtree(path)
+    settings.completion.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(place / "packaging" / "gaol.bash-completion", settings.completion)
     for path, text in commands(settings).items():
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_name(f".{path.name}.new")

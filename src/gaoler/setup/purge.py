@@ -61,7 +61,8 @@ def traces(settings: Settings, facts: Facts | None) -> Iterator[Path]:
         yield from (facts.runtime / name for name in IN_RUNTIME if (facts.runtime / name).exists())
         if not facts.device and facts.image.exists():
             yield facts.image
-    last = (settings.commands / "gaol", settings.commands / "gaoler", settings.configuration, settings.library)
+    commands = (settings.commands / "gaol", settings.commands / "gaoler", settings.completion)
+    last = (*commands, settings.configuration, settings.library)
     yield from (path for path in last if path.exists())
 
 

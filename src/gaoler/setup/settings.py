@@ -43,5 +43,10 @@ class Settings:
         return self.library / "current"
 
     @property
+    def completion(self) -> Path:
+        """Where bash looks for what completes `gaol`."""
+        return self.prefix / "share" / "bash-completion" / "completions" / "gaol"
+
+    @property
     def commands(self) -> Path:
         return self.prefix / "bin"
