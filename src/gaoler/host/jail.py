@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gaoler.errors import Failed, NotAllowed
-from gaoler.host import cgroup, libc, oci
+from gaoler.host import cgroup, libc, oci, seccomp_program
 from gaoler.host.idprobe import can_idmap
 from gaoler.host.oci import Home, Jail, Owner
 from gaoler.host.process import Process
@@ -125,7 +125,8 @@ def listed(prefix: str = "", *, runtime: Path = RUNTIME) -> list[str]:
         names = [entry.name for entry in (runtime / "state").iterdir()]
     except FileNotFoundError:
         return []
-    return sorted(name for name in names if name.startswith(prefix))
+    # crun keeps its cache of compiled filters there, under a name that no jail has.
+    return sorted(name for name in names if name.startswith(prefix) and not name.startswith("."))
 
 
 def _open_home(home: Home) -> int:
@@ -145,7 +146,9 @@ def _open_home(home: Home) -> int:
 def _write_bundle(jail: Jail, runtime: Path) -> None:
     limits = oci.resource_limits(_LIMITS, {name: resource.getrlimit(getattr(resource, name))[1] for name in _LIMITS})
     home = f"/proc/self/fd/{_HOME_PLACE}/."  # the dot, since crun opens it without following a link
-    config = oci.configuration(jail, _skeleton(runtime), home, cgroup_v2=cgroup.is_v2(), limits=limits)
+    config = oci.configuration(
+        jail, _skeleton(runtime), home, cgroup_v2=cgroup.is_v2(), limits=limits, filter_program=seccomp_program.encoded()
+    )
     jail.bundle.mkdir(mode=0o700, parents=True, exist_ok=True)
     (jail.bundle / "config.json").write_text(json.dumps(config))
     (jail.bundle / "log").unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gaoler.host import cgroup
+from gaoler.host import cgroup, seccomp
 from gaoler.host.idmap import Identities, IdRange, Mapping, Maps, identities
 
 _MIB = 1024 * 1024
@@ -85,15 +85,25 @@ def tables(jail: Jail) -> Identities:
     return identities(jail.ids, owner.uid, gids, squashed=bool(jail.home.squashed))
 
 
-def configuration(jail: Jail, skeleton: Path, home: str, *, cgroup_v2: bool, limits: Iterable[dict[str, Any]]) -> dict[str, Any]:
+def configuration(
+    jail: Jail,
+    skeleton: Path,
+    home: str,
+    *,
+    cgroup_v2: bool,
+    limits: Iterable[dict[str, Any]],
+    filter_program: str | None,
+) -> dict[str, Any]:
     """The jail as config.json of an OCI bundle (opencontainers/runtime-spec, crun's `idmap` mount option).
 
-    `home` is where crun finds the home, if the jail has one.
+    `home` is where crun finds the home, if the jail has one; `filter_program` is seccomp_program.encoded().
     """
     ids = tables(jail)
     groups = () if jail.home is None else jail.home.owner.groups
     return {
         "ociVersion": "1.0.2",
+        # crun takes the compiled filter if it knows of this, and else the one described below.
+        "annotations": {"run.oci.seccomp_bpf_data": filter_program} if filter_program else {},
         "process": {
             "user": {
                 "uid": 0,
@@ -116,6 +126,7 @@ def configuration(jail: Jail, skeleton: Path, home: str, *, cgroup_v2: bool, lim
             "gidMappings": _oci_map(ids.namespace.gids),
             "cgroupsPath": f"/{cgroup.relative(jail.cgroup)}",
             "resources": _resources(jail, cgroup_v2=cgroup_v2),
+            "seccomp": seccomp.filter_(),
             "maskedPaths": [f"/proc/{name}" for name in _MASKED],
             "readonlyPaths": [f"/proc/{name}" for name in _READONLY],
         },

@@ -33,7 +33,7 @@ JAIL = Jail(
 
 
 def configured(jail: Jail = JAIL, *, v2: bool = False):
-    made = configuration(jail, Path("/skeleton"), "/proc/self/fd/20/.", cgroup_v2=v2, limits=[])
+    made = configuration(jail, Path("/skeleton"), "/proc/self/fd/20/.", cgroup_v2=v2, limits=[], filter_program=None)
     return json.loads(json.dumps(made))
 
 
