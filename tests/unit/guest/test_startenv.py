@@ -80,6 +80,7 @@ class Tree:
             "etc/skel",
             "home",
             "proc/sys/kernel/random",
+            "proc/sys/net/ipv4",
             "usr",
             "dev",
             "tools",
@@ -223,6 +224,16 @@ def test_a_home_of_its_own_is_made_once(tree: Tree, startenv: Callable[..., str]
     assert tree.read("home/alice/.profile") == "# changed\n"
 
 
+def test_a_clone_gets_keys_and_an_id_of_its_own(tree: Tree, startenv: Callable[..., str]) -> None:
+    key, identity = tree.root / "etc/ssh/ssh_host_ed25519_key", tree.root / "etc/machine-id"
+    startenv()
+    for again in ("web", "clone"):
+        key.touch()
+        identity.write_text("0123456789abcdef0123456789abcdef\n")
+        startenv(NAME=again)
+        assert (key.exists(), bool(identity.read_text())) == ((True, True) if again == "web" else (False, False))
+
+
 # --- services
 
 
@@ -307,9 +318,16 @@ def test_files_are_made_once(tree: Tree, services: Callable[..., str]) -> None:
     services(DOMAIN="gaol")
     assert tree.read("etc/hosts") == "127.0.0.1 localhost\n127.0.1.1 web.gaol web\n"
     assert tree.read("etc/machine-id") == "0123456789abcdef0123456789abcdef\n"
+    assert tree.read("proc/sys/net/ipv4/ping_group_range") == "0 2147483647\n"
     assert tree.read("etc/sudoers.d/gaoler") == "root ALL=(ALL:ALL) NOPASSWD: ALL\n"
     assert (tree.root / "etc/sudoers.d/gaoler").stat().st_mode & 0o777 == 0o440
     assert tree.read("etc/pam.d/su") == ("auth sufficient pam_wheel.so trust use_uid group=wheel\nauth required pam_unix.so\n")
+
+
+def test_the_owner_of_a_published_base_is_no_sudoer_of_its_machines(tree: Tree, services: Callable[..., str]) -> None:
+    services(OWNER="alice")
+    services()
+    assert tree.read("etc/sudoers.d/gaoler") == "root ALL=(ALL:ALL) NOPASSWD: ALL\n"
 
 
 def test_packages_and_the_owner_start_their_own(tree: Tree, services: Callable[..., str]) -> None:
