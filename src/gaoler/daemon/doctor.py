@@ -36,6 +36,7 @@ def run(configuration: Configuration) -> list[dict[str, object]]:
         ("tun", lambda: _device("/dev/net/tun"), "modprobe tun"),
         ("store", lambda: _store(configuration), "sudo gaol store init"),
         ("space", lambda: _space(configuration), "a larger [store] size or device, or gaol rm"),
+        ("quotas", lambda: _quotas(configuration), "Linux 6.7 or newer; until then machines' disks are not limited"),
         ("guest", lambda: _guest(configuration), "sudo make up, in gaoler's checkout"),
         ("kernel", lambda: _kernel(configuration), "sudo gaol kernel build"),
         (
@@ -102,6 +103,14 @@ def _space(configuration: Configuration) -> str:
         if below.f_bavail * below.f_frsize < _LOW:
             raise GaolerError(f"the disk below {configuration.store.image} is nearly full", "the image grows on it")
     return f"{show_size(free)} free"
+
+
+def _quotas(configuration: Configuration) -> str:
+    bases = Bases(Paths(configuration.store.path, configuration.daemon.runtime))
+    trees = [configuration.store.path / base.name for base in bases.all() if base.generation]
+    if trees and btrfs.quota(trees[0]) is None:
+        raise GaolerError("btrfs simple quotas are off", f"Linux {os.uname().release}")
+    return "btrfs simple quotas"
 
 
 def _guest(configuration: Configuration) -> str:

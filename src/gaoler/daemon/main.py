@@ -88,6 +88,7 @@ def serve(configuration: settings.Configuration) -> None:
     jailer = Jailer(paths, daemon.prefix, configuration.ids.first, network)
     machines = Machines(configuration, jailer, Bases(paths), monitor)
     server = Server(configuration.socket, daemon.admin_group, Service(configuration, machines).methods())
+    machines.prepare_quotas()
     recovery.recover(machines)
     monitor.start()
     _notify_systemd("READY=1")

@@ -32,6 +32,7 @@ def kernel_words(record: Record, *, network: bool) -> tuple[str, ...]:
         f"seccomp={'on' if record.mode == 'seccomp' else 'off'}",
         f"lpj={loops_per_jiffy()}",
         "panic=-1",
+        "dummy.numdummies=0",
         "initrd=/uml/lib/initramfs.cpio",
         "hostfs_tree=root:/gaol",
         "hostfs_tree=uml:/uml:ro",

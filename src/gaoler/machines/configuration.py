@@ -98,7 +98,7 @@ class Limits(Section):
     machines: int = Field(8, ge=0, description="machines a user may have")
     memory: Size = Field(4 << 30, description="memory of one machine")
     cpus: float = Field(4.0, gt=0, description="processors' worth of one machine")
-    disk: Size = Field(0, description="what a machine's files may take (0: no limit)")
+    disk: Size = Field(16 << 30, description="what a machine's files may take (0: no limit); needs Linux 6.7")
     pids: int = Field(4096, ge=64, description="processes and threads of one machine on the host")
     ttl: Duration = Field(0, description="how long a machine may run (0: for ever)")
     user: dict[str, Grant] = Field({}, description="of one user: [limits.user.NAME], with the keys above")

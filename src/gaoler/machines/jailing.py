@@ -122,6 +122,11 @@ class Jailer:
         if problems:
             raise Failed(f"machine {record.name} could not be cleared up", "; ".join(map(str, problems)), "gaol doctor")
 
+    def limit(self, record: Record) -> None:
+        """Let the gaol hold no more than its record says. To be repeated for every new subvolume that becomes it."""
+        if record.disk:
+            btrfs.set_limit(self.gaol(record), record.disk)
+
     def delete_gaol(self, record: Record) -> None:
         """Delete the machine's files and snapshots. Idempotent."""
         snapshots = self.paths.snapshots / record.id

@@ -41,6 +41,7 @@ class Machines:
         self._machines: dict[str, Machine] = {}
         self._lock = threading.Lock()
         self._next_slot = 0
+        self._no_quotas: GaolerError | None = None
 
     # finding
 
@@ -89,7 +90,7 @@ class Machines:
                     created=time.time(),
                     ephemeral=ephemeral,
                     wanted="stopped",
-                    **request.sizes(),
+                    **(request.sizes() | {"disk": self._disk(request)}),
                 )
             )
             self._machines[identity] = machine
@@ -97,10 +98,22 @@ class Machines:
             undo.callback(self._forget, machine)
             self._save(machine)
             self.bases.clone(base, self.jailer.gaol(machine.record))
-            if machine.record.disk:
-                btrfs.set_limit(self.jailer.gaol(machine.record), machine.record.disk)
+            self.jailer.limit(machine.record)
             undo.pop_all()
         return machine
+
+    def prepare_quotas(self) -> None:
+        """Find out whether this host can limit what machines' files take."""
+        try:
+            btrfs.enable_quotas(self.paths.store)
+        except GaolerError as error:
+            self._no_quotas = error
+            _log.warning("machines' disks are not limited: %s", error)
+
+    def _disk(self, request: Request) -> int | None:
+        if request.disk and self._no_quotas and request.disk_asked:
+            raise self._no_quotas
+        return None if self._no_quotas else request.disk
 
     def _check_room(self, owner: Account, request: Request, ephemeral: bool) -> None:
         own = [machine for machine in self._machines.values() if machine.record.owner.uid == owner.uid]

@@ -29,6 +29,8 @@ class Request:
     mode: str
     home: bool
     network: bool
+    disk_asked: bool = False
+    """Whether the limit of the disk was the caller's wish: it must hold then, or there is no machine."""
 
     def sizes(self) -> dict[str, Any]:
         """The fields that go into the record as they are."""
@@ -68,7 +70,7 @@ def complete(configuration: Configuration, owner: Account, name: str, given: dic
                 f"{limit.setting} is {show(limit.value)}, set by the administrator",
                 f"--{key} {show(limit.value)}",
             )
-    return Request(name=name, pids=int(limits["pids"].value), **wanted)
+    return Request(name=name, disk_asked=given.get("disk") is not None, pids=int(limits["pids"].value), **wanted)
 
 
 def _at_most(value: float, limit: Limit) -> float:

@@ -49,6 +49,7 @@ def restore(machines: Machines, machine: Machine, tag: str) -> None:
         fresh = machines.paths.staging / secrets.token_hex(6)
         btrfs.snapshot(source, fresh)
         exchange(fresh, gaol)
+        machines.jailer.limit(machine.record)
         btrfs.delete(fresh)
 
 
@@ -64,5 +65,6 @@ def clone(machines: Machines, machine: Machine, name: str) -> Machine:
         fresh = machines.paths.staging / secrets.token_hex(6)
         btrfs.snapshot(machines.jailer.gaol(old), fresh)
         exchange(fresh, machines.jailer.gaol(new.record))
+        machines.jailer.limit(new.record)
         btrfs.delete(fresh)
     return new
