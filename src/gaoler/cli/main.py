@@ -68,7 +68,15 @@ def dispatch(arguments: list[str]) -> int:
     return code
 
 
+def _fill_streams() -> None:
+    """A caller may have closed 0, 1 or 2: without this our own sockets would get those numbers, and be read as streams."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open("/dev/null", mode))  # noqa: SIM115 - for as long as we run
+
+
 def main() -> int:
+    _fill_streams()
     arguments = sys.argv[1:]
     try:
         code = dispatch(arguments)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 import socket
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from hashlib import sha256
@@ -22,7 +22,8 @@ _IFA_F_NODAD = 0x02  # linux/if_addr.h
 _BR_PORT_ISOLATED = "IFLA_BRPORT_ISOLATED"
 
 _T = TypeVar("_T")
-_lock = threading.Lock()  # one socket for all threads: requests and answers must not mix
+# pyroute2 opens a socket for every thread that uses an IPRoute and keeps it when the thread ends: so one thread for all.
+_thread = ThreadPoolExecutor(1, "netlink")
 
 
 def ensure_bridge(name: str, addresses: list[str]) -> None:
@@ -103,8 +104,7 @@ def _netlink() -> Any:
 def _try(what: str, call: Callable[[Any], _T], accept: int | None = None) -> _T | None:
     """One request. An answer of `accept` counts as done."""
     try:
-        with _lock:
-            return call(_netlink())
+        return _thread.submit(lambda: call(_netlink())).result()
     except NetlinkError as error:
         if error.code == accept:
             return None
