@@ -1,0 +1,93 @@
+"""Accounts of this run, with real homes; gone at its end."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pwd
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class User:
+    """Who runs a command on the host."""
+
+    name: str
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    home: Path
+
+    @property
+    def credentials(self) -> dict[str, object]:
+        """For subprocess."""
+        return {"user": self.uid, "group": self.gid, "extra_groups": list(self.groups)}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """As after a login, and nothing of the test's own."""
+        return {
+            "HOME": str(self.home),
+            "USER": self.name,
+            "LOGNAME": self.name,
+            "SHELL": "/bin/bash",
+            "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+            "LANG": "C.UTF-8",
+        }
+
+
+def existing(name: str) -> User:
+    entry = pwd.getpwnam(name)
+    groups = tuple(os.getgrouplist(name, entry.pw_gid))
+    return User(name, entry.pw_uid, entry.pw_gid, groups, Path(entry.pw_dir))
+
+
+@contextmanager
+def account(name: str, *groups: str) -> Iterator[User]:
+    """A new account, `groups` beside its own."""
+    further = ["--groups", ",".join(groups)] if groups else []
+    with _alone():
+        _delete(name)  # of a run that was killed
+        _run("useradd", "--create-home", "--user-group", *further, "--shell", "/bin/bash", name)
+    try:
+        yield existing(name)
+    finally:
+        with _alone():
+            _delete(name)
+
+
+@contextmanager
+def group(name: str) -> Iterator[str]:
+    with _alone():
+        _run("groupadd", "--force", name)
+    try:
+        yield name
+    finally:
+        with _alone():
+            _run("groupdel", name)
+
+
+def _delete(name: str) -> None:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return
+    _run("userdel", "--remove", "--force", name)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One change of the account files at a time on this host: useradd gives up soon when they are locked."""
+    with Path("/run/gaoler-tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # 12: userdel says so where a user's mail file is not there
+    assert done.returncode in (0, 12), f"{command}: {done.stderr}"
