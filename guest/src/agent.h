@@ -98,6 +98,11 @@ struct session {
 /* Runs the session to its end; `sync_path` is flushed to the host before the exit frame, or NULL. */
 void relay(struct session *session, const char *sync_path) __attribute__((noreturn));
 
+/* --- processes.c ----------------------------------------------------------------------------------- */
+
+/* Signals all processes of the caller's session but the caller; 0 only counts them. Returns how many there were. */
+int signal_session(int number);
+
 /* --- stop.c: the machine's end ------------------------------------------------------------------- */
 
 /* The FIFO by which poweroff and reboot ask process 1; -1 with errno. */
