@@ -57,12 +57,13 @@ def network():
     """A network namespace of the test's own; what it makes there goes with it."""
     with open("/proc/thread-self/ns/net", "rb") as before:
         libc.unshare(libc.CLONE_NEWNET)
-        links._netlink.cache_clear()
+        links.netlink.cache_clear()
         nft._context.cache_clear()
+        links.netlink().call(lambda ip: ip.link("set", ifname="lo", state="up"))
         try:
             yield
         finally:
-            links._netlink().close()
+            links.netlink().close()
             libc.setns(before.fileno(), libc.CLONE_NEWNET)
-            links._netlink.cache_clear()
+            links.netlink.cache_clear()
             nft._context.cache_clear()

@@ -6,13 +6,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/fsuid.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -81,6 +84,37 @@ static void attempts(void)
 	attempt("sysrq", open("/proc/sysrq-trigger", O_WRONLY));
 }
 
+/* Each of these would do something else than EPERM without the filter, even with no capability at all. */
+static void calls(void)
+{
+	struct {
+		long fd;
+		char name[4088];
+	} subvolume = { 0, "subvolume" };
+	int gaol = open("/gaol", O_RDONLY | O_DIRECTORY);
+
+	attempt("unshare a user namespace", syscall(SYS_unshare, CLONE_NEWUSER));
+	attempt("clone a user namespace", syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0));
+	attempt("clone a namespace by the new call", syscall(SYS_clone3, NULL, 0));
+	attempt("io_uring", syscall(SYS_io_uring_setup, 1, NULL));
+	attempt("userfaultfd", syscall(SYS_userfaultfd, 1));
+	attempt("keyring", syscall(SYS_keyctl, 0, -1, 0));
+	attempt("add a key", syscall(SYS_add_key, NULL, NULL, NULL, 0, 0));
+	attempt("bpf", syscall(SYS_bpf, 9999, NULL, 0));
+	attempt("perf", syscall(SYS_perf_event_open, NULL, 0, -1, -1, 0));
+	attempt("new mount interface", syscall(SYS_fsopen, NULL, 0));
+	attempt("open_tree", syscall(SYS_open_tree, -100, "/gaol", 0));
+	attempt("pidfd of another", syscall(SYS_pidfd_getfd, -1, 0, 0));
+	attempt("inotify", syscall(SYS_inotify_init1, 0));
+	attempt("IPv4 socket", socket(AF_INET, SOCK_STREAM, 0));
+	attempt("netlink socket", socket(AF_NETLINK, SOCK_RAW, 0));
+	attempt("vsock socket", socket(AF_VSOCK, SOCK_STREAM, 0));
+	attempt("keep the TAP", ioctl(4, 0x400454cb, 1));
+	attempt("own the TAP", ioctl(4, 0x400454cc, 0));
+	attempt("make a subvolume", ioctl(gaol, 0x5000940e, &subvolume));
+	attempt("a number without a call", syscall(9999));
+}
+
 int main(int argc, char **argv)
 {
 	unsigned int owner = argc > 2 ? atoi(argv[2]) : 1000;
@@ -90,6 +124,11 @@ int main(int argc, char **argv)
 		puts("here");
 		for (;;)
 			pause();
+	}
+	if (argc > 1 && !strcmp(argv[1], "calls")) {
+		calls();
+		puts("end");
+		return 0;
 	}
 	if (argc > 1 && !strcmp(argv[1], "fork")) {
 		int children = 0;

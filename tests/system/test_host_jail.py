@@ -189,6 +189,19 @@ def test_what_it_tries(place):
     assert len(tried) == 13
 
 
+def test_what_it_may_not_even_ask_for(place):
+    (place.gaols / "one").chmod(0o777)
+    tap = open_tap(f"gt{os.getpid() % 100000}")
+    try:
+        tried = place.told("calls", tap=tap)["try"]
+    finally:
+        os.close(tap)
+    expected = {True: "Function not implemented", False: "Operation not permitted"}
+    assert [line for line in tried if not line.endswith(expected["by the new call" in line])] == []
+    assert len(tried) == 20
+    assert not list((place.gaols / "one").iterdir())
+
+
 def test_a_home_of_somebody_else_is_not_shown(place):
     described = place.jail("what", owner=1000)
     os.chown(described.home.source, 1001, 1001)

@@ -19,11 +19,8 @@ from pyroute2.netlink.exceptions import NetlinkError
 from gaoler.errors import Failed, NotFound
 
 _IFA_F_NODAD = 0x02  # linux/if_addr.h
-_BR_PORT_ISOLATED = "IFLA_BRPORT_ISOLATED"
 
 _T = TypeVar("_T")
-# pyroute2 opens a socket for every thread that uses an IPRoute and keeps it when the thread ends: so one thread for all.
-_thread = ThreadPoolExecutor(1, "netlink")
 
 
 def ensure_bridge(name: str, addresses: list[str]) -> None:
@@ -96,15 +93,34 @@ def _mac(name: str) -> str:
     return "02:" + ":".join(f"{byte:02x}" for byte in sha256(name.encode()).digest()[:5])
 
 
+class Netlink:
+    """One netlink socket for all of the daemon's threads, in a thread of its own.
+
+    pyroute2 makes an event loop and a socket for each thread that calls it, and closes none of them when the thread ends.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "netlink")
+        self._route: Any = self._thread.submit(IPRoute).result()
+
+    def call(self, request: Callable[[Any], _T]) -> _T:
+        return self._thread.submit(request, self._route).result()
+
+    def close(self) -> None:
+        self._thread.submit(self._route.close).result()
+        self._thread.shutdown()
+
+
 @cache
-def _netlink() -> Any:
-    return IPRoute()  # type: ignore[no-untyped-call]
+def netlink() -> Netlink:
+    """The connection to the network namespace that this process is in when it is first asked for."""
+    return Netlink()
 
 
-def _try(what: str, call: Callable[[Any], _T], accept: int | None = None) -> _T | None:
+def _try(what: str, request: Callable[[Any], _T], accept: int | None = None) -> _T | None:
     """One request. An answer of `accept` counts as done."""
     try:
-        return _thread.submit(lambda: call(_netlink())).result()
+        return netlink().call(request)
     except NetlinkError as error:
         if error.code == accept:
             return None
