@@ -14,6 +14,7 @@ from pathlib import Path
 from gaoler.errors import Failed, GaolerError
 from gaoler.host import btrfs, console, cpus, idmap, jail
 from gaoler.machines import command_line
+from gaoler.machines.failpoints import reach
 from gaoler.machines.kernels import Kernel
 from gaoler.machines.live import Live
 from gaoler.machines.network import Network
@@ -60,7 +61,9 @@ class Jailer:
                 console.make(runtime.console)
                 output = console.open_both(runtime.console)
                 ours.callback(os.close, output)
+                reach("start.prepared")
                 tap = self.network.plug(record)
+                reach("start.plugged")
                 if tap is not None:
                     ours.callback(os.close, tap)
                 process = jail.start(
@@ -111,7 +114,9 @@ class Jailer:
         problems: list[GaolerError] = []
         steps: tuple[Callable[[], None], ...] = (
             lambda: jail.remove(self.container(record), runtime=self.paths.jails, cgroup_path=self.cgroup(record)),
+            lambda: reach("release.unjailed"),
             lambda: self.network.unplug(record),
+            lambda: reach("release.unplugged"),
             lambda: shutil.rmtree(self.runtime(record).root, ignore_errors=True),
         )
         for step in steps:
@@ -122,10 +127,10 @@ class Jailer:
         if problems:
             raise Failed(f"machine {record.name} could not be cleared up", "; ".join(map(str, problems)), "gaol doctor")
 
-    def limit(self, record: Record) -> None:
-        """Let the gaol hold no more than its record says. To be repeated for every new subvolume that becomes it."""
+    def limit(self, record: Record, gaol: Path) -> None:
+        """Let a subvolume that is, or becomes, the machine's gaol hold no more than its record says."""
         if record.disk:
-            btrfs.set_limit(self.gaol(record), record.disk)
+            btrfs.set_limit(gaol, record.disk)
 
     def delete_gaol(self, record: Record) -> None:
         """Delete the machine's files and snapshots. Idempotent."""

@@ -8,6 +8,7 @@ import secrets
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from gaoler.host import btrfs, mconsole
 from gaoler.machines import kernels, keys, live, record, watching
 from gaoler.machines.bases import Bases
 from gaoler.machines.configuration import Configuration
+from gaoler.machines.failpoints import reach
 from gaoler.machines.jailing import IDS, Jailer
 from gaoler.machines.limits import limit_of
 from gaoler.machines.live import Live
@@ -66,8 +68,13 @@ class Machines:
 
     # making
 
-    def create(self, owner: Account, request: Request, *, ephemeral: bool = False) -> Machine:
-        """A new machine, stopped, its gaol cloned. Raises NotFound, Usage, LimitReached, Failed."""
+    def create(
+        self, owner: Account, request: Request, *, ephemeral: bool = False, populate: Callable[[Path], None] | None = None
+    ) -> Machine:
+        """A new machine, stopped, its gaol cloned from its base, or made by `populate`.
+
+        Raises NotFound, Usage, LimitReached, Failed.
+        """
         base = self.bases.find(request.base)
         kernel = kernels.find(self.paths.kernels, request.kernel or "")
         with self._lock:
@@ -97,8 +104,14 @@ class Machines:
         with ExitStack() as undo:
             undo.callback(self._forget, machine)
             self._save(machine)
-            self.bases.clone(base, self.jailer.gaol(machine.record))
-            self.jailer.limit(machine.record)
+            reach("create.recorded")
+            gaol = self.jailer.gaol(machine.record)
+            if populate:
+                populate(gaol)
+            else:
+                self.bases.clone(base, gaol)
+            reach("create.cloned")
+            self.jailer.limit(machine.record, gaol)
             undo.pop_all()
         return machine
 
@@ -156,13 +169,16 @@ class Machines:
             machine.update(lambda: _set(machine, busy="starting", reason=None))
             try:
                 self._want(machine, "running")
+                reach("start.wanted")
                 if self.jailer.left_over(machine.record):
                     self.jailer.release(machine.record)  # of a start, or a stop, that was cut short
                 observed = self.jailer.start(
                     machine.record, kernel, keys.public(self.paths.keys, machine.record.owner), self._busy()
                 )
+                reach("start.jailed")
                 machine.update(lambda: _set(machine, live=observed, busy=None))
                 watching.attend(self, machine)
+                reach("start.watched")
             except BaseException as error:
                 reason = str(error)
                 machine.update(lambda: _set(machine, live=None, busy=None, reason=reason))
@@ -228,6 +244,7 @@ class Machines:
             if observed is None:
                 return
             machine.update(lambda: _set(machine, busy="stopping"))
+        reach("stop.wanted")
         try:
             ended = False
             if not force:
@@ -240,6 +257,7 @@ class Machines:
                 observed.process.kill()
                 if not observed.process.wait(10):
                     raise Failed(f"machine {machine.record.name} does not end", f"process {observed.process.pid}", "gaol doctor")
+            reach("stop.ended")
             self.ended(machine, observed)
         finally:
             machine.update(lambda: _set(machine, busy=None))
@@ -267,9 +285,12 @@ class Machines:
             if machine.gone:
                 return
             self._want(machine, "removed")
+            reach("remove.wanted")
             if self.jailer.left_over(machine.record):
                 self.jailer.release(machine.record)
+            reach("remove.released")
             self.jailer.delete_gaol(machine.record)
+            reach("remove.deleted")
             self._forget(machine)
             machine.update(lambda: _set(machine, gone=True))
 

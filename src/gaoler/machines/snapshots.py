@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import secrets
 import time
+from functools import partial
 from pathlib import Path
 
 from gaoler.errors import Failed, NotAllowed, NotFound
 from gaoler.host import btrfs
 from gaoler.host.rename import exchange
+from gaoler.machines.failpoints import reach
 from gaoler.machines.lifecycle import Machines
 from gaoler.machines.machine import Machine
 from gaoler.machines.names import tag_name
@@ -33,6 +35,7 @@ def take(machines: Machines, machine: Machine, tag: str | None) -> str:
         if target.exists():
             raise Failed(f'there is a snapshot "{name}" already', "", f"gaol snapshot {machine.record.name} another-name")
         btrfs.snapshot(machines.jailer.gaol(machine.record), target, readonly=True)
+        reach("snapshot.taken")
     return name
 
 
@@ -48,8 +51,10 @@ def restore(machines: Machines, machine: Machine, tag: str) -> None:
         gaol = machines.jailer.gaol(machine.record)
         fresh = machines.paths.staging / secrets.token_hex(6)
         btrfs.snapshot(source, fresh)
+        machines.jailer.limit(machine.record, fresh)
+        reach("restore.staged")
         exchange(fresh, gaol)
-        machines.jailer.limit(machine.record)
+        reach("restore.exchanged")
         btrfs.delete(fresh)
 
 
@@ -60,11 +65,5 @@ def clone(machines: Machines, machine: Machine, name: str) -> Machine:
         name=name, base=old.base, kernel=old.kernel, memory=old.memory, cpus=old.cpus, disk=old.disk, pids=old.pids,
         ttl=old.ttl, init=old.init, mode=old.mode, home=old.home, network=old.network,
     )  # fmt: skip
-    new = machines.create(old.owner, request)
-    with new.lock, machine.lock:
-        fresh = machines.paths.staging / secrets.token_hex(6)
-        btrfs.snapshot(machines.jailer.gaol(old), fresh)
-        exchange(fresh, machines.jailer.gaol(new.record))
-        machines.jailer.limit(new.record)
-        btrfs.delete(fresh)
-    return new
+    with machine.lock:
+        return machines.create(old.owner, request, populate=partial(btrfs.snapshot, machines.jailer.gaol(old)))
