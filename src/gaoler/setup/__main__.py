@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 
@@ -23,6 +24,8 @@ def main(words: list[str]) -> int:
         "lint": lambda: checks.lint(display),
     }
     os.umask(0o022)
+    for number in (signal.SIGINT, signal.SIGTERM):  # whoever ends us, what we started ends and half-made things go
+        signal.signal(number, signal.default_int_handler)
     try:
         if not words or words[0] not in targets:
             raise Usage("no such target", " ".join(words[:1]), f"make {{{','.join(targets)}}}")

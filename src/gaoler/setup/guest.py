@@ -39,16 +39,10 @@ def install(target: Path, cache: Path, report: Report) -> None:
     for other in (cache / "guest").glob("*"):
         if other != output:
             shutil.rmtree(other)
-    done = 0
-
-    def on_line(line: str) -> None:
-        nonlocal done
-        done += 1
-        report(Progress("guest files", done, None, "commands", line.split(maxsplit=1)[0] if line else ""))
-
+    report(Progress("guest files"))
     stream(
         ["make", "-C", str(places.GUEST), f"O={output}", "DESTDIR=", f"PREFIX={target}", "install"],
-        on_line,
+        lambda _: None,
         what="can't build what runs inside machines",
         hint="the lines above name the file; components are installed by: sudo make up",
     )
