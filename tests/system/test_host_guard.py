@@ -181,13 +181,45 @@ def test_allowed(guard, wire, what):
     assert wire.passes(ALLOWED[what])
 
 
-def test_before_a_lease_a_machine_may_only_ask_for_one(guard, wire):
+def answer(address: str, mac: str = MAC, operation: int = 2) -> bytes:
+    """What a DHCP server sends from the listener's side of the bridge."""
+    boot = struct.pack(">4BI2H4s4s8x", operation, 1, 6, 0, 1, 0, 0, bytes(4), ip_address(address).packed) + raw(mac) + bytes(202)
+    sent = ip4("10.231.0.1", udp(67, 68, boot), 17)
+    return sent[:6] + raw(OTHER) + sent[12:]
+
+
+def serve(wire, sent: bytes) -> None:
+    os.write(wire.listener, bytes(VNET_HEADER) + sent)
+    assert select.select([wire.machine], [], [], 5)[0]
+    while select.select([wire.machine], [], [], 0)[0]:
+        os.read(wire.machine, 2048)
+
+
+def test_an_address_is_used_when_the_server_gave_it_and_not_before(guard, wire):
     guard.add("gt1", MAC, None)
-    assert wire.passes(ip4("0.0.0.0", dhcp(MAC), 17))
+    assert wire.passes(ip4("0.0.0.0", dhcp(MAC), 17))  # noqa: S104
+    for useless in (answer(IP4, OTHER), answer(IP4, operation=1), answer(OTHER4)):
+        assert not wire.passes(ip4(IP4, b"early"))
+        assert not wire.passes(arp(MAC, IP4))
+        serve(wire, useless)
+    serve(wire, answer(IP4))
+    assert wire.passes(ip4(IP4, b"late"))
+    assert wire.passes(arp(MAC, IP4))
+    assert not wire.passes(ip4("10.231.0.18"))
+    guard.add("gt1", MAC, None)  # started anew, it must ask again
+    assert not wire.passes(ip4(IP4, b"later"))
+
+
+def test_what_a_machine_says_as_a_server_teaches_nothing(guard, wire):
+    guard.add("gt1", MAC, None)
+    wire.send(frame(IPV4, answer(IP4)[14:]))
     assert not wire.passes(ip4(IP4))
-    assert not wire.passes(arp(MAC, IP4))
-    guard.add("gt1", MAC, [IP4])
-    assert wire.passes(ip4(IP4))
+
+
+def test_a_fixed_address_is_not_changed_by_a_server(guard, wire):
+    guard.add("gt1", MAC, [IP6])
+    serve(wire, answer(IP4))
+    assert not wire.passes(ip4(IP4))
 
 
 def test_a_port_that_nobody_added_is_closed(guard, wire):

@@ -27,18 +27,18 @@ class Guard:
         nft.transact(guard_rules.uninstallation(self._prefix), "cannot remove the guard of machines' ports")
 
     def add(self, tap: str, mac: str, addresses: Sequence[str] | None) -> None:
-        """Let the port send as `mac` and from `addresses`, or from what `learn` will say; before it is up.
+        """Let the port send as `mac` and from `addresses`, or with None from what DHCP gives it; before it is up.
 
         Replaces what held for the port, in one transaction.
         """
-        nft.transact(guard_rules.port(self._prefix, tap, mac, addresses or ()), f"cannot guard {tap}")
+        nft.transact(guard_rules.port(self._prefix, tap, mac, addresses), f"cannot guard {tap}")
 
     def remove(self, tap: str) -> None:
         """Forget a port; nothing when it is not known."""
         try:
             nft.transact(guard_rules.removal(self._prefix, tap), f"cannot remove the guard of {tap}")
         except Failed as error:
-            if "No such file or directory" not in error.why:
+            if "No such file or directory" not in error.why:  # the whole table is gone
                 raise
 
     def listed(self) -> set[str]:

@@ -1,8 +1,10 @@
 """The text of the guard's rules (nft(8), family bridge): what a machine may send, and as whom (pure).
 
 A machine's port leads to a chain of its own, where everything that is not allowed is dropped. Checks of who sends stand
-before any accept. IPv6 addresses that a machine makes itself are known by their lower half, which follows from the MAC
-(RFC 4291, appendix A): the prefix is the router's to say.
+before any accept. Where the LAN's DHCP server gives the address, the kernel itself reads it in the server's answers on
+their way to the machine and lets the machine use it: no round trip through the daemon. IPv6 addresses that a machine
+makes itself are known by their lower half, which follows from the MAC (RFC 4291, appendix A): the prefix is the router's
+to say.
 """
 
 from __future__ import annotations
@@ -13,8 +15,10 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from gaoler.errors import Failed
 
-MACHINES = "machines"  # the verdict map from ports to chains
+MACHINES = "machines"  # the verdict map from ports to chains for what comes from there
+_CLIENTS = "clients"  # and to chains for the DHCP answers that go there
 
+_LEASES_MAX = 8  # addresses offered or given to one machine
 _PRIORITY = -350  # before anything else that hooks in there
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
@@ -26,8 +30,20 @@ def table(prefix: str) -> str:
 
 
 def chain(tap: str) -> str:
-    """The name of a port's chain."""
-    return "port_" + _checked(tap).replace("-", "_").replace(".", "_")
+    """The name of a port's chain for what comes from there."""
+    return f"port_{_plain(tap)}"
+
+
+def _answers(tap: str) -> str:
+    return f"answers_{_plain(tap)}"
+
+
+def _leases(tap: str) -> str:
+    return f"leases_{_plain(tap)}"
+
+
+def _plain(tap: str) -> str:
+    return _checked(tap).replace("-", "_").replace(".", "_")
 
 
 def installation(prefix: str) -> str:
@@ -36,17 +52,21 @@ def installation(prefix: str) -> str:
     return f"""
 add table bridge {name}
 add map bridge {name} {MACHINES} {{ type ifname : verdict; }}
+add map bridge {name} {_CLIENTS} {{ type ifname : verdict; }}
 add chain bridge {name} entry {{ type filter hook prerouting priority {_PRIORITY}; policy accept; }}
 add chain bridge {name} local {{ type filter hook input priority {_PRIORITY}; policy accept; }}
+add chain bridge {name} leaving {{ type filter hook postrouting priority {_PRIORITY}; policy accept; }}
 add chain bridge {name} send_ip4
 add chain bridge {name} send_ip6
 flush chain bridge {name} entry
 flush chain bridge {name} local
+flush chain bridge {name} leaving
 flush chain bridge {name} send_ip4
 flush chain bridge {name} send_ip6
 add rule bridge {name} entry iifname vmap @{MACHINES}
 add rule bridge {name} entry iifname "{prefix}*" drop comment "a port without rules yet, or no longer"
 add rule bridge {name} local iifname "{prefix}*" ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 drop
+add rule bridge {name} leaving ether type ip udp sport 67 udp dport 68 oifname vmap @{_CLIENTS}
 add rule bridge {name} send_ip4 udp sport 67 drop comment "DHCP server"
 add rule bridge {name} send_ip4 igmp type membership-query drop
 add rule bridge {name} send_ip4 accept
@@ -61,63 +81,87 @@ def uninstallation(prefix: str) -> str:
     return f"add table bridge {name}\ndelete table bridge {name}\n"
 
 
-def port(prefix: str, tap: str, mac: str, addresses: Sequence[str]) -> str:
+def port(prefix: str, tap: str, mac: str, addresses: Sequence[str] | None) -> str:
     """The chain of one port, made anew, and its entry in the map.
 
-    Without any IPv4 address among `addresses` the machine may only ask for one by DHCP.
+    With `addresses` of None the machine may ask for an IPv4 address by DHCP, and then use what it was given.
     """
     if not _MAC.fullmatch(mac):
         raise Failed(f"cannot guard {tap}", f"{mac!r} is no MAC address")
-    known = [ip_address(address) for address in addresses]
-    ip4 = [address for address in known if isinstance(address, IPv4Address)]
+    known = [ip_address(address) for address in addresses or ()]
+    ip4 = [str(address) for address in known if isinstance(address, IPv4Address)]
     ip6 = [address for address in known if isinstance(address, IPv6Address)]
     name, own = table(prefix), chain(tap)
+    fixed = f"{{ {', '.join(ip4)} }}" if ip4 else None
+    allowed = f"@{_leases(tap)}" if addresses is None else fixed
     rules = [
         f"ether saddr != {mac} drop",
         "ether type { 8021q, 8021ad, 0x9100 } drop",
         "ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 drop",
-        *_arp(mac, ip4),
-        *_ip4(mac, ip4),
+        *_arp(mac, allowed),
+        *_ip4(mac, allowed),
         *_ip6(mac, ip6),
         "drop",
     ]
-    return "\n".join(
-        [
-            f"add chain bridge {name} {own}",
-            f"flush chain bridge {name} {own}",
-            *(f"add rule bridge {name} {own} {rule}" for rule in rules),
-            f'add element bridge {name} {MACHINES} {{ "{tap}" : goto {own} }}',
-            "",
-        ]
-    )
+    commands = [
+        *_objects(name, tap),
+        f"flush chain bridge {name} {own}",
+        f"flush chain bridge {name} {_answers(tap)}",
+        f"flush set bridge {name} {_leases(tap)}",
+        *(f"add rule bridge {name} {own} {rule}" for rule in rules),
+        # A BOOTP answer (2) to this MAC, 8 and 36 bytes into the datagram; what it gives is at 24.
+        f"add rule bridge {name} {_answers(tap)} @th,64,8 2 @th,288,48 {_hexadecimal(mac)}"
+        f" update @{_leases(tap)} {{ @th,192,32 }}",
+    ]
+    return "\n".join([*commands, ""])
 
 
 def removal(prefix: str, tap: str) -> str:
-    name, own = table(prefix), chain(tap)
-    return (
-        f'delete element bridge {name} {MACHINES} {{ "{tap}" }}\n'
-        f"flush chain bridge {name} {own}\n"
-        f"delete chain bridge {name} {own}\n"
-    )
+    """Added before it is deleted: so it is no mistake to remove what is not there."""
+    name = table(prefix)
+    commands = [
+        *_objects(name, tap),
+        f'delete element bridge {name} {MACHINES} {{ "{tap}" }}',
+        f'delete element bridge {name} {_CLIENTS} {{ "{tap}" }}',
+        f"flush chain bridge {name} {chain(tap)}",
+        f"flush chain bridge {name} {_answers(tap)}",
+        f"delete chain bridge {name} {chain(tap)}",
+        f"delete chain bridge {name} {_answers(tap)}",
+        f"delete set bridge {name} {_leases(tap)}",
+    ]
+    return "\n".join([*commands, ""])
 
 
-def _arp(mac: str, addresses: Sequence[IPv4Address]) -> list[str]:
-    senders = ", ".join(map(str, [IPv4Address(0), *addresses]))  # 0.0.0.0 asks whether an address is free (RFC 5227)
+def _objects(name: str, tap: str) -> list[str]:
+    """What a port consists of, made where it is not there yet."""
     return [
-        f"ether type arp arp saddr ether != {mac} drop",
-        f"ether type arp arp htype 1 arp ptype ip arp saddr ip {{ {senders} }} accept",
+        f"add chain bridge {name} {chain(tap)}",
+        f"add chain bridge {name} {_answers(tap)}",
+        f"add set bridge {name} {_leases(tap)} {{ type ipv4_addr; flags dynamic; size {_LEASES_MAX}; }}",
+        f'add element bridge {name} {MACHINES} {{ "{tap}" : goto {chain(tap)} }}',
+        f'add element bridge {name} {_CLIENTS} {{ "{tap}" : goto {_answers(tap)} }}',
     ]
 
 
-def _ip4(mac: str, addresses: Sequence[IPv4Address]) -> list[str]:
-    client = _hexadecimal(mac)
+def _arp(mac: str, allowed: str | None) -> list[str]:
+    arp = "ether type arp arp"
+    rules = [
+        f"{arp} saddr ether != {mac} drop",
+        f"{arp} htype 1 arp ptype ip arp saddr ip 0.0.0.0 accept",  # asks whether an address is free (RFC 5227)
+    ]
+    if allowed:
+        rules.append(f"{arp} htype 1 arp ptype ip arp saddr ip {allowed} accept")
+    return rules
+
+
+def _ip4(mac: str, allowed: str | None) -> list[str]:
     rules = [
         # The hardware address in a DHCP request lies 28 bytes into it: one machine, one lease.
-        f"ether type ip udp dport 67 @th,288,48 != {client} drop",
+        f"ether type ip udp dport 67 @th,288,48 != {_hexadecimal(mac)} drop",
         "ether type ip ip saddr 0.0.0.0 ip daddr 255.255.255.255 udp sport 68 udp dport 67 accept",
     ]
-    if addresses:
-        rules.append(f"ether type ip ip saddr {{ {', '.join(map(str, addresses))} }} goto send_ip4")
+    if allowed:
+        rules.append(f"ether type ip ip saddr {allowed} goto send_ip4")
     return rules
 
 

@@ -11,9 +11,9 @@ MAC = "02:00:5e:10:20:30"
 
 
 def rules(*addresses: str) -> list[str]:
-    return [
-        line.split("port_t_1 ", 1)[1] for line in port("t", "t-1", MAC, addresses).splitlines() if line.startswith("add rule")
-    ]
+    lines = port("t", "t-1", MAC, addresses or None).splitlines()
+    start = "add rule bridge t_guard port_t_1 "
+    return [line.removeprefix(start) for line in lines if line.startswith(start)]
 
 
 def test_who_sends_is_checked_before_anything_is_let_through():
@@ -28,10 +28,9 @@ def test_the_interface_identifier_is_that_of_rfc_4291():
     assert interface_identifier("34:56:78:9a:bc:de") == 0x3656_78FF_FE9A_BCDE
 
 
-def test_without_an_address_only_dhcp_goes_out():
-    assert [rule for rule in rules() if "ip saddr" in rule and "arp" not in rule] == [
-        "ether type ip ip saddr 0.0.0.0 ip daddr 255.255.255.255 udp sport 68 udp dport 67 accept"
-    ]
+def test_with_no_addresses_at_all_only_dhcp_goes_out():
+    assert not any("goto send_ip4" in line for line in port("t", "t-1", MAC, []).splitlines())
+    assert "ether type ip ip saddr @leases_t_1 goto send_ip4" in rules()
 
 
 @pytest.mark.parametrize(
