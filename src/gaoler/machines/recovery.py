@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import logging
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 from gaoler.errors import GaolerError
 from gaoler.host import btrfs, jail
-from gaoler.machines import live, record, watching
+from gaoler.machines import live, record, sessions, watching
 from gaoler.machines.lifecycle import Machines
 from gaoler.machines.machine import Machine
 
+_TOLD = "/run/startenv/told"
+"""Where a machine keeps its milestones (guest/bin/services)."""
+_PATIENCE = 10.0
+"""Seconds for a machine to repeat them."""
 _log = logging.getLogger(__name__)
 
 
@@ -46,6 +51,7 @@ def _settle(machines: Machines, machine: Machine) -> None:
     if observed is not None and of.wanted == "running":
         machine.live = observed
         watching.attend(machines, machine)
+        threading.Thread(target=_catch_up, args=(machines, machine), name="catch-up", daemon=True).start()
         _log.info("machine %s runs on", of.id)
     elif of.wanted == "removed" or of.ephemeral:
         machines.remove(machine, force=True)
@@ -57,6 +63,18 @@ def _settle(machines: Machines, machine: Machine) -> None:
         if not machines.jailer.gaol(of).is_dir():
             # The daemon was killed between the record and the clone: there never was a machine.
             machines.remove(machine, force=True)
+
+
+def _catch_up(machines: Machines, machine: Machine) -> None:
+    """Hear what the machine told while no daemon was there to listen."""
+    try:
+        kept = sessions.output_of(machines, machine, ("cat", _TOLD), limit=4096, timeout=_PATIENCE)
+    except GaolerError as error:
+        _log.info("machine %s does not answer yet: %s", machine.record.id, error)
+        return
+    for line in (b"gaol agent\n" + kept).decode(errors="replace").splitlines():
+        if machine.live:
+            machines.observe(machine, live.told(machine.live, line))
 
 
 def _running(machines: Machines, machine: Machine) -> live.Live | None:
