@@ -197,7 +197,7 @@ def serve(wire, sent: bytes) -> None:
 
 def test_an_address_is_used_when_the_server_gave_it_and_not_before(guard, wire):
     guard.add("gt1", MAC, None)
-    assert wire.passes(ip4("0.0.0.0", dhcp(MAC), 17))  # noqa: S104
+    assert wire.passes(ip4("0.0.0.0", dhcp(MAC), 17))
     for useless in (answer(IP4, OTHER), answer(IP4, operation=1), answer(OTHER4)):
         assert not wire.passes(ip4(IP4, b"early"))
         assert not wire.passes(arp(MAC, IP4))

@@ -103,15 +103,15 @@ def port(prefix: str, tap: str, mac: str, addresses: Sequence[str] | None) -> st
         *_ip6(mac, ip6),
         "drop",
     ]
+    # A BOOTP answer (2) to this MAC, 8 and 36 bytes into the datagram; the address that it gives is at 24.
+    learn = f"@th,64,8 2 @th,288,48 {_hexadecimal(mac)} update @{_leases(tap)} {{ @th,192,32 }}"
     commands = [
         *_objects(name, tap),
         f"flush chain bridge {name} {own}",
         f"flush chain bridge {name} {_answers(tap)}",
         f"flush set bridge {name} {_leases(tap)}",
         *(f"add rule bridge {name} {own} {rule}" for rule in rules),
-        # A BOOTP answer (2) to this MAC, 8 and 36 bytes into the datagram; what it gives is at 24.
-        f"add rule bridge {name} {_answers(tap)} @th,64,8 2 @th,288,48 {_hexadecimal(mac)}"
-        f" update @{_leases(tap)} {{ @th,192,32 }}",
+        f"add rule bridge {name} {_answers(tap)} {learn}",
     ]
     return "\n".join([*commands, ""])
 

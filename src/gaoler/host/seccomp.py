@@ -68,7 +68,7 @@ _IOCTLS = {
 
 def filter_() -> dict[str, Any]:
     """The `seccomp` object of an OCI configuration."""
-    plain = sorted(" ".join((_FILES, _MEMORY, _PROCESSES, _SIGNALS_AND_TIME, _IDENTITY, _SOCKETS)).split())
+    plain = sorted(f"{_FILES} {_MEMORY} {_PROCESSES} {_SIGNALS_AND_TIME} {_IDENTITY} {_SOCKETS}".split())
     return {
         "defaultAction": "SCMP_ACT_ERRNO",
         "defaultErrnoRet": errno.EPERM,
