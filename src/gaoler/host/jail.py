@@ -43,6 +43,7 @@ def prepare_host() -> None:
     leaves the host's mount namespace and hides it there. Mounts that the host makes later are still seen; those that
     this process makes from now on are not seen by the host: mount the store first.
     """
+    seccomp_program.encoded()  # made now, and not while the first machine waits
     unified = cgroup.ROOT / cgroup.UNIFIED
     if cgroup.is_v2() or not os.path.ismount(unified):
         return
