@@ -40,8 +40,8 @@ def prepare_host() -> None:
     """Let crun run on a host that has control groups of both versions ("hybrid"); call once, before any thread starts.
 
     crun refuses to run where it finds version 2 at /sys/fs/cgroup/unified. Rather than wrap each start, this process
-    leaves the host's mount namespace and hides it there. Mounts that the host makes later are still seen; those that
-    this process makes from now on are not seen by the host: mount the store first.
+    leaves the host's mount namespace and hides it there. What the host mounts and unmounts later happens here too where
+    its tree is shared, as systemd makes it; what this process mounts from now on the host never sees: so the store first.
     """
     seccomp_program.encoded()  # made now, and not while the first machine waits
     unified = cgroup.ROOT / cgroup.UNIFIED
