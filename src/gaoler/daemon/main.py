@@ -14,6 +14,8 @@ from types import FrameType
 
 from gaoler import __version__
 from gaoler.daemon import doctor
+from gaoler.daemon.base_schedule import BaseSchedule
+from gaoler.daemon.base_sync import BaseSync
 from gaoler.daemon.server import Server
 from gaoler.daemon.service import Service
 from gaoler.errors import GaolerError, NotAllowed
@@ -87,10 +89,12 @@ def serve(configuration: settings.Configuration) -> None:
     monitor = Monitor()
     jailer = Jailer(paths, daemon.prefix, configuration.ids.first, network)
     machines = Machines(configuration, jailer, Bases(paths), monitor)
-    server = Server(configuration.socket, daemon.admin_group, Service(configuration, machines).methods())
+    syncs = BaseSync(configuration, machines)
+    server = Server(configuration.socket, daemon.admin_group, Service(configuration, machines, syncs).methods())
     machines.prepare_quotas()
     recovery.recover(machines)
     monitor.start()
+    BaseSchedule(syncs).start()
     _notify_systemd("READY=1")
     _log.info("serving on %s, %d machines", configuration.socket, len(machines.all()))
 

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from gaoler.daemon import administration, doctor
+from gaoler.daemon import administration, base_methods, doctor
+from gaoler.daemon.base_sync import BaseSync
 from gaoler.daemon.caller import Caller, uid_of
 from gaoler.daemon.server import Answer, Conversation, Method
 from gaoler.daemon.views import info_of, usage_of
@@ -27,9 +28,10 @@ _LOOK_AGAIN = 2.0
 class Service:
     """Who may do what to which machine is decided here, and nowhere else."""
 
-    def __init__(self, configuration: Configuration, machines: Machines) -> None:
+    def __init__(self, configuration: Configuration, machines: Machines, syncs: BaseSync) -> None:
         self.configuration = configuration
         self.machines = machines
+        self.syncs = syncs
 
     def methods(self) -> dict[type[messages.Request], Method]:
         return {
@@ -49,6 +51,7 @@ class Service:
             messages.Clone: self.clone,
             messages.Doctor: lambda _, __: Answer({"checks": doctor.run(self.configuration)}),
             **administration.methods(self.configuration, self.machines),
+            **base_methods.methods(self.machines, self.syncs),
         }
 
     # which machine

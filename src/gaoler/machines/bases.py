@@ -1,12 +1,19 @@
-"""Bases: the master trees that gaols are cloned from, in read-only generations; /uml/NAME is the current one."""
+"""Bases: the master trees that gaols are cloned from, in read-only generations; /uml/NAME is the current one.
+
+A base's directory, below the store's private one, holds its generations (subvolumes 1, 2, ...), a note beside each
+(1.json, ...), `recipe.json`, `last.json`, and, while a sync works, `incoming`: a writable clone of the newest
+generation. /uml/NAME is a read-only snapshot of one generation, exchanged in one step; which one it is of, the file
+system itself tells (the snapshot's parent), so that there are no two truths.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
-import secrets
 import shutil
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +21,11 @@ from gaoler.errors import Failed, NotAllowed, NotFound
 from gaoler.host import btrfs
 from gaoler.host.command import run
 from gaoler.host.rename import exchange
+from gaoler.machines.base_history import Attempt, Generation, Recipe
 from gaoler.machines.names import base_name
 from gaoler.machines.paths import Paths
 
 _NOT_BASES = frozenset({"bin", "etc", "lib", "kernels"})
-_SOURCE_NOTE = "source"
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,9 @@ class Base:
     """None for a plain directory that an administrator put there."""
     created: float
     source: str | None
+    held: bool
+    """Rolled back: syncs at intervals leave it alone until somebody syncs it."""
+    last: Attempt | None
 
 
 class Bases:
@@ -35,6 +45,10 @@ class Bases:
 
     def __init__(self, paths: Paths) -> None:
         self.paths = paths
+        self._busy: set[str] = set()
+        self._lock = threading.Lock()
+
+    # finding
 
     def all(self) -> Iterator[Base]:
         for entry in sorted(os.scandir(self.paths.store), key=lambda entry: entry.name):
@@ -51,22 +65,53 @@ class Bases:
         return self._describe(tree)
 
     def _describe(self, tree: Path) -> Base:
-        notes = self.paths.generations / tree.name
-        generations = self._generations(tree.name)
-        source = None
-        with suppress(OSError):
-            source = (notes / _SOURCE_NOTE).read_text().strip()
-        return Base(tree.name, generations[-1] if generations else None, tree.stat().st_mtime, source)
+        name = tree.name
+        current = self._current(name)
+        note = Generation.read(self._directory(name) / f"{current}.json") if current else None
+        recipe = self.recipe(name)
+        return Base(
+            name,
+            current,
+            note.created if note else tree.stat().st_mtime,
+            note.source if note else str(recipe) if recipe else None,
+            self._held(name).exists(),
+            Attempt.read(self._directory(name) / "last.json"),
+        )
+
+    def recipe(self, name: str) -> Recipe | None:
+        return Recipe.read(self._directory(name) / "recipe.json")
+
+    def history(self, name: str) -> list[Generation]:
+        """The generations that are there, oldest first."""
+        notes = (Generation.read(self._directory(name) / f"{number}.json") for number in self._generations(name))
+        return [note for note in notes if note]
+
+    def _directory(self, name: str) -> Path:
+        return self.paths.generations / name
+
+    def _held(self, name: str) -> Path:
+        return self._directory(name) / "held"
 
     def _generations(self, name: str) -> list[str]:
-        directory = self.paths.generations / name
+        directory = self._directory(name)
         if not directory.is_dir():
             return []
         return sorted((entry for entry in os.listdir(directory) if entry.isdigit()), key=int)
 
+    def _current(self, name: str) -> str | None:
+        """The generation that /uml/NAME is a snapshot of."""
+        shown = self.paths.store / name
+        if not self._generations(name) or not btrfs.is_subvolume(shown):
+            return None
+        parent = btrfs.info(shown).parent_uuid
+        for number in reversed(self._generations(name)):
+            if btrfs.info(self._directory(name) / number).uuid == parent:
+                return number
+        return None
+
     def clone(self, base: Base, target: Path) -> None:
         """A writable copy-on-write copy at `target`: a snapshot, or reflinks where the base is no subvolume."""
-        tree = self.paths.generations / base.name / base.generation if base.generation else self.paths.store / base.name
+        tree = self._directory(base.name) / base.generation if base.generation else self.paths.store / base.name
         if btrfs.is_subvolume(tree):
             btrfs.snapshot(tree, target)
             return
@@ -76,57 +121,174 @@ class Bases:
             run(["cp", "-a", "--reflink=always", "--", f"{tree}/.", str(target)])
             undo.pop_all()
 
-    @contextmanager
-    def staging(self, name: str) -> Iterator[Path]:
-        """An empty subvolume to make a tree in; what is left of it afterwards goes."""
-        tree = self.paths.staging / f"{base_name(name)}.{secrets.token_hex(4)}"
-        btrfs.create(tree)
-        try:
-            yield tree
-        finally:
-            if tree.exists():
-                btrfs.delete(tree)
+    # making
 
-    def publish(self, name: str, tree: Path, source: str) -> Base:
-        """Make a finished tree in staging the base's new generation: read-only, current by one atomic rename."""
-        directory = self.paths.generations / base_name(name)
-        current = self.paths.store / name
-        if current.exists() and not self._generations(name):
-            raise Failed(f'"{name}" is a directory that gaoler did not make', str(current), "take another name")
-        directory.mkdir(mode=0o700, exist_ok=True)
+    @contextmanager
+    def updating(self, name: str) -> Iterator[int]:
+        """The right to change a base; the descriptor of a lock that whoever writes its tree is to hold as well.
+
+        Raises Failed while somebody else has it. Programs of a daemon that was killed are waited for: they die with it.
+        """
+        with self._lock:
+            if base_name(name) in self._busy:
+                raise Failed(f'a sync of "{name}" is under way', "there is never more than one of a base", "gaol base ls")
+            self._busy.add(name)
+        try:
+            directory = self._directory(name)
+            if (self.paths.store / name).exists() and not self._generations(name):
+                where = str(self.paths.store / name)
+                raise Failed(f'"{name}" is a directory that gaoler did not make', where, "take another name")
+            directory.mkdir(mode=0o700, exist_ok=True)
+            lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield lock
+            finally:
+                os.close(lock)
+                if not self._generations(name) and not self._incoming(name).exists():
+                    shutil.rmtree(directory, ignore_errors=True)  # its first sync came to nothing, or it was removed
+        finally:
+            with self._lock:
+                self._busy.discard(name)
+
+    def is_updating(self, name: str) -> bool:
+        with self._lock:
+            return name in self._busy
+
+    def _incoming(self, name: str) -> Path:
+        return self._directory(name) / "incoming"
+
+    def has_incoming(self, name: str) -> bool:
+        """Whether a sync was cut short, and has left what the next one goes on with."""
+        return self._incoming(name).exists()
+
+    def incoming(self, name: str) -> Path:
+        """The subvolume to make the next generation in: what a sync that was cut short has left, else a clone of the newest
+        generation, an empty one for the first. Only while `updating`."""
+        tree = self._incoming(name)
+        if tree.exists():
+            btrfs.set_readonly(tree, False)
+        elif self._generations(name):
+            btrfs.snapshot(self._directory(name) / self._generations(name)[-1], tree)
+        else:
+            btrfs.create(tree)
+        return tree
+
+    def put_incoming(self, name: str, tree: Path) -> None:
+        """Take a subvolume that was made elsewhere in the store as the next generation's."""
+        btrfs.delete(self._incoming(name))
+        tree.rename(self._incoming(name))
+
+    def discard(self, name: str) -> None:
+        """Drop what `incoming` made."""
+        btrfs.delete(self._incoming(name))
+
+    def aside(self, name: str) -> Path:
+        """A path beside the generations for work of a sync; the caller removes it, and so does the next one."""
+        path = self._directory(name) / "aside"
+        remove_tree(path)
+        return path
+
+    def newest(self, name: str) -> Path | None:
+        generations = self._generations(name)
+        return self._directory(name) / generations[-1] if generations else None
+
+    def save_recipe(self, name: str, recipe: Recipe) -> None:
+        recipe.write(self._directory(name) / "recipe.json")
+
+    def save_attempt(self, name: str, attempt: Attempt) -> None:
+        if self._directory(name).is_dir():
+            attempt.write(self._directory(name) / "last.json")
+
+    def publish(self, name: str, note: Callable[[str], Generation]) -> Base:
+        """Make `incoming`, which is finished, the newest generation and the current one. Only while `updating`."""
+        directory = self._directory(name)
         number = str(max(map(int, self._generations(name)), default=0) + 1)
-        # Beside the current one: a read-only subvolume can be renamed in its directory, but not out of it (EROFS).
-        shown = self.paths.store / f".{name}.new"
-        btrfs.delete(shown)  # of a publication that was cut short
-        with ExitStack() as undo:
-            btrfs.snapshot(tree, shown, readonly=True)
-            undo.callback(btrfs.delete, shown)
-            btrfs.snapshot(tree, directory / number, readonly=True)
-            (directory / _SOURCE_NOTE).write_text(source + "\n")
-            if current.exists():
-                exchange(shown, current)  # `shown` is the former one now, and goes with the undo
-            else:
-                shown.rename(current)
-        btrfs.sync(self.paths.store)
+        btrfs.set_readonly(self._incoming(name), True)
+        note(number).write(directory / f"{number}.json")
+        self._incoming(name).rename(directory / number)
+        self._show(name, number)
+        self._held(name).unlink(missing_ok=True)
         return self.find(name)
+
+    def show_newest(self, name: str) -> bool:
+        """Make the newest generation current; says whether it was not. Only while `updating`."""
+        newest = self._generations(name)[-1]
+        self._held(name).unlink(missing_ok=True)
+        if self._current(name) == newest:
+            return False
+        self._show(name, newest)
+        return True
+
+    def rollback(self, name: str, generation: str | None) -> Base:
+        """Make an older generation current (None: the one before), and hold it. Raises NotFound. Only while `updating`."""
+        base, there = self.find(name), self._generations(name)
+        if generation is None and base.generation in there[1:]:
+            generation = there[there.index(base.generation) - 1]
+        if generation is None or generation not in there:
+            listed = ", ".join(there) or "none"
+            raise NotFound(f'no such generation of "{name}"', f"there are: {listed}", f"gaol base history {name}")
+        self._held(name).touch()
+        self._show(name, generation)
+        return self.find(name)
+
+    def _show(self, name: str, generation: str) -> None:
+        """The atomic step: /uml/NAME is the former generation before, and this one after."""
+        current = self.paths.store / name
+        # Beside it, not in staging: a read-only directory can't be moved to another parent.
+        shown = self.paths.store / f".{name}.next"
+        btrfs.delete(shown)  # of a daemon that was killed here
+        btrfs.sync(self.paths.store)  # the generation is on disk before the name is
+        if current.exists():
+            btrfs.snapshot(self._directory(name) / generation, shown, readonly=True)
+            exchange(shown, current)
+            btrfs.delete(shown)  # the former one
+        else:
+            btrfs.snapshot(self._directory(name) / generation, current, readonly=True)
+        btrfs.sync(self.paths.store)
+
+    # removing
 
     def remove(self, name: str, users: list[str]) -> None:
         """Remove a base with all its generations. Machines keep what they have; but those who clone it must be told."""
+        if not (self.paths.store / base_name(name)).exists() and self._directory(name).is_dir():
+            self._remove_directory(name)  # of a base whose first sync was killed
+            return
         base = self.find(name)
         if users:
             raise NotAllowed(f'base "{name}" is in use', f"machines: {', '.join(users)}", "gaol rm them first")
-        if base.generation is None:
-            raise NotAllowed(
-                f'base "{name}" was not made by gaoler', "it is a plain directory", f"rm -r {self.paths.store / name}"
-            )
-        btrfs.delete(self.paths.store / name)
-        for generation in self._generations(name):
-            btrfs.delete(self.paths.generations / name / generation)
-        shutil.rmtree(self.paths.generations / name)
+        if not self._generations(name):
+            where = self.paths.store / name
+            raise NotAllowed(f'base "{base.name}" was not made by gaoler', "it is a plain directory", f"rm -r {where}")
+        with self.updating(name):
+            btrfs.delete(self.paths.store / name)
+            self._remove_directory(name)
 
-    def prune(self, used: Callable[[str], set[str]], keep: int = 2) -> None:
-        """Delete generations that no machine came from, but for the newest `keep`."""
-        for base in self.all():
-            for generation in self._generations(base.name)[:-keep]:
-                if generation not in used(base.name):
-                    btrfs.delete(self.paths.generations / base.name / generation)
+    def _remove_directory(self, name: str) -> None:
+        directory = self._directory(name)
+        for tree in [*self._generations(name), "incoming", "aside"]:
+            remove_tree(directory / tree)
+        shutil.rmtree(directory)
+
+    def prune(self, name: str, used: set[str], keep: int) -> list[str]:
+        """Delete generations that no machine came from, but for the current and the newest `keep`; says which."""
+        kept = {*used, self._current(name), *self._generations(name)[-keep:]}
+        gone = [number for number in self._generations(name) if number not in kept]
+        for number in gone:
+            btrfs.delete(self._directory(name) / number)
+            (self._directory(name) / f"{number}.json").unlink(missing_ok=True)
+        return gone
+
+
+def remove_tree(path: Path) -> None:
+    """A subvolume, or a directory of ours with subvolumes in it; what is in those is not walked."""
+    if btrfs.is_subvolume(path):
+        btrfs.delete(path)
+    elif path.is_dir() and not path.is_symlink():
+        for entry in path.iterdir():
+            remove_tree(entry)
+        path.rmdir()
+    else:
+        path.unlink(missing_ok=True)
+
+

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from gaoler.errors import GaolerError, Usage
+from gaoler.machines.names import base_name
 from gaoler.wire.limits import duration, size
 
 
@@ -105,6 +106,29 @@ class Limits(Section):
     group: dict[str, Grant] = Field({}, description="of a group's members: [limits.group.NAME], with the keys above")
 
 
+_INTERVALS = {"never": 0, "hourly": 3600, "daily": 86400, "weekly": 7 * 86400}
+
+
+def _interval(text: str) -> int:
+    return _INTERVALS[text] if text in _INTERVALS else duration(text)
+
+
+class Masters(Section):
+    identity: Path = Field(Path("/etc/gaoler/master_key"), description="the private key for masters reached by ssh")
+    known_hosts: Path = Field(Path("/etc/gaoler/known_hosts"), description="their host keys; any other is refused")
+    password: Path = Field(Path("/etc/gaoler/rsync_password"), description="the password for rsync modules that want one")
+
+
+class Base(Section):
+    sync: Annotated[int, _converted(_interval), Field(ge=0)] = Field(
+        0, description="how often it is brought up to date: never, hourly, daily, weekly or a duration"
+    )
+    keep: int = Field(2, ge=1, description="generations that are kept beside those that machines came from")
+    shrink: int = Field(
+        50, ge=0, le=100, description="a sync that would take away more than this percentage of files or bytes is refused"
+    )
+
+
 class Ids(Section):
     first: int = Field(1 << 30, ge=1 << 17, description="where the range of host ids that machines are given begins")
     count: int = Field(1 << 30, ge=1 << 17, description="how many there are; a machine takes 131072")
@@ -117,6 +141,21 @@ class Configuration(Section):
     machines: Machines = Machines()
     limits: Limits = Limits()
     ids: Ids = Ids()
+    masters: Masters = Masters()
+    base: dict[str, Base] = {}
+
+    @field_validator("base")
+    @classmethod
+    def _names(cls, value: dict[str, Base]) -> dict[str, Base]:
+        for name in value:
+            try:
+                base_name(name)
+            except GaolerError as error:
+                raise ValueError(str(error)) from None
+        return value
+
+    def of_base(self, name: str) -> Base:
+        return self.base.get(name, Base())
 
     @property
     def socket(self) -> Path:

@@ -22,6 +22,8 @@ def reference() -> str:
     parts = [_HEAD]
     for name, field in Configuration.model_fields.items():
         kind = field.annotation
+        if get_origin(kind) is dict:  # tables named by the administrator
+            name, kind = f"{name}.NAME", get_args(kind)[1]
         assert isinstance(kind, type) and issubclass(kind, Section)
         parts.append(f"\n## [{name}]\n\n| key | default | meaning |\n| --- | --- | --- |\n")
         for key, setting in kind.model_fields.items():

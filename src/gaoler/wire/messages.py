@@ -73,6 +73,32 @@ class Base(Message):
     source: str | None
     created: float | None
     machines: int
+    interval: int | None = None
+    """Seconds between syncs; None: by hand."""
+    held: bool = False
+    """Rolled back: left alone until somebody syncs it."""
+    syncing: bool = False
+    synced: float | None = None
+    """When the last sync ended."""
+    result: str | None = None
+    """How: `new`, `unchanged` or `failed`."""
+    reason: str | None = None
+    lacks: list[str] = []
+    """What machines from it would like and do without."""
+
+
+class Generation(Message):
+    """A generation of a base. Sizes in bytes; what was moved is against the one before, None where it is not known."""
+
+    generation: str
+    current: bool
+    created: float
+    source: str
+    machines: int
+    files: int
+    size: int
+    moved_files: int | None
+    moved_bytes: int | None
 
 
 class Kernel(Message):
@@ -231,9 +257,31 @@ class BaseList(Request):
 
 class BaseAdd(Request):
     name: Name
-    source: Literal["mmdebstrap", "directory"]
+    source: Literal["rsync", "pacstrap", "mmdebstrap", "oci", "tar", "directory", "machine"]
     argument: Text | None = None
     mirror: Text | None = None
+    keyring: Text | None = None
+
+
+class BaseInspect(Request):
+    """A base with its history."""
+
+    name: Name
+
+
+class BaseSync(Request):
+    """Bring a base up to date; without a name, all that are due by their interval."""
+
+    name: Name | None = None
+    shrink: bool = False
+    """Even when it would take away more than the configuration allows."""
+
+
+class BaseRollback(Request):
+    """Make an older generation the current one; without a number, the one before."""
+
+    name: Name
+    generation: Name | None = None
 
 
 class BaseRemove(Request):

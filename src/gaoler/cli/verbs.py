@@ -1,0 +1,62 @@
+"""Commands of a noun and a verb (`gaol base ls`), and the verbs that nouns have in common."""
+
+from __future__ import annotations
+
+import time
+
+from gaoler.cli.arguments import Parser
+from gaoler.cli.output import show_json, show_table
+from gaoler.client import Gaoler
+from gaoler.errors import Usage
+
+TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, TypeAlias
+
+    Verb: TypeAlias = Callable[[list[str]], int]
+
+
+def run(noun: str, verbs: Mapping[str, Verb], arguments: list[str]) -> int:
+    if not arguments or arguments[0] not in verbs:
+        wanted = ", ".join(verbs)
+        if arguments and arguments[0] in ("-h", "--help"):
+            print(f"usage: gaol {noun} {{{wanted}}} ...")
+            return 0
+        raise Usage(f"gaol {noun} does one of: {wanted}", "", f"gaol {noun} {next(iter(verbs))}")
+    return verbs[arguments[0]](arguments[1:])
+
+
+def listing(title: str, description: str, method: str, key: str, arguments: list[str], columns: dict[str, Any]) -> int:
+    """A table of what a method returns under `key`; a column is named after its value, and says how to show it."""
+    parser = Parser(title, description)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(arguments)
+    with Gaoler() as gaoler:
+        found = gaoler.call(method)[key]
+    if options.json:
+        show_json(found)
+    else:
+        show_rows(found, columns)
+    return 0
+
+
+def show_rows(rows: list[dict[str, Any]], columns: dict[str, Any]) -> None:
+    show_table([name.upper() for name in columns], [[show(row[name]) for name, show in columns.items()] for row in rows])
+
+
+def removal(what: str, method: str, arguments: list[str]) -> int:
+    parser = Parser(f"{what} rm", f"Remove a {what} that no machine uses.")
+    parser.add_argument("name", metavar="NAME")
+    options = parser.parse_args(arguments)
+    with Gaoler() as gaoler:
+        gaoler.call(method, name=options.name)
+    return 0
+
+
+def or_dash(value: object) -> str:
+    return "-" if value is None else str(value)
+
+
+def show_time(value: float | None) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(value)) if value else "-"

@@ -1,0 +1,113 @@
+"""The administrator's methods for bases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from gaoler.daemon.administration import report_to
+from gaoler.daemon.base_sync import BaseSync
+from gaoler.daemon.caller import Caller
+from gaoler.daemon.server import Answer, Conversation, Method
+from gaoler.errors import NotFound, Usage
+from gaoler.machines.base_history import Recipe
+from gaoler.machines.bases import Base
+from gaoler.machines.lifecycle import Machines
+from gaoler.wire import messages
+
+
+def methods(machines: Machines, syncs: BaseSync) -> dict[type[messages.Request], Method]:
+    bases = machines.bases
+
+    def view(base: Base) -> dict[str, Any]:
+        last = base.last
+        return messages.Base(
+            name=base.name,
+            generation=base.generation,
+            source=base.source,
+            created=base.created,
+            machines=sum(machine.record.base == base.name for machine in machines.all()),
+            interval=syncs.configuration.of_base(base.name).sync or None,
+            held=base.held,
+            syncing=bases.is_updating(base.name),
+            synced=last.time if last else None,
+            result=last.result if last else None,
+            reason=last.reason if last else None,
+            lacks=list(last.lacks) if last else [],
+        ).model_dump()
+
+    def generations(base: Base) -> list[dict[str, Any]]:
+        records = [machine.record for machine in machines.all()]
+        return [
+            messages.Generation(
+                generation=one.number,
+                current=one.number == base.generation,
+                created=one.created,
+                source=one.source,
+                machines=sum(record.base == base.name and record.generation == one.number for record in records),
+                files=one.files,
+                size=one.size,
+                moved_files=one.moved_files,
+                moved_bytes=one.moved_bytes,
+            ).model_dump()
+            for one in bases.history(base.name)
+        ]
+
+    def base_list(_: messages.BaseList, __: Conversation) -> Answer:
+        return Answer({"bases": [view(base) for base in bases.all()]})
+
+    def inspect(request: messages.BaseInspect, _: Conversation) -> Answer:
+        base = bases.find(request.name)
+        return Answer({"base": view(base), "generations": generations(base)})
+
+    def add(request: messages.BaseAdd, conversation: Conversation) -> Answer:
+        conversation.caller.must_be_admin("add a base")
+        recipe = _recipe(request, conversation.caller)
+        result = syncs.add(request.name, recipe, report_to(conversation))
+        return Answer({"base": view(result.base), "new": result.new})
+
+    def sync(request: messages.BaseSync, conversation: Conversation) -> Answer:
+        conversation.caller.must_be_admin("sync a base")
+        report = report_to(conversation)
+        if request.name is None:
+            return Answer({"bases": [view(bases.find(name)) for name in syncs.sync_due(report)]})
+        result = syncs.sync(request.name, report, shrink=request.shrink)
+        return Answer({"base": view(result.base), "new": result.new})
+
+    def rollback(request: messages.BaseRollback, conversation: Conversation) -> Answer:
+        conversation.caller.must_be_admin("roll a base back")
+        return Answer({"base": view(syncs.rollback(request.name, request.generation))})
+
+    def remove(request: messages.BaseRemove, conversation: Conversation) -> Answer:
+        conversation.caller.must_be_admin("remove a base")
+        bases.remove(request.name, [])
+        return Answer({})
+
+    def publish(request: messages.Publish, conversation: Conversation) -> Answer:
+        conversation.caller.must_be_admin("publish a base")
+        machines.find(conversation.caller.uid, request.name)
+        recipe = Recipe("machine", f"{conversation.caller.account.name}/{request.name}")
+        return Answer({"base": view(syncs.add(request.base, recipe, report_to(conversation)).base)})
+
+    return {
+        messages.BaseList: base_list,
+        messages.BaseInspect: inspect,
+        messages.BaseAdd: add,
+        messages.BaseSync: sync,
+        messages.BaseRollback: rollback,
+        messages.BaseRemove: remove,
+        messages.Publish: publish,
+    }
+
+
+def _recipe(request: messages.BaseAdd, caller: Caller) -> Recipe:
+    """What is wanted, checked as far as it can be before any work. Raises Usage, NotFound."""
+    argument = request.argument or ""
+    if request.source == "machine" and "/" not in argument:
+        argument = f"{caller.account.name}/{argument}"
+    if request.source in ("directory", "tar") and not argument.startswith("/"):
+        example = f"gaol base add {request.name[:40]} --{request.source} /srv/tree"
+        raise Usage(f"the {request.source} must be given by its absolute path", argument[:100], example)
+    if request.source == "directory" and not Path(argument).is_dir():
+        raise NotFound(f"no directory {argument}", "", "ls")
+    return Recipe(request.source, argument, request.mirror, request.keyring)

@@ -1,0 +1,211 @@
+"""Makes bases and brings them up to date: from a recipe to a published generation, or to a reason and nothing changed."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gaoler.daemon.caller import uid_of
+from gaoler.errors import Failed, GaolerError, NotFound
+from gaoler.host import btrfs
+from gaoler.machines.base_history import Attempt, Generation, Recipe
+from gaoler.machines.bases import Base
+from gaoler.machines.configuration import Configuration
+from gaoler.machines.lifecycle import Machines
+from gaoler.setup import base_archive, base_check, base_debian, base_pacstrap, base_rsync, clean
+from gaoler.setup.base_rsync import Access, Interrupted, Moved
+from gaoler.setup.progress import Progress, Report
+
+RETRY = 3600.0
+"""Seconds until a base whose sync has failed is due again, where its interval is longer."""
+_IDS = 65536
+_LISTED = 8
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Result:
+    base: Base
+    new: bool
+
+
+class BaseSync:
+    """Every method may be called from any thread; a base is changed by one at a time."""
+
+    def __init__(self, configuration: Configuration, machines: Machines) -> None:
+        self.configuration = configuration
+        self.machines = machines
+        self.bases = machines.bases
+        masters = configuration.masters
+        # The ids below those of machines: nobody's, and no machine's.
+        first = configuration.ids.first - _IDS
+        self.access = Access(masters.identity, masters.known_hosts, masters.password, first)
+
+    def add(self, name: str, recipe: Recipe, report: Report) -> Result:
+        """Make a base, or a new generation of one that is there, and keep the recipe. Raises GaolerError."""
+        if recipe.kind == "rsync":
+            base_rsync.kind_of(recipe.argument)
+        return self._update(name, recipe, report, shrink=True)
+
+    def sync(self, name: str, report: Report, *, shrink: bool = False) -> Result:
+        """Bring a base up to date by its recipe. Raises GaolerError; the base is as it was then."""
+        recipe = self.bases.recipe(name) if name and "/" not in name else None
+        if recipe is None:
+            base = self.bases.find(name)
+            raise Failed(f'"{base.name}" can\'t be synced', "nothing tells where it came from", f"gaol base add {base.name} again")
+        return self._update(name, recipe, report, shrink=shrink)
+
+    def rollback(self, name: str, generation: str | None) -> Base:
+        with self.bases.updating(self.bases.find(name).name):
+            return self.bases.rollback(name, generation)
+
+    def due(self) -> list[str]:
+        """The bases whose interval has passed."""
+        found = []
+        for base in self.bases.all():
+            interval = self.configuration.of_base(base.name).sync
+            if not interval or base.held or self.bases.is_updating(base.name) or self.bases.recipe(base.name) is None:
+                continue
+            wait = min(interval, RETRY) if base.last and base.last.result == "failed" else interval
+            if base.last is None or not base.last.time <= time.time() < base.last.time + wait:  # the clock may have been set back
+                found.append(base.name)
+        return found
+
+    def sync_due(self, report: Report) -> list[str]:
+        """Sync what is due; what fails is logged and noted. Returns the names."""
+        names = self.due()
+        for name in names:
+            try:
+                self.sync(name, report)
+            except GaolerError as error:
+                _log.error("base %s: %s", name, error)
+        return names
+
+    def _update(self, name: str, recipe: Recipe, report: Report, *, shrink: bool) -> Result:
+        begun = time.time()
+        with self.bases.updating(name) as lock:
+            try:
+                if self.bases.recipe(name) is None:
+                    self.bases.save_recipe(name, recipe)  # so that what a kill leaves behind can be gone on with
+                new, lacks = self._make(name, recipe, report, lock, shrink=shrink)
+                self.bases.save_recipe(name, recipe)
+            except Exception as error:
+                self._give_up(name, error, begun)
+                raise
+            attempt = Attempt(time.time(), "new" if new else "unchanged", time.time() - begun, lacks=lacks)
+            self.bases.save_attempt(name, attempt)
+            for gone in self.bases.prune(name, self.used(name), self.configuration.of_base(name).keep):
+                _log.info("base %s: generation %s is gone", name, gone)
+            return Result(self.bases.find(name), new)
+
+    def used(self, name: str) -> set[str]:
+        """The generations that machines came from."""
+        records = [machine.record for machine in self.machines.all()]
+        return {record.generation for record in records if record.base == name and record.generation}
+
+    def _give_up(self, name: str, error: Exception, begun: float) -> None:
+        """Leave the base as it was; keep what has come only where the next sync can go on with it."""
+        self.bases.aside(name)
+        if not isinstance(error, Interrupted):
+            self.bases.discard(name)
+        if self.bases.newest(name) is not None:
+            try:
+                self.bases.save_attempt(name, Attempt(time.time(), "failed", time.time() - begun, str(error)[:2000]))
+            except GaolerError as unwritten:
+                _log.error("%s", unwritten)
+
+    def _make(self, name: str, recipe: Recipe, report: Report, lock: int, *, shrink: bool) -> tuple[bool, list[str]]:
+        """The next generation, published, and what it lacks; False where nothing has changed. Raises GaolerError."""
+        before = self.bases.newest(name)
+        resumed = self.bases.has_incoming(name)
+        report = base_rsync.watch_space(self.bases.paths.store, report)
+        moved = self._fetch(name, recipe, report, lock)
+        if before is not None and not resumed and moved is not None and not moved.files:
+            self.bases.discard(name)
+            last = self.bases.find(name).last
+            return self.bases.show_newest(name), list(last.lacks) if last else []
+        tree = self.bases.incoming(name)
+        report(Progress("checking"))
+        clean.clean(tree)
+        faults = base_check.faults(tree)
+        counted = base_check.survey(tree)
+        if counted.strangers:
+            faults.append(f"files of ids above 65535, such as {', '.join(counted.strangers)}")
+        if faults:
+            raise Failed(
+                f'"{name}" is not changed: what {recipe} gives is no base',
+                "; ".join([*faults[:_LISTED], *(["and more"] if len(faults) > _LISTED else [])]),
+                "mend the source, then gaol base sync",
+            )
+        self._guard(name, counted, shrink=shrink)
+        lacks = base_check.lacks(tree, master=recipe.kind == "rsync")
+        report(Progress("publishing"))
+        files, received = (moved.files, moved.received) if moved else (None, None)
+        self.bases.publish(
+            name, lambda number: Generation(number, time.time(), str(recipe), counted.files, counted.size, files, received)
+        )
+        return True, lacks
+
+    def _guard(self, name: str, counted: base_check.Survey, *, shrink: bool) -> None:
+        history = self.bases.history(name)
+        if not history or shrink:
+            return
+        left = 100 - self.configuration.of_base(name).shrink
+        for what, was, now in (("files", history[-1].files, counted.files), ("bytes", history[-1].size, counted.size)):
+            if now * 100 < was * left:
+                raise Failed(
+                    f'"{name}" is not changed: it would shrink too much',
+                    f"from {was} to {now} {what}; base.{name}.shrink is {100 - left} %",
+                    f"look at the master; if that is right: gaol base sync {name} --shrink",
+                )
+
+    def _fetch(self, name: str, recipe: Recipe, report: Report, lock: int) -> Moved | None:
+        """Fill `incoming`. Returns what has changed in it, where that is known."""
+        if recipe.kind in ("rsync", "directory"):
+            return base_rsync.sync(recipe.argument, self.bases.incoming(name), self.access, report, lock=lock)
+        aside = self.bases.aside(name)
+        made = self._make_aside(name, recipe, aside, report, lock)
+        try:
+            newest = self.bases.newest(name)
+            if newest is None or recipe.kind == "machine":
+                self.bases.put_incoming(name, made)
+                return None
+            clean.clean(made)
+            if recipe.kind in _BY_PACKAGES and base_check.packages(made) == base_check.packages(newest):
+                self.bases.incoming(name)
+                return Moved()
+            # Into a clone of the newest generation, so that what is the same takes no room twice.
+            return base_rsync.sync(str(made), self.bases.incoming(name), self.access, report, lock=lock, step="comparing")
+        finally:
+            self.bases.aside(name)
+
+    def _make_aside(self, name: str, recipe: Recipe, aside: Path, report: Report, lock: int) -> Path:
+        """A tree of its own, as a subvolume."""
+        if recipe.kind == "oci":
+            return base_archive.oci(recipe.argument, aside, report, lock=lock, first_id=self.access.first_id)
+        if recipe.kind == "machine":
+            self._snapshot(recipe.argument, aside)
+            return aside
+        btrfs.create(aside)
+        makers: dict[str, Callable[[], None]] = {
+            "mmdebstrap": lambda: base_debian.make(aside, recipe.argument, recipe.mirror, report),
+            "pacstrap": lambda: base_pacstrap.make(aside, self.configuration.daemon.cache, recipe.mirror, recipe.keyring, report),
+            "tar": lambda: base_archive.tar(recipe.argument, aside, report, lock=lock),
+        }
+        makers[recipe.kind]()
+        return aside
+
+    def _snapshot(self, argument: str, target: Path) -> None:
+        owner, _, name = argument.partition("/")
+        machine = self.machines.find(uid_of(owner), name)
+        gaol = self.machines.jailer.gaol(machine.record)
+        if not gaol.is_dir():
+            raise NotFound(f"the files of machine {argument} are gone", "", "gaol ls")
+        with machine.lock:
+            btrfs.snapshot(gaol, target)
+
+
+_BY_PACKAGES = frozenset({"mmdebstrap", "pacstrap"})
