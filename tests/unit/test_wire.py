@@ -1,5 +1,6 @@
 """Framing: what is bounded, what is refused, and that descriptors arrive."""
 
+import json
 import os
 import socket
 
@@ -96,3 +97,16 @@ def test_the_end_is_told(pair):
     one.close()
     with pytest.raises(Closed):
         other.receive()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "", "plain", 'a "quote"', "back\\slash", "new\nline", "\x7f", "gr\u00fcn", "\ud800", 0, -1, 1.5, True, False, None, [], {},
+        [1, "two", None], {"a": {"b": [True, {"c": "d"}]}}, {"a\n": 1}, [1.0],
+        {"arguments": ["sh", "-c", "true"]},
+    ],
+)  # fmt: skip
+def test_what_is_encoded_by_hand_is_what_json_makes_of_it(value):
+    message = {"method": "m", "parameters": value}
+    assert encode(message) == json.dumps(message, separators=(",", ":")).encode() + b"\0"

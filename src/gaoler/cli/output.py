@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Sequence
 
 from gaoler.errors import GaolerError
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 
@@ -26,6 +25,8 @@ def complain(error: GaolerError) -> None:
 
 
 def show_json(data: Any) -> None:
+    import json
+
     print(json.dumps(data, indent=2))
 
 

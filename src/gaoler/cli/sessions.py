@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from types import FrameType
 
 from gaoler.cli.arguments import Parser, add_name, add_spec, spec_of, split_command, split_owner
 from gaoler.cli.output import clean
@@ -15,9 +13,10 @@ from gaoler.errors import GaolerError, Usage
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
 if TYPE_CHECKING:
+    from types import FrameType
     from typing import Any
 
-_TO_PASS_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+_TO_PASS_ON = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
 
 def main(command: str, arguments: list[str]) -> int:
@@ -82,6 +81,8 @@ def _command(arguments: list[str], user: str = "root", directory: str | None = N
 
 def _attend(gaoler: Gaoler) -> int:
     """Be the terminal and the streams of the session that the last reply brought, until it ends."""
+    import signal  # late: 4 ms, while the machine starts
+
     session = Session(gaoler.descriptors())
     reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
@@ -99,8 +100,8 @@ def _attend(gaoler: Gaoler) -> int:
             else:
                 session.signal(number)
 
-    for number in _TO_PASS_ON:
-        signal.signal(number, note)
+    for name in _TO_PASS_ON:
+        signal.signal(getattr(signal, name), note)
     stdin = _stdin()
     if len(session.outputs) == 1:
         signal.signal(signal.SIGWINCH, note)

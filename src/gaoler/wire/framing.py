@@ -6,13 +6,16 @@ perhaps `continues` or `error`. Everything that arrives is hostile: it is bounde
 
 from __future__ import annotations
 
-import json
 import os
-import socket
+import struct
+from _socket import CMSG_LEN, MSG_CMSG_CLOEXEC, MSG_CTRUNC, SCM_RIGHTS, SOL_SOCKET, socket
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
 if TYPE_CHECKING:
     from typing import Any
+
+# The command line must send its request before anything else: `socket` and `json`, which take 7 ms each to import
+# (enum, re), are not needed for that. json comes while the daemon works.
 
 MESSAGE_LIMIT = 256 * 1024
 """Bytes in one message; a command line and its environment are the largest things that anyone sends."""
@@ -20,6 +23,7 @@ DEPTH_LIMIT = 16
 """Nested objects and arrays in one message."""
 DESCRIPTOR_LIMIT = 8
 """Descriptors that may come with one message."""
+_INT = struct.Struct("i")
 
 
 class ProtocolError(Exception):
@@ -58,6 +62,8 @@ def decode(data: bytes) -> dict[str, Any]:
     """One message without its NUL. Raises ProtocolError for whatever is not one JSON object within the bounds."""
     if data.count(b"{") + data.count(b"[") > DEPTH_LIMIT and not _shallow(data):
         raise ProtocolError(f"nested deeper than {DEPTH_LIMIT}")
+    import json  # noqa: PLC0415
+
     try:
         message = json.loads(data.decode(), object_pairs_hook=_object, parse_constant=_no_constant)
     except ValueError as error:  # bad UTF-8 and bad JSON alike
@@ -69,13 +75,37 @@ def decode(data: bytes) -> dict[str, Any]:
 
 def encode(message: dict[str, Any]) -> bytes:
     """One message with its NUL."""
-    return json.dumps(message, separators=(",", ":")).encode() + b"\0"
+    text = _plain(message)
+    if text is None:
+        import json  # noqa: PLC0415
+
+        text = json.dumps(message, separators=(",", ":"))
+    return text.encode() + b"\0"
+
+
+def _plain(value: object) -> str | None:
+    """JSON of strings that need no escapes, whole numbers, booleans, None, lists and objects of these; None for others."""
+    if isinstance(value, str):
+        return f'"{value}"' if value.isascii() and value.isprintable() and not ('"' in value or "\\" in value) else None
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, list):
+        parts = [_plain(one) for one in value]
+        return None if None in parts else f"[{','.join(filter(None, parts))}]"
+    if isinstance(value, dict):
+        parts = [_plain(one) for pair in value.items() for one in pair]
+        if None not in parts and all(isinstance(key, str) for key in value):
+            keys_and_values = zip(parts[::2], parts[1::2], strict=True)
+            return f"{{{','.join(f'{key}:{one}' for key, one in keys_and_values)}}}"
+    return None
 
 
 class Connection:
     """One end of a conversation. Not thread-safe: a connection has one reader and one writer."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket) -> None:
         self.sock = sock
         self._buffer = bytearray()
         self._descriptors: list[int] = []
@@ -85,7 +115,8 @@ class Connection:
         data = encode(message)
         try:
             if descriptors:
-                sent = socket.send_fds(self.sock, [data], descriptors)
+                rights = struct.pack(f"{len(descriptors)}i", *descriptors)
+                sent = self.sock.sendmsg([data], [(SOL_SOCKET, SCM_RIGHTS, rights)])
                 data = data[sent:]
             self.sock.sendall(data)
         except (BrokenPipeError, ConnectionResetError):
@@ -93,6 +124,8 @@ class Connection:
 
     def receive(self) -> dict[str, Any]:
         """The next message. Raises Closed at the end of the stream, ProtocolError, or TimeoutError."""
+        import json  # noqa: F401, PLC0415 - now rather than when there is something to decode
+
         searched = 0
         while True:
             end = self._buffer.find(b"\0", searched)
@@ -107,11 +140,14 @@ class Connection:
 
     def _fill(self) -> None:
         try:
-            data, descriptors, flags, _ = socket.recv_fds(self.sock, 65536, DESCRIPTOR_LIMIT, socket.MSG_CMSG_CLOEXEC)
+            data, ancillary, flags, _ = self.sock.recvmsg(65536, CMSG_LEN(DESCRIPTOR_LIMIT * _INT.size), MSG_CMSG_CLOEXEC)
         except ConnectionResetError:
             raise Closed("the other side closed the connection") from None
-        self._descriptors += descriptors
-        if flags & socket.MSG_CTRUNC or len(self._descriptors) > DESCRIPTOR_LIMIT:
+        for level, kind, rights in ancillary:
+            if (level, kind) == (SOL_SOCKET, SCM_RIGHTS):
+                whole = len(rights) // _INT.size * _INT.size  # a cut message may end within a number
+                self._descriptors += (number for (number,) in _INT.iter_unpack(rights[:whole]))
+        if flags & MSG_CTRUNC or len(self._descriptors) > DESCRIPTOR_LIMIT:
             raise ProtocolError("too many descriptors")
         if not data:
             raise Closed("the other side closed the connection")
