@@ -243,16 +243,26 @@ def test_guest_ends_its_side_alone(machine):
     passed(machine.power_off(), "shutdown", "write after shutdown", "read after shutdown")
 
 
-def stubs(machine: Machine) -> list[int]:
-    """The host processes that programs of the machine run in, oldest first."""
-    parents = {}
+def children(parent: int) -> list[tuple[int, str]]:
+    """Process ids and names, oldest first."""
+    found = []
     for status in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             pid, rest = status.read_text().split(" (", 1)
             name, fields = rest.rsplit(") ", 1)
-            parents[int(pid)] = (name, int(fields.split()[1]))
-    kernel = next(pid for pid, (_, parent) in parents.items() if parent == machine.process.pid)
-    return sorted(pid for pid, (name, parent) in parents.items() if (name, parent) == ("uml-userspace", kernel))
+            if int(fields.split()[1]) == parent:
+                found.append((int(pid), name))
+    return sorted(found)
+
+
+def kernel_pid(machine: Machine) -> int:
+    [(pid, _)] = children(machine.process.pid)
+    return pid
+
+
+def stubs(machine: Machine) -> list[int]:
+    """The host processes that programs of the machine run in."""
+    return [pid for pid, name in children(kernel_pid(machine)) if name == "uml-userspace"]
 
 
 def test_waiting_stubs_may_die(boot):
@@ -283,6 +293,15 @@ def test_bad_hostsock_is_said(boot, bad):
         "x": "hostsock: 'x' is not a descriptor's number",
     }[bad] in console
     assert "check hostsock opens failed: No such file or directory" in console
+
+
+@pytest.mark.parametrize("mode", ["seccomp=on", "seccomp=off"])
+def test_panic_ends_the_process(boot, mode):
+    # It is process 1 of a PID namespace here, as in the jail, and immune to its own SIGABRT.
+    machine = boot("PANIC=1", mode, hostsock=False)
+    machine.process.wait(20)
+    machine._reader.join()
+    assert "Kernel panic - not syncing: Attempted to kill init!" in machine.console
 
 
 def run(*command: str) -> None:
@@ -337,6 +356,31 @@ def test_network_is_back_when_the_tap_is(boot, tap):
             assert packets.recv(1) == b"x"
         run("ip", "-n", namespace, "link", "set", namespace, "up")
         run(*ping)
+    passed(machine.power_off())
+
+
+def cpu_seconds(machine: Machine) -> float:
+    """Of the kernel's own process, the child of unshare."""
+    pid = kernel_pid(machine)
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.network
+def test_deleted_tap_costs_the_machine_its_network_alone(boot, tap):
+    fd, namespace = tap
+    machine = boot("VEC0=10.83.0.2", f"vec0:transport=tap,fd={fd},mac=02:00:00:83:00:02", fds=(fd,))
+    machine.wait_for("accepting\n")
+    with machine.connect("p") as packets:
+        run("ip", "-n", namespace, "link", "delete", namespace)
+        for _ in range(5):
+            packets.sendall(b"x")
+            assert packets.recv(1) == b"x"
+        before = cpu_seconds(machine)
+        # Nothing to do for it, unless it tries to send for ever.
+        with pytest.raises(subprocess.TimeoutExpired):
+            machine.process.wait(1)
+        assert cpu_seconds(machine) - before < 0.2
     passed(machine.power_off())
 
 
