@@ -29,5 +29,6 @@ up down purge kernel base test lint: python
 # The one component that set-up can't install itself: the interpreter it is written in.
 .PHONY: python
 python:
-	@test -x /usr/bin/python3 || { test "$$(id -u)" = 0 && apt-get -qq update && apt-get -qq install -y python3-minimal python3; } \
+	@test -x /usr/bin/python3 || { test "$$(id -u)" = 0 && echo 'installing python3, which the rest is written in ...' \
+	  && apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends python3 >/dev/null; } \
 	  || { echo 'gaoler: /usr/bin/python3 is missing' >&2; echo 'try: sudo apt-get install python3' >&2; exit 1; }

@@ -17,7 +17,7 @@ TERMINAL_INTERVAL = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`done` of `total` units (`bytes`, `objects`, `packages`) of a step; a total that nobody knows is None.
+    """`done` of `total` units (`bytes`, `percent`, `objects`, `packages`) of a step; a total that nobody knows is None.
 
     Without a unit the step has begun, and that is all.
     """
@@ -29,17 +29,18 @@ class Progress:
     note: str = ""
 
     def __str__(self) -> str:
-        if self.unit == "bytes":
-            done, total = megabytes(self.done), self.total and megabytes(self.total)
-        else:
-            done, total = str(self.done), self.total and str(self.total)
-        parts = [self.step]
-        if self.unit:
-            parts.append(f"{done} of {total}" if total else done)
-            parts += [self.unit] if self.unit != "bytes" else []
-        if self.total:
-            parts.append(f"({min(100, 100 * self.done // self.total)} %)")
-        return " ".join(parts) + (f": {self.note}" if self.note else "")
+        return f"{self.step}{self._amount()}" + (f": {self.note}" if self.note else "")
+
+    def _amount(self) -> str:
+        if not self.unit:
+            return ""
+        if self.unit == "percent":
+            return f" {self.done} %"
+        show = megabytes if self.unit == "bytes" else str
+        unit = "" if self.unit == "bytes" else f" {self.unit}"
+        if not self.total:
+            return f" {show(self.done)}{unit}"
+        return f" {show(self.done)} of {show(self.total)}{unit} ({min(100, 100 * self.done // self.total)} %)"
 
 
 Report = Callable[[Progress], None]

@@ -13,6 +13,7 @@ class Terminal(io.StringIO):
 def test_as_text():
     assert str(Progress("configure")) == "configure"
     assert str(Progress("fetch", 1_500_000, 3_000_000, "bytes")) == "fetch 1.5 MB of 3.0 MB (50 %)"
+    assert str(Progress("install", 41, 100, "percent", "crun")) == "install 41 %: crun"
     assert str(Progress("unpack", 1_500_000, None, "bytes")) == "unpack 1.5 MB"
     assert str(Progress("compile", 7, 10, "objects", "fs/open.o")) == "compile 7 of 10 objects (70 %): fs/open.o"
     assert str(Progress("compile", 12, 10, "objects")) == "compile 12 of 10 objects (100 %)"
