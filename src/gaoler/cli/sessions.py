@@ -35,12 +35,14 @@ def _run(arguments: list[str]) -> int:
         for reply in replies:
             if reply.get("session"):
                 break
-        code = _attend(gaoler)
-        # Our end of the conversation is the machine's life: with it gone the daemon clears up, and tells when it is done.
-        gaoler.connection.sock.shutdown(1)
-        for _ in replies:
-            pass
-    return code
+        try:
+            return _attend(gaoler)
+        finally:
+            # Our end of the conversation is the machine's life: with it gone the daemon clears up, and tells when it is
+            # done, or why the machine did not start: its error takes the place of ours.
+            gaoler.connection.sock.shutdown(1)
+            for _ in replies:
+                pass
 
 
 def _exec(arguments: list[str]) -> int:

@@ -23,6 +23,8 @@ from gaoler.wire.framing import Closed
 
 _LOOK_AGAIN = 2.0
 """Seconds between looks whether somebody who waits for a machine is still there."""
+_DEATH = 1.0
+"""Seconds for a machine's end to be noticed after its streams have ended."""
 
 
 class Service:
@@ -115,14 +117,21 @@ class Service:
         wanted = complete(self.configuration, caller.account, "run", _with_home(caller, request.spec.model_dump()))
         machine = self.machines.create(caller.account, wanted, ephemeral=True)
         try:
+            deadline = self.configuration.machines.deadline
             self.machines.start(machine)
-            self.machines.wait_agent(machine, self.configuration.machines.deadline)
+            if self.machines.waits_for_address(machine):
+                self.machines.wait_agent(machine, deadline)
+            # The agent finds the command waiting at its socket when it comes up, which saves a turn through here.
             opened = sessions.open_session(self.machines, machine, _command(request.command, machine))
             try:
                 conversation.tell({"session": machine.record.name}, opened.descriptors)
             finally:
                 opened.close()
-            conversation.present(None)  # his end of the connection is the machine's life
+            present = conversation.present(deadline)  # his end of the connection is the machine's life
+            if not machine.answered:
+                self.machines.wait_agent(machine, _DEATH)
+            if present:
+                conversation.present(None)
         except Closed:
             pass  # the caller has gone already; so does the machine
         except GaolerError as error:

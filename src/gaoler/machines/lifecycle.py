@@ -166,7 +166,7 @@ class Machines:
                 return
             self._check_there(machine)
             kernel = kernels.find(self.paths.kernels, machine.record.kernel or self.configuration.machines.kernel)
-            machine.update(lambda: _set(machine, busy="starting", reason=None))
+            machine.update(lambda: _set(machine, busy="starting", reason=None, answered=False))
             try:
                 self._want(machine, "running")
                 reach("start.wanted")
@@ -218,6 +218,10 @@ class Machines:
         if machine.live is None:
             raise _ended(machine)
 
+    def waits_for_address(self, machine: Machine) -> bool:
+        """Whether its address comes later than its agent, so that a command must not be run at once."""
+        return machine.record.network and machine.record.address is None and self.configuration.network.mode != "none"
+
     def give_up_waiting(self, machine: Machine) -> None:
         """The deadline has passed: what did not come is missing."""
         observed = machine.live
@@ -228,7 +232,8 @@ class Machines:
 
     def observe(self, machine: Machine, observed: Live) -> None:
         """Take note of what a running machine has become."""
-        machine.update(lambda: _set(machine, live=observed) if machine.live else None)
+        answered = machine.answered or observed.agent
+        machine.update(lambda: _set(machine, live=observed, answered=answered) if machine.live else None)
         try:
             record.write(self.jailer.runtime(machine.record).live, live.encode(observed), durable=False)
         except GaolerError as error:

@@ -22,6 +22,8 @@ class Machine:
         self.busy: Literal["starting", "stopping"] | None = None
         self.reason: str | None = None
         """Why it failed."""
+        self.answered = False
+        """Whether its agent has come up since its last start, also when it has ended since."""
         self.gone = False
         self.lock = threading.RLock()
         self.changed = threading.Condition()
