@@ -27,7 +27,6 @@ def kernel_words(record: Record, *, network: bool) -> tuple[str, ...]:
         "mconsole=notify:/host/notify",
         "con0=null,fd:1",
         "con=null",
-        "ssl=null",
         "noreboot",
         f"seccomp={'on' if record.mode == 'seccomp' else 'off'}",
         f"lpj={loops_per_jiffy()}",
@@ -42,7 +41,8 @@ def kernel_words(record: Record, *, network: bool) -> tuple[str, ...]:
     if record.home:
         words += [f"hostfs_tree=home:/home:owner={owner.uid}.{owner.gid}", f"GAOL_HOME={owner.home}"]
     if network:
-        words.append(f"vec0:transport=tap,fd={TAP_DESCRIPTOR},mac={record.mac}")
+        # gro=1: without it the driver drops what the host sends in frames larger than a packet.
+        words.append(f"vec0:transport=tap,fd={TAP_DESCRIPTOR},mac={record.mac},gro=1")
     if sum(len(word) + 1 for word in words) > LENGTH_LIMIT or any(re.search(r"[\s\0\"]", word) for word in words):
         raise Failed("the machine can't be described to its kernel", f"home directory {owner.home!r}", "use --no-home")
     return tuple(words)

@@ -49,7 +49,7 @@ def test_kernel_words():
     assert "mem=512M" in words
     assert "hostfs_tree=home:/home:owner=1000.1000" in words
     assert "GAOL_HOME=/home/alice" in words
-    assert "vec0:transport=tap,fd=4,mac=02:00:00:00:00:01" in words
+    assert "vec0:transport=tap,fd=4,mac=02:00:00:00:00:01,gro=1" in words
     assert not any(word.startswith("vec0") for word in command_line.kernel_words(WEB, network=False))
     assert not any("home" in word for word in command_line.kernel_words(WEB.with_(home=False), network=False))
 
