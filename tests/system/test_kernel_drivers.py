@@ -7,7 +7,6 @@ kernel_drivers_init.c, and talks to that.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import secrets
@@ -15,7 +14,6 @@ import select
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import tempfile
 import threading
@@ -24,10 +22,9 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.root, pytest.mark.machine]
+from system.kernel_machine import Machine, cpu_seconds, open_tap, passed, run, stubs
 
-TUNSETIFF = 0x400454CA
-IFF_TAP_NO_PI_VNET_HDR = 0x0002 | 0x1000 | 0x4000
+pytestmark = [pytest.mark.root, pytest.mark.machine]
 
 
 @pytest.fixture(scope="session")
@@ -50,51 +47,6 @@ def initramfs(tmp_path_factory) -> Path:
     return archive
 
 
-class Machine:
-    """A booted kernel; `console` is all that it has printed once it has ended."""
-
-    def __init__(self, command: list[str], pass_fds: tuple[int, ...], address: str) -> None:
-        self.address = address
-        self.console = ""
-        self.process = subprocess.Popen(
-            command, pass_fds=pass_fds, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        self._changed = threading.Condition()
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        for line in self.process.stdout:
-            with self._changed:
-                self.console += line.decode(errors="replace").replace("\r", "")
-                self._changed.notify_all()
-        with self._changed:
-            self._changed.notify_all()
-
-    def wait_for(self, text: str, timeout: float = 20) -> None:
-        with self._changed:
-            found = self._changed.wait_for(lambda: text in self.console or not self._reader.is_alive(), timeout)
-        assert found, f"nothing new on the console in {timeout} s:\n{self.console}"
-        assert text in self.console, f"no {text!r} on the console:\n{self.console}"
-
-    def connect(self, what: str) -> socket.socket:
-        stream = socket.socket(socket.AF_UNIX)
-        stream.settimeout(30)
-        stream.connect(self.address)
-        stream.sendall(what.encode())
-        return stream
-
-    def finish(self) -> str:
-        """Wait for its end by itself; gives back the console."""
-        assert self.process.wait(20) == 0, self.console
-        self._reader.join()
-        return self.console
-
-    def power_off(self) -> str:
-        self.connect("q").close()
-        return self.finish()
-
-
 @pytest.fixture
 def boot(kernel, initramfs):
     """Boots machines in an empty network namespace; what still runs at the end of the test is killed."""
@@ -103,9 +55,7 @@ def boot(kernel, initramfs):
         directory = tempfile.mkdtemp(prefix="gaoler-kernel-")
         stack.callback(shutil.rmtree, directory)
 
-        def start(
-            *words: str, fds: tuple[int, ...] = (), hostsock: bool = True, prefix: tuple[str, ...] = ()
-        ) -> Machine:
+        def start(*words: str, fds: tuple[int, ...] = (), hostsock: bool = True, prefix: tuple[str, ...] = ()) -> Machine:
             listener = socket.socket(socket.AF_UNIX)
             stack.callback(listener.close)
             address = f"{directory}/{secrets.token_hex(4)}"
@@ -119,7 +69,7 @@ def boot(kernel, initramfs):
                 f"uml_dir={directory}", f"umid={secrets.token_hex(4)}", *words,
             ]  # fmt: skip
             machine = Machine(command, (*fds, listener.fileno()), address)
-            stack.callback(machine._reader.join)
+            stack.callback(machine.reader.join)
             stack.callback(machine.process.wait)
             stack.callback(machine.process.kill)
             return machine
@@ -132,13 +82,6 @@ def machine(request, boot) -> Machine:
     machine = boot(request.param)
     machine.wait_for("accepting\n")
     return machine
-
-
-def passed(console: str, *names: str) -> None:
-    """All checks of the machine passed, and those of these names were made."""
-    assert "failed" not in console.replace("Failed", ""), console
-    for name in names:
-        assert f"check {name} ok\n" in console, f"{name} was not reached:\n{console}"
 
 
 def echo(stream: socket.socket, data: bytes) -> bytes:
@@ -243,28 +186,6 @@ def test_guest_ends_its_side_alone(machine):
     passed(machine.power_off(), "shutdown", "write after shutdown", "read after shutdown")
 
 
-def children(parent: int) -> list[tuple[int, str]]:
-    """Process ids and names, oldest first."""
-    found = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            pid, rest = status.read_text().split(" (", 1)
-            name, fields = rest.rsplit(") ", 1)
-            if int(fields.split()[1]) == parent:
-                found.append((int(pid), name))
-    return sorted(found)
-
-
-def kernel_pid(machine: Machine) -> int:
-    [(pid, _)] = children(machine.process.pid)
-    return pid
-
-
-def stubs(machine: Machine) -> list[int]:
-    """The host processes that programs of the machine run in."""
-    return [pid for pid, name in children(kernel_pid(machine)) if name == "uml-userspace"]
-
-
 def test_waiting_stubs_may_die(boot):
     machine = boot("seccomp=on")
     machine.wait_for("accepting\n")
@@ -300,18 +221,8 @@ def test_panic_ends_the_process(boot, mode):
     # It is process 1 of a PID namespace here, as in the jail, and immune to its own SIGABRT.
     machine = boot("PANIC=1", mode, hostsock=False)
     machine.process.wait(20)
-    machine._reader.join()
+    machine.reader.join()
     assert "Kernel panic - not syncing: Attempted to kill init!" in machine.console
-
-
-def run(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True)
-
-
-def open_tap(name: str) -> int:
-    fd = os.open("/dev/net/tun", os.O_RDWR)
-    fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TAP_NO_PI_VNET_HDR))
-    return fd
 
 
 @pytest.fixture
@@ -357,13 +268,6 @@ def test_network_is_back_when_the_tap_is(boot, tap):
         run("ip", "-n", namespace, "link", "set", namespace, "up")
         run(*ping)
     passed(machine.power_off())
-
-
-def cpu_seconds(machine: Machine) -> float:
-    """Of the kernel's own process, the child of unshare."""
-    pid = kernel_pid(machine)
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @pytest.mark.network

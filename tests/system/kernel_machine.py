@@ -1,0 +1,106 @@
+"""A bare kernel under test: booted, watched and taken apart from the host's side."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+import struct
+import subprocess
+import threading
+from pathlib import Path
+
+TUNSETIFF = 0x400454CA
+IFF_TAP_NO_PI_VNET_HDR = 0x0002 | 0x1000 | 0x4000
+
+
+class Machine:
+    """A booted kernel; `console` is all that it has printed once it has ended."""
+
+    def __init__(self, command: list[str], pass_fds: tuple[int, ...], address: str) -> None:
+        self.address = address
+        self.console = ""
+        self.process = subprocess.Popen(
+            command, pass_fds=pass_fds, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        self._changed = threading.Condition()
+        self.reader = threading.Thread(target=self._read)
+        self.reader.start()
+
+    def _read(self) -> None:
+        for line in self.process.stdout:
+            with self._changed:
+                self.console += line.decode(errors="replace").replace("\r", "")
+                self._changed.notify_all()
+        with self._changed:
+            self._changed.notify_all()
+
+    def wait_for(self, text: str, timeout: float = 20) -> None:
+        with self._changed:
+            found = self._changed.wait_for(lambda: text in self.console or not self.reader.is_alive(), timeout)
+        assert found, f"nothing new on the console in {timeout} s:\n{self.console}"
+        assert text in self.console, f"no {text!r} on the console:\n{self.console}"
+
+    def connect(self, what: str) -> socket.socket:
+        stream = socket.socket(socket.AF_UNIX)
+        stream.settimeout(30)
+        stream.connect(self.address)
+        stream.sendall(what.encode())
+        return stream
+
+    def finish(self) -> str:
+        """Wait for its end by itself; gives back the console."""
+        assert self.process.wait(20) == 0, self.console
+        self.reader.join()
+        return self.console
+
+    def power_off(self) -> str:
+        self.connect("q").close()
+        return self.finish()
+
+
+def passed(console: str, *names: str) -> None:
+    """All checks of the machine passed, and those of these names were made."""
+    assert "failed" not in console.replace("Failed", ""), console
+    for name in names:
+        assert f"check {name} ok\n" in console, f"{name} was not reached:\n{console}"
+
+
+def children(parent: int) -> list[tuple[int, str]]:
+    """Process ids and names, oldest first."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            pid, rest = status.read_text().split(" (", 1)
+            name, fields = rest.rsplit(") ", 1)
+            if int(fields.split()[1]) == parent:
+                found.append((int(pid), name))
+    return sorted(found)
+
+
+def kernel_pid(machine: Machine) -> int:
+    [(pid, _)] = children(machine.process.pid)
+    return pid
+
+
+def stubs(machine: Machine) -> list[int]:
+    """The host processes that programs of the machine run in."""
+    return [pid for pid, name in children(kernel_pid(machine)) if name == "uml-userspace"]
+
+
+def cpu_seconds(machine: Machine) -> float:
+    """Of the kernel's own process, the child of unshare."""
+    pid = kernel_pid(machine)
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def open_tap(name: str) -> int:
+    fd = os.open("/dev/net/tun", os.O_RDWR)
+    fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TAP_NO_PI_VNET_HDR))
+    return fd
