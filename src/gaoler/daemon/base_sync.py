@@ -113,7 +113,9 @@ class BaseSync:
             self.bases.discard(name)
         if self.bases.newest(name) is not None:
             try:
-                self.bases.save_attempt(name, Attempt(time.time(), "failed", time.time() - begun, str(error)[:2000]))
+                last = self.bases.find(name).last
+                lacks = last.lacks if last else ()
+                self.bases.save_attempt(name, Attempt(time.time(), "failed", time.time() - begun, str(error)[:2000], lacks))
             except GaolerError as unwritten:
                 _log.error("%s", unwritten)
 

@@ -56,6 +56,9 @@ _WHY = {
 }
 
 
+_COMPLAINT = re.compile(r"\s*(rsync:|rsync error|@ERROR|ssh|Host key|Permission|WARNING|@@@|skipping|IO error|file has vanished)")
+_COMPLAINTS, _SHOWN = 30, 3
+
 _INTERRUPTED = frozenset({12, 20, 30, 137})
 
 
@@ -122,6 +125,7 @@ class _Vanished(Exception):
 
 def _pass(source: str, program: Confinement, report: Report, step: str, lock: int) -> Moved:
     found: dict[str, int] = {}
+    complaints: list[str] = []
 
     def on_line(line: str) -> None:
         if match := re.match(r"\s*([\d,]+)\s+(\d+)%", line):
@@ -130,6 +134,8 @@ def _pass(source: str, program: Confinement, report: Report, step: str, lock: in
         elif match := _FIGURE.match(line):
             found[match["name"]] = int(match["count"].replace(",", ""))
             found[f"{match['name']}, regular"] = int((match["regular"] or "0").replace(",", ""))
+        elif _COMPLAINT.match(line) and len(complaints) < _COMPLAINTS:
+            complaints.append(line.strip()[:300])
 
     report(Progress(step))
     try:
@@ -137,7 +143,7 @@ def _pass(source: str, program: Confinement, report: Report, step: str, lock: in
     except ProgramFailed as error:
         if error.status == 24:
             raise _Vanished from None
-        raise _told(source, error) from None
+        raise _told(source, error.status, complaints or error.tail) from None
     # What is new and a regular file counts among the transferred ones as well.
     old = found.get("Number of regular files transferred", 0) - found.get("Number of created files, regular", 0)
     files = found.get("Number of created files", 0) + found.get("Number of deleted files", 0) + old
@@ -188,18 +194,16 @@ def confined(source: str, tree: Path, access: Access) -> Confinement:
     return Confinement((target,), {place: str(file) for place, file in files.items()}, first_id=access.first_id)
 
 
-def _told(source: str, error: ProgramFailed) -> Failed:
-    why, hint = _WHY.get(error.status, (str(error), ""))
-    said = [line.strip() for line in error.tail if re.match(r"\s*(rsync|@ERROR|ssh|Host key|Permission|.*@@@|.*No space)", line)]
-    full = any("No space left" in line for line in error.tail)
+def _told(source: str, status: int, complaints: list[str]) -> Failed:
+    why, hint = _WHY.get(status, (f"rsync ended with {status}", ""))
+    full = any("No space left" in line for line in complaints)
     if full:
         why, hint = "the store is full", "gaol store info; remove machines or make the store bigger"
-    changed = any("IDENTIFICATION HAS CHANGED" in line or "verification failed" in line for line in error.tail)
-    if changed:
-        why = "its host key is not the known one"
-    told = "; ".join(line for line in said[:4] if "@@@" not in line)
-    kind = NoSpace if full else Interrupted if error.status in _INTERRUPTED else Failed
-    return kind(f"can't sync from {source}", f"{why}{f' ({told})' if told else ''}", hint)
+    if any("IDENTIFICATION HAS CHANGED" in line or "verification failed" in line for line in complaints):
+        why, hint = "its host key is not the known one", _WHY[255][1]
+    kind = NoSpace if full else Interrupted if status in _INTERRUPTED else Failed
+    said = "; ".join(line for line in complaints[:_SHOWN] if "@@@" not in line)
+    return kind(f"can't sync from {source}", f"{why} ({said})" if said else why, hint)
 
 
 class Interrupted(Failed):

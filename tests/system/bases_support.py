@@ -1,0 +1,99 @@
+"""A master on loopback for tests, and the smallest tree that is a base."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import socket
+import stat
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from system.support.waiting import until
+
+PROGRAMS = ("cat", "grep", "sed", "mkdir", "rm", "cp", "chown", "ln", "ls", "true", "sleep", "touch", "dd", "stat")
+
+
+def small_tree(root: Path) -> Path:
+    """A shell, what startenv calls, and the libraries they need: 10 MB that boot."""
+    for directory in ("dev", "etc", "home", "proc", "root", "run", "sys", "tmp", "usr/bin", "usr/lib", "usr/sbin", "uml", "var/log"):
+        (root / directory).mkdir(parents=True)
+    (root / "usr/lib64").mkdir()
+    for name in ("bin", "sbin", "lib", "lib64"):
+        (root / name).symlink_to(f"usr/{name}")
+    shutil.copy2(os.path.realpath("/bin/dash"), root / "usr/bin/sh")
+    for name in PROGRAMS:
+        shutil.copy2(os.path.realpath(shutil.which(name) or ""), root / "usr/bin" / name)
+    programs = [str(path) for path in (root / "usr/bin").iterdir()]
+    listed = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=True).stdout
+    for library in {word for word in listed.split() if word.startswith("/lib")}:
+        target = root / library[1:]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(os.path.realpath(library), target)
+    (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
+    (root / "etc/group").write_text("root:x:0:\n")
+    return root
+
+
+@dataclass
+class Master:
+    """An rsync server with one module, `tree`."""
+
+    tree: Path
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"rsync://127.0.0.1:{self.port}/tree"
+
+
+@contextmanager
+def master(directory: Path, *settings: str) -> Iterator[Master]:
+    """`settings` are further lines of the module's configuration."""
+    tree = small_tree(directory / "tree")
+    with closing(socket.socket()) as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    lines = [
+        "use chroot = no", "uid = 0", "gid = 0", "address = 127.0.0.1", f"port = {port}", f"log file = {directory}/log",
+        "[tree]", f"path = {tree}", "read only = yes", "numeric ids = yes", *settings,
+    ]  # fmt: skip
+    configuration = directory / "rsyncd.conf"
+    configuration.write_text("\n".join(lines) + "\n")
+    server = subprocess.Popen(["rsync", "--daemon", "--no-detach", f"--config={configuration}"], stdin=subprocess.DEVNULL)
+    try:
+        until(lambda: _answers(port), "the master answers")
+        yield Master(tree, port)
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _answers(port: int) -> bool:
+    with closing(socket.socket()) as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
+
+
+def checksum(tree: Path) -> str:
+    """Of all there is in a tree: names, kinds, ids, modes, times, attributes, contents."""
+    found = hashlib.sha256()
+    for directory, names, files in os.walk(tree):
+        names.sort()
+        for name in sorted([*names, *files]):
+            path = Path(directory) / name
+            state = path.lstat()
+            fields = [path.relative_to(tree), state.st_mode, state.st_uid, state.st_gid, state.st_rdev]
+            if not stat.S_ISDIR(state.st_mode):  # which file systems count and stamp in their own ways
+                fields += [state.st_nlink, state.st_mtime_ns]
+            for attribute in sorted(os.listxattr(path, follow_symlinks=False)):
+                fields += [attribute, os.getxattr(path, attribute, follow_symlinks=False)]
+            if stat.S_ISLNK(state.st_mode):
+                fields.append(os.readlink(path))
+            found.update(repr(fields).encode())
+            if stat.S_ISREG(state.st_mode):
+                found.update(path.read_bytes())
+    return found.hexdigest()
