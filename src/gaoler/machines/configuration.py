@@ -93,6 +93,7 @@ class Grant(Section):
     disk: Size | None = None
     pids: int | None = Field(None, ge=64)
     ttl: Duration | None = None
+    idle: Duration | None = None
 
 
 class Limits(Section):
@@ -102,6 +103,7 @@ class Limits(Section):
     disk: Size = Field(16 << 30, description="what a machine's files may take (0: no limit); needs Linux 6.7")
     pids: int = Field(4096, ge=64, description="processes and threads of one machine on the host")
     ttl: Duration = Field(0, description="how long a machine may run (0: for ever)")
+    idle: Duration = Field(0, description="a machine that does nothing for so long is stopped (0: never)")
     user: dict[str, Grant] = Field({}, description="of one user: [limits.user.NAME], with the keys above")
     group: dict[str, Grant] = Field({}, description="of a group's members: [limits.group.NAME], with the keys above")
 

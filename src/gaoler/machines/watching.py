@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gaoler.errors import GaolerError
-from gaoler.host import console, mconsole
-from gaoler.machines import live
+from gaoler.host import console, mconsole, usage
+from gaoler.machines import idling, live
 from gaoler.machines.jailing import bind_notify
+from gaoler.machines.limits import limit_of
 
 if TYPE_CHECKING:
     from gaoler.machines.lifecycle import Machines
@@ -68,6 +69,9 @@ def attend(machines: Machines, machine: Machine) -> None:
     machines.observe(machine, observed)
     if machine.record.ttl:
         monitor.at(observed.started + machine.record.ttl, lambda: _expire(machines, machine, observed))
+    idle = limit_of(machines.configuration.limits, machine.record.owner, "idle").value
+    if idle:
+        _look_for_idleness(machines, machine, observed, _mark(machines, machine), idle)
 
 
 def leave(machines: Machines, machine: Machine) -> None:
@@ -128,6 +132,24 @@ def _expire(machines: Machines, machine: Machine, observed: live.Live) -> None:
     if machine.live and machine.live.process == observed.process:
         _log.info("%s: its time to live is over", machine.record.id)
         _later(lambda: machines.stop(machine))
+
+
+def _mark(machines: Machines, machine: Machine) -> idling.Mark:
+    return idling.Mark(time.time(), usage.of(machines.jailer.cgroup(machine.record)).cpu_seconds)
+
+
+def _look_for_idleness(machines: Machines, machine: Machine, observed: live.Live, mark: idling.Mark, period: float) -> None:
+    def look() -> None:
+        if machine.live is None or machine.live.process != observed.process:
+            return
+        kept = idling.judge(mark, _mark(machines, machine), period)
+        if kept is None:
+            _log.info("%s: idle for %g s", machine.record.id, period)
+            _later(lambda: machines.stop(machine))
+        else:
+            _look_for_idleness(machines, machine, observed, kept, period)
+
+    machines.monitor.at(time.time() + period / idling.LOOKS, look)
 
 
 def _later(work: Callable[[], None]) -> None:

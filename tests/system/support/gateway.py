@@ -202,12 +202,18 @@ class Gateway:
 
 
 def toml(sections: dict[str, dict[str, Any]]) -> str:
-    """JSON's strings, numbers and booleans are TOML's as well."""
     parts = []
     for section, values in sections.items():
         parts.append(f"[{section}]\n")
-        parts += [f"{key} = {json.dumps(value)}\n" for key, value in values.items()]
+        parts += [f"{key} = {_toml_value(value)}\n" for key, value in values.items()]
     return "".join(parts)
+
+
+def _toml_value(value: Any) -> str:
+    """JSON's strings, numbers and booleans are TOML's as well."""
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{key} = {_toml_value(inner)}' for key, inner in value.items())} }}"
+    return json.dumps(value)
 
 
 def _script(path: Path, *lines: str) -> None:

@@ -1,0 +1,77 @@
+"""What the administrator grants, held by the host: time to live, idle stop, memory, disk, machines."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from system.support.machine import running
+
+pytestmark = [pytest.mark.root, pytest.mark.machine]
+
+
+@pytest.fixture
+def limited(gateway):
+    """Restart the daemon with other limits; the usual ones come back at the end."""
+
+    def restart(**limits):
+        gateway.restart(limits=limits)
+
+    yield restart
+    gateway.restart()
+
+
+def test_a_time_to_live_ends(gateway, alice):
+    with running(gateway, alice, "brief", "--no-network", "--ttl", "2s") as machine:
+        info = machine.info()
+        assert info["expires"] == pytest.approx(info["started"] + 2)
+        machine.gaol("wait", "--for", "stopped", "--timeout", "20s")
+        assert machine.info()["state"] == "stopped"
+        assert time.time() >= info["expires"]
+
+
+def test_an_idle_machine_is_stopped_and_a_busy_one_is_not(gateway, alice, limited):
+    limited(idle="3s")
+    with running(gateway, alice, "idler", "--no-network") as idler, running(gateway, alice, "worker", "--no-network") as worker:
+        worker.gaol("exec", "--", "sh", "-c", "(while :; do :; done) & sleep 0.1")
+        idler.gaol("wait", "--for", "stopped", "--timeout", "30s")
+        assert idler.info()["state"] == "stopped"
+        assert worker.info()["state"] == "ready"
+
+
+def test_too_many_machines(gateway, alice, limited):
+    limited(machines=1)
+    with running(gateway, alice, "one", "--no-network"):
+        refused = gateway.gaol("up", "two", user=alice)
+        assert refused.returncode == 5
+        assert "limits.machines is 1" in refused.stderr
+        refused = gateway.gaol("run", "--", "true", user=alice)
+        assert refused.returncode == 5
+
+
+def test_a_user_has_limits_of_his_own(gateway, alice, bob, limited):
+    limited(user={alice.name: {"memory": 64 << 20}})
+    refused = gateway.gaol("run", "--memory", "128M", "--", "true", user=alice)
+    assert refused.returncode == 5
+    assert f"limits.user.{alice.name}.memory is 64M" in refused.stderr
+    assert gateway.gaol("run", "--memory", "128M", "--no-network", "--", "true", user=bob).returncode == 0
+
+
+def test_a_full_disk_is_the_machines_own(gateway, alice):
+    with running(gateway, alice, "full", "--no-network", "--disk", "64M") as machine:
+        filled = gateway.gaol("exec", "full", "--", "dd", "if=/dev/zero", "of=/big", "bs=1M", "count=200", user=alice)
+        assert filled.returncode == 1
+        assert "Disk quota exceeded" in filled.stderr
+        machine.gaol("exec", "--", "rm", "/big")
+        machine.gaol("snapshot", "before")
+        machine.gaol("down")
+        machine.gaol("restore", "before")
+        machine.gaol("up")
+        again = gateway.gaol("exec", "full", "--", "dd", "if=/dev/zero", "of=/big", "bs=1M", "count=200", user=alice)
+        assert "Disk quota exceeded" in again.stderr, "restored files are limited as well"
+
+
+def test_memory_ends_with_the_machines_own(gateway, alice):
+    done = gateway.gaol("run", "--no-network", "--memory", "96M", "--", "tail", "/dev/zero", user=alice)
+    assert done.returncode == 137
