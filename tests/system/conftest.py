@@ -48,6 +48,13 @@ def bob(gateway: Gateway) -> Iterator[User]:
         yield user
 
 
+@pytest.fixture(scope="session")
+def warden(gateway: Gateway) -> Iterator[User]:
+    """An administrator who is not root."""
+    with users.group(gateway.admin_group), users.account(f"{gateway.prefix}warden", gateway.admin_group) as user:
+        yield user
+
+
 @pytest.fixture(autouse=True)
 def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     """Every test that uses a gateway leaves the host as it found it."""

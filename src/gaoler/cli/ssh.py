@@ -27,10 +27,10 @@ def _ssh(arguments: list[str]) -> int:
         return 0
     name, *rest = arguments
     options = _options(name)
-    argv = ["ssh", *(f"-o{key}={value}" for key, value in options.items() if key != "HostName"), *rest]
-    # The host stands behind the first options of the caller and before the remote command, if there is one.
-    at = len(argv) - len(rest) + _leading_options(rest)
-    argv.insert(at, options["HostName"])
+    ours = [f"-o{key}={value}" for key, value in options.items() if key != "HostName"]
+    # Behind the caller's own options, since ssh takes the first it is given of each, and before the remote command.
+    at = _leading_options(rest)
+    argv = ["ssh", *rest[:at], *ours, options["HostName"], *rest[at:]]
     try:
         os.execvp("ssh", argv)
     except FileNotFoundError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -56,7 +57,10 @@ def _processes(gateway: Gateway) -> Iterator[str]:
             if status["State"].startswith("Z") and status["PPid"] == "1":
                 continue  # dead, and init's to take off the list
             if any(int(uid) in gateway.ids for uid in status["Uid"].split()):
-                yield f"process {entry.name} ({status['Name']}) with a machine's id"
+                groups = (entry / "cgroup").read_text()
+                machine = re.search(rf"/({gateway.prefix}-[0-9a-f]+)", groups)
+                # Those of a machine that runs come and go.
+                yield f"processes of machine {machine[1]}" if machine else f"process {entry.name} with a machine's id"
             elif int(status["PPid"]) == daemon:
                 yield f"process {entry.name} ({status['Name']}), child of the daemon"
 
