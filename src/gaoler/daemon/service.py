@@ -94,6 +94,7 @@ class Service:
         conversation.progress({"step": "waiting until it is ready"})
         if not self.machines.wait_ready(machine, self.configuration.machines.deadline):
             self.machines.give_up_waiting(machine)
+        self.machines.clone_ahead(machine.record.base)
         return Answer({"machine": self._info(machine)})
 
     def _must_fit(self, machine: Machine, spec: messages.Spec) -> None:
@@ -138,6 +139,7 @@ class Service:
             raise _with_console(self.machines, machine, error) from None
         finally:
             self.machines.remove(machine, force=True)
+            self.machines.clone_ahead(machine.record.base)
         return Answer({"session": machine.record.name})
 
     def exec(self, request: messages.Exec, conversation: Conversation) -> Answer:

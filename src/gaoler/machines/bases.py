@@ -24,6 +24,7 @@ from gaoler.host.rename import exchange
 from gaoler.machines.base_history import Attempt, Generation, Recipe
 from gaoler.machines.names import base_name
 from gaoler.machines.paths import Paths
+from gaoler.machines.spares import Spares
 
 _NOT_BASES = frozenset({"bin", "etc", "lib", "kernels"})
 
@@ -45,6 +46,7 @@ class Bases:
 
     def __init__(self, paths: Paths) -> None:
         self.paths = paths
+        self.spares = Spares(paths.spares)
         self._busy: set[str] = set()
         self._lock = threading.Lock()
 
@@ -111,15 +113,25 @@ class Bases:
 
     def clone(self, base: Base, target: Path) -> None:
         """A writable copy-on-write copy at `target`: a snapshot, or reflinks where the base is no subvolume."""
-        tree = self._directory(base.name) / base.generation if base.generation else self.paths.store / base.name
+        tree = self._tree(base)
         if btrfs.is_subvolume(tree):
-            btrfs.snapshot(tree, target)
+            if not self.spares.take(base.name, tree, target):
+                btrfs.snapshot(tree, target)
             return
         with ExitStack() as undo:
             btrfs.create(target)
             undo.callback(btrfs.delete, target)
             run(["cp", "-a", "--reflink=always", "--", f"{tree}/.", str(target)])
             undo.pop_all()
+
+    def clone_ahead(self, name: str) -> None:
+        """Have a clone of the base as it is now at hand for the next machine. Raises GaolerError."""
+        base = self.find(name)
+        if base.generation:
+            self.spares.make(name, self._tree(base))
+
+    def _tree(self, base: Base) -> Path:
+        return self._directory(base.name) / base.generation if base.generation else self.paths.store / base.name
 
     # making
 
@@ -265,6 +277,7 @@ class Bases:
             self._remove_directory(name)
 
     def _remove_directory(self, name: str) -> None:
+        self.spares.drop(name)
         directory = self._directory(name)
         for tree in [*self._generations(name), "incoming", "aside"]:
             remove_tree(directory / tree)

@@ -115,6 +115,17 @@ class Machines:
             undo.pop_all()
         return machine
 
+    def clone_ahead(self, base: str) -> None:
+        """Clone a base for the next machine, in the background."""
+
+        def work() -> None:
+            try:
+                self.bases.clone_ahead(base)
+            except (GaolerError, OSError) as error:
+                _log.info("no clone of %s ahead: %s", base, error)
+
+        threading.Thread(target=work, name="clone ahead", daemon=True).start()
+
     def prepare_quotas(self) -> None:
         """Find out whether this host can limit what machines' files take."""
         try:

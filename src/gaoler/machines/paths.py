@@ -42,6 +42,11 @@ class Paths:
         return self.private / "staging"
 
     @property
+    def spares(self) -> Path:
+        """Clones of bases, made ahead."""
+        return self.private / "spares"
+
+    @property
     def keys(self) -> Path:
         return self.private / "keys"
 
@@ -70,6 +75,7 @@ class Paths:
             self.snapshots,
             self.generations,
             self.staging,
+            self.spares,
             self.keys,
         ):
             path.mkdir(mode=0o700, exist_ok=True)

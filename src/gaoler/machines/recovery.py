@@ -34,6 +34,8 @@ def recover(machines: Machines) -> None:
         except GaolerError as error:
             _log.error("machine %s: %s", machine.record.id, error)
     _clear_strays(machines)
+    _try(machines.bases.spares.clear)
+    machines.clone_ahead(machines.configuration.machines.base)
 
 
 def _recorded(machines: Machines) -> Iterator[Machine]:
