@@ -78,22 +78,20 @@ def _answers(port: int) -> bool:
         return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
-def checksum(tree: Path) -> str:
-    """Of all there is in a tree: names, kinds, ids, modes, times, attributes, contents."""
-    found = hashlib.sha256()
+def contents(tree: Path) -> dict[str, list[object]]:
+    """All there is in a tree: kinds, ids, modes, times, attributes, and a checksum of what is inside."""
+    found = {}
     for directory, names, files in os.walk(tree):
-        names.sort()
-        for name in sorted([*names, *files]):
+        for name in (*names, *files):
             path = Path(directory) / name
             state = path.lstat()
-            fields = [path.relative_to(tree), state.st_mode, state.st_uid, state.st_gid, state.st_rdev]
+            fields: list[object] = [oct(state.st_mode), state.st_uid, state.st_gid, state.st_rdev]
             if not stat.S_ISDIR(state.st_mode):  # which file systems count and stamp in their own ways
                 fields += [state.st_nlink, state.st_mtime_ns]
-            for attribute in sorted(os.listxattr(path, follow_symlinks=False)):
-                fields += [attribute, os.getxattr(path, attribute, follow_symlinks=False)]
+            fields += [(key, os.getxattr(path, key, follow_symlinks=False)) for key in sorted(os.listxattr(path, follow_symlinks=False))]
             if stat.S_ISLNK(state.st_mode):
                 fields.append(os.readlink(path))
-            found.update(repr(fields).encode())
-            if stat.S_ISREG(state.st_mode):
-                found.update(path.read_bytes())
-    return found.hexdigest()
+            elif stat.S_ISREG(state.st_mode):
+                fields.append(hashlib.sha256(path.read_bytes()).hexdigest())
+            found[str(path.relative_to(tree))] = fields
+    return found
