@@ -9,7 +9,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from gaoler.errors import Failed, GaolerError
 from gaoler.host.command import run
@@ -80,9 +80,14 @@ def make_sample(model: Any) -> str:
     """Every section and setting with its meaning and its default, as comments."""
     lines = ["# gaoler's settings. Each line shows a default; take the # away to change it, then: systemctl restart gaoler"]
     for section, field in model.model_fields.items():
-        lines += ["", f"[{section}]"]
-        for name, setting in field.annotation.model_fields.items():
-            lines += [f"# {setting.description}", f"#{name} = {literal(setting)}".rstrip()]
+        kind, heading = field.annotation, f"[{section}]"
+        if get_origin(kind) is dict:  # sections that the administrator names, for instance [base.debian]
+            kind, heading = get_args(kind)[1], f"#[{section}.NAME]"
+        lines += ["", heading]
+        for name, setting in kind.model_fields.items():
+            lines.append(f"# {setting.description}")
+            if get_origin(setting.annotation) is not dict:
+                lines.append(f"#{name} = {literal(setting)}".rstrip())
     return "\n".join(lines) + "\n"
 
 

@@ -1,0 +1,76 @@
+"""The program is copied in one step, starts without the checkout, and is replaced only when it changed."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from gaoler.setup import install
+from gaoler.setup.settings import Settings
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A small checkout."""
+    tree = tmp_path / "checkout"
+    for name in ("src/gaoler/cli", "src/gaoler/__pycache__", "kernel", "guest/bin", "packaging"):
+        (tree / name).mkdir(parents=True)
+    (tree / "src/gaoler/__init__.py").write_text("")
+    (tree / "src/gaoler/__pycache__/stale.pyc").write_text("")
+    (tree / "src/gaoler/cli/__init__.py").write_text("")
+    program = "import sys\ndef main():\n    print(*sys.argv[1:], len(sys.modules) < 60)\n    return 7\n"
+    (tree / "src/gaoler/cli/main.py").write_text(program)
+    (tree / "guest/bin/startenv").write_text("#!/bin/sh\n")
+    (tree / "guest/bin/startenv").chmod(0o700)
+    for name in ("pyproject.toml", "LICENSE", "kernel/series", "packaging/gaol.bash-completion"):
+        (tree / name).write_text(name)
+    return tree
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(tmp_path / "prefix", tmp_path / "cache", tmp_path / "gaoler.toml")
+
+
+def test_the_command_runs_when_the_checkout_is_gone(tree, settings):
+    install.install(tree, settings)
+    assert install.is_current(tree, settings)
+    shutil.rmtree(tree)
+    done = subprocess.run([settings.commands / "gaol", "ls", "-a"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (7, "ls -a True\n", "")
+
+
+def test_modes_are_not_the_checkout_s(tree, settings):
+    (tree / "LICENSE").chmod(0o600)
+    place = install.install(tree, settings)
+    modes = {path.relative_to(place): path.stat().st_mode & 0o777 for path in install.files(place)}
+    assert {str(path): oct(mode) for path, mode in modes.items() if mode != 0o644} == {"guest/bin/startenv": "0o755"}
+    assert not list(place.rglob("stale.pyc"))
+    assert list((place / "src").rglob("main.*.pyc"))
+
+
+@pytest.mark.parametrize("change", ["content", "mode", "name"])
+def test_a_change_is_seen_and_replaces(tree, settings, change):
+    first = install.install(tree, settings)
+    path = tree / "kernel/series"
+    if change == "content":
+        path.write_text("7.3\n")
+    elif change == "mode":
+        path.chmod(0o755)
+    else:
+        path.rename(tree / "kernel/list")
+    assert not install.is_current(tree, settings)
+    second = install.install(tree, settings)
+    assert second != first
+    assert os.path.realpath(settings.current) == str(second)
+    assert first.exists()  # the daemon may still be running it
+    (tree / "LICENSE").write_text("3")
+    third = install.install(tree, settings)
+    assert sorted(path.name for path in settings.library.iterdir()) == sorted(["current", second.name, third.name])
+
+
+def test_a_damaged_command_is_not_current(tree, settings):
+    install.install(tree, settings)
+    (settings.commands / "gaol").write_text("#!/bin/false\n")
+    assert not install.is_current(tree, settings)
