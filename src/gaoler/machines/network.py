@@ -13,6 +13,7 @@ from gaoler.host.dnsmasq import Dnsmasq
 from gaoler.host.guard import Guard
 from gaoler.host.tap import open_tap
 from gaoler.machines import configuration
+from gaoler.machines.cables import Cables
 from gaoler.machines.record import Record
 
 FIRST_ADDRESS = 16
@@ -33,6 +34,7 @@ class Network:
         self.settings = settings
         self.prefix = prefix
         self.guard = Guard(prefix)
+        self._cables = Cables()
         self._state = state
         self._dnsmasq = (
             Dnsmasq(state, settings.bridge, settings.subnet, settings.subnet6, settings.domain)
@@ -119,8 +121,10 @@ class Network:
         if not record.network or self.settings.mode == "none":
             return None
         tap = self.tap_name(record)
+        self._cables.wait_gone(tap)
         descriptor = open_tap(tap)
         try:
+            self._cables.hold(tap, descriptor)
             own = [address for address in (record.address, record.address6) if address]
             self.guard.add(tap, record.mac, own or None)
             links.attach(tap, self.settings.bridge, isolated=self.settings.isolate)
@@ -133,9 +137,10 @@ class Network:
         return descriptor
 
     def unplug(self, record: Record) -> None:
-        """Forget the machine; its TAP has gone with its process. Does nothing where there is nothing."""
+        """Forget the machine, whose process has ended; its TAP is gone a moment later. Does nothing where there is nothing."""
         if not record.network or self.settings.mode == "none":
             return
+        self._cables.let_go(self.tap_name(record))
         self.guard.remove(self.tap_name(record))
         if self._dnsmasq:
             self._dnsmasq.remove_host(self._host_name(record))
