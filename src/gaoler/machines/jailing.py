@@ -6,8 +6,9 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,10 +63,10 @@ class Jailer:
                 output = console.open_both(runtime.console)
                 ours.callback(os.close, output)
                 reach("start.prepared")
-                tap = self.network.plug(record)
-                reach("start.plugged")
+                tap = self.network.open(record)
                 if tap is not None:
                     ours.callback(os.close, tap)
+                plugged = ours.enter_context(_meanwhile(lambda: self.network.plug(record)))
                 process = jail.start(
                     self._jail(record, kernel, busy, tap is not None),
                     console=output,
@@ -73,6 +74,8 @@ class Jailer:
                     tap=tap,
                     runtime=self.paths.jails,
                 )
+                plugged.result()
+                reach("start.plugged")
             undo.pop_all()
         return Live(process, time.time(), kernel.name, address=record.address, address6=record.address6)
 
@@ -151,6 +154,13 @@ def bind_notify(runtime: Runtime) -> socket.socket:
     sock.bind(str(runtime.notify))
     runtime.notify.chmod(0o666)  # the jail's root is nobody here; only its own jail shows it the path
     return sock
+
+
+@contextmanager
+def _meanwhile(work: Callable[[], None]) -> Iterator[Future[None]]:
+    """Do it in a thread, which has ended when this has. crun takes five times as long as the network's plug."""
+    with ThreadPoolExecutor(1, "plug") as pool:
+        yield pool.submit(work)
 
 
 def _listen(path: Path) -> socket.socket:

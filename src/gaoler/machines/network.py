@@ -113,8 +113,8 @@ class Network:
         """15 characters at most (IFNAMSIZ)."""
         return f"{self.prefix}{record.id}"[:15]
 
-    def plug(self, record: Record) -> int | None:
-        """A TAP for the machine, guarded before it is up and in the bridge; the descriptor is the caller's.
+    def open(self, record: Record) -> int | None:
+        """A TAP for the machine, down and in no bridge; the descriptor is the caller's.
 
         None for a machine without a network.
         """
@@ -123,18 +123,19 @@ class Network:
         tap = self.tap_name(record)
         self._cables.wait_gone(tap)
         descriptor = open_tap(tap)
-        try:
-            self._cables.hold(tap, descriptor)
-            own = [address for address in (record.address, record.address6) if address]
-            self.guard.add(tap, record.mac, own or None)
-            links.attach(tap, self.settings.bridge, isolated=self.settings.isolate)
-            if self._dnsmasq and record.address:
-                self._dnsmasq.set_host(self._host_name(record), record.mac, record.address, record.address6)
-        except BaseException:
-            os.close(descriptor)
-            self.unplug(record)
-            raise
+        self._cables.hold(tap, descriptor)
         return descriptor
+
+    def plug(self, record: Record) -> None:
+        """Plug the machine's TAP into the bridge, guarded before it is up."""
+        if not record.network or self.settings.mode == "none":
+            return
+        tap = self.tap_name(record)
+        own = [address for address in (record.address, record.address6) if address]
+        self.guard.add(tap, record.mac, own or None)
+        links.attach(tap, self.settings.bridge, isolated=self.settings.isolate)
+        if self._dnsmasq and record.address:
+            self._dnsmasq.set_host(self._host_name(record), record.mac, record.address, record.address6)
 
     def unplug(self, record: Record) -> None:
         """Forget the machine, whose process has ended; its TAP is gone a moment later. Does nothing where there is nothing."""
