@@ -1,0 +1,343 @@
+"""hostfs as the file system of a machine: POSIX, ownership, trees, a home shared with the host, and what a crash loses.
+
+GAOLER_TEST_KERNEL names the kernel. A machine's root is a btrfs subvolume on a loop device, seen through what the jail
+makes of it (hostfs/jail.c) and, for the same tests, by plain root. Programs come from the host's own /usr, read-only.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.root, pytest.mark.machine]
+
+PROGRAMS = Path(__file__).with_name("hostfs")
+OWNER = 1000
+STARTED = 60  # seconds that a machine may take to say what a test waits for
+
+
+@pytest.fixture(scope="session")
+def kernel() -> str:
+    """Fails rather than skips: a kernel that nobody tested is what this is here to prevent."""
+    path = os.environ.get("GAOLER_TEST_KERNEL")
+    assert path, "GAOLER_TEST_KERNEL names no kernel: set it to the `linux` that `gaol kernel build` made"
+    return path
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory) -> Path:
+    built = tmp_path_factory.mktemp("programs")
+    headers = ["-idirafter", "/usr/include", "-idirafter", "/usr/include/x86_64-linux-gnu"]
+    for name in ("jail", "init", "posix"):
+        subprocess.run(
+            ["musl-gcc", "-static", "-O1", *headers, "-o", built / name, PROGRAMS / f"{name}.c"], check=True
+        )
+    return built
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory) -> Iterator[Path]:
+    """A btrfs of this session's own."""
+    image, mounted = tmp_path_factory.mktemp("store") / "image", tmp_path_factory.mktemp("mounted")
+    with image.open("wb") as file:
+        file.truncate(8 << 30)
+    subprocess.run(["mkfs.btrfs", "--quiet", image], check=True)
+    subprocess.run(["mount", "-o", "loop,noatime", image, mounted], check=True)
+    yield mounted
+    subprocess.run(["umount", mounted], check=True)
+
+
+@dataclass
+class Machine:
+    """A root tree, a home, and how to start a machine on them."""
+
+    kernel: str
+    programs: Path
+    root: Path
+    home: Path
+    shown: Path
+    jailed: bool
+    processes: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    # In scripts: mount -c, or mount(8) takes a name that lies in its directory for a path.
+
+    def start(self, script: str, *, extra: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+        (self.root / "script").write_text(script)
+        root, home = (self.shown / "gaol", self.shown / "home") if self.jailed else (self.root, self.home)
+        command: list[str | Path] = [
+            self.kernel, "mem=512M", f"umid=hostfs{secrets.token_hex(6)}", f"uml_dir={self.shown}",
+            "con0=null,fd:1", "con=null", "ssl=null", "noreboot", "seccomp=on", "quiet",
+            "root=root", "rootfstype=hostfs", "rw", "init=/init",
+            f"hostfs_tree=root:{root}", "hostfs_tree=usr:/usr:ro", f"hostfs_tree=home:{home}:owner={OWNER}.{OWNER}",
+            *extra,
+        ]  # fmt: skip
+        if self.jailed:
+            jail = [self.programs / "jail", "--map", f"{self.root}:{root}"]
+            command = [*jail, "--squash", f"{OWNER}.{OWNER}:{self.home}:{home}", "--", *command]
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            errors="replace", umask=0, start_new_session=True,
+        )  # fmt: skip
+        self.processes.append(process)
+        return process
+
+    def run(self, script: str) -> str:
+        """What the script printed; fails when it failed."""
+        console, _ = self.start(script).communicate(timeout=240)
+        assert "EXIT 0" in console, console
+        return console
+
+    def end(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+@pytest.fixture(params=["jailed", "plain"])
+def machine(request, kernel, programs, store, tmp_path) -> Iterator[Machine]:
+    root, home, shown = store / secrets.token_hex(6), tmp_path / "home", tmp_path / "shown"
+    subprocess.run(["btrfs", "--quiet", "subvolume", "create", root], check=True)
+    for name in ("proc", "dev", "usr", "model", "test", "home", "etc", "mnt"):
+        (root / name).mkdir()
+    (root / "model").chmod(0o755)
+    for name in ("bin", "sbin", "lib", "lib64"):
+        (root / name).symlink_to(f"usr/{name}")
+    for program in (programs / "init", programs / "posix", PROGRAMS / "model.py", PROGRAMS / "stress.py"):
+        shutil.copy(program, root)
+    shutil.copy("/etc/passwd", root / "etc")
+    home.mkdir()
+    os.chown(home, OWNER, OWNER)
+    (shown / "gaol").mkdir(parents=True)
+    (shown / "home").mkdir()
+    shown.chmod(0o777)
+    for directory in [tmp_path, *list(tmp_path.parents)[:3]]:
+        directory.chmod(directory.stat().st_mode | 0o011)
+    made = Machine(kernel, programs, root, home, shown, request.param == "jailed")
+    yield made
+    made.end()
+    subprocess.run(["btrfs", "--quiet", "subvolume", "delete", root], check=True)
+
+
+def wait_for(process: subprocess.Popen[str], text: str) -> None:
+    """Reads the console until it says so."""
+    assert process.stdout
+    seen = ""
+    for line in process.stdout:
+        seen += line
+        if text in line:
+            return
+    pytest.fail(f"the machine ended without saying {text!r}:\n{seen}")
+
+
+def test_posix(machine):
+    machine.run("ulimit -n 8192; /posix /test")
+
+
+@pytest.mark.parametrize("seed", [11, 12, 13])
+def test_agrees_with_a_model(machine, seed):
+    machine.run(f"mkdir /model/m; python3 /model.py {seed} 3000 /test /model/m")
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_what_is_cached_is_true(machine, seed):
+    machine.run(f"python3 /stress.py {seed} 1500 /test")
+
+
+def test_only_trees_can_be_mounted(machine):
+    machine.run(
+        """
+        try() { if mount -c "$@"; then echo "mounted: $*"; exit 1; fi; }
+        try -t hostfs none /mnt
+        try -t hostfs /etc /mnt
+        try -t hostfs none /mnt -o /etc
+        try -t hostfs none /mnt -o hostfs=/etc
+        try -t hostfs root /mnt -o /../etc
+        try -t hostfs root /mnt -o hostfs=/../etc
+        mount -c -t hostfs usr /mnt
+        if touch /mnt/x; then exit 1; fi
+        try -o remount,rw /mnt
+        umount /mnt
+        mount -c -t hostfs root /mnt
+        echo one > /mnt/test/file
+        echo two > /test/file
+        grep two /mnt/test/file
+        """
+    )
+
+
+def test_ids_on_the_host_are_the_ids_inside(machine):
+    machine.run("umask 022; cd /test; touch root; touch user; chown 1234:4321 user; chmod 4755 user; mkdir -m 1777 dir")
+    seen = {path.name: path.lstat() for path in (machine.root / "test").iterdir()}
+    assert (seen["root"].st_uid, seen["root"].st_gid) == (0, 0)
+    assert (seen["user"].st_uid, seen["user"].st_gid) == (1234, 4321)
+    assert oct(seen["user"].st_mode) == "0o104755"
+    assert oct(seen["dir"].st_mode) == "0o41777"
+
+
+def test_home_is_the_owners_whoever_acts(machine):
+    """The squash matrix: who acts inside, and whose file it is on the host."""
+    files = {"owners": (OWNER, 0o600), "roots": (0, 0o600), "readable": (0, 0o644), "strangers": (2000, 0o660)}
+    for name, (uid, mode) in files.items():
+        path = machine.home / name
+        path.write_text(name)
+        path.chmod(mode)
+        os.chown(path, uid, uid)
+    (machine.home / "locked").mkdir(0o700)
+    console = machine.run(
+        f"""
+        mount -c -t hostfs home /home; cd /home; umask 022
+        for who in 0 {OWNER} 2000; do
+            as() {{ setpriv --reuid $who --regid $who --clear-groups "$@" 2>/dev/null; }}
+            for name in owners roots readable strangers; do
+                as cat $name >/dev/null && echo "$who reads $name" || :
+                as sh -c "echo >> $name" && echo "$who writes $name" || :
+            done
+            as ls locked && echo "$who lists locked" || :
+            as touch new$who && echo "$who makes" || :
+            as chown 2000 owners && echo "$who gives away" || :
+            as chmod 644 roots && echo "$who changes the mode of roots" || :
+        done
+        mknod node c 1 3 2>/dev/null && echo "makes a node" || :
+        stat -c "%n %u" roots
+        """
+    )
+    said = [line for line in console.splitlines() if line.startswith(("0 ", f"{OWNER} ", "2000 ", "makes", "roots"))]
+    allowed = ["reads owners", "writes owners", "reads readable", "makes"]
+    roots = "0" if not machine.jailed else "65534"
+    assert said == [f"0 {what}" for what in allowed] + [f"{OWNER} {what}" for what in allowed] + [
+        "2000 reads readable", f"roots {roots}"
+    ]  # fmt: skip
+    for who in (0, OWNER):
+        assert (machine.home / f"new{who}").stat().st_uid == OWNER
+
+
+def test_home_is_shared_both_ways(machine):
+    inside = machine.start(
+        """
+        mount -c -t hostfs home /home; cd /home
+        cat missing 2>/dev/null || :; echo first > from-inside; sync
+        echo READY
+        until [ -e missing ]; do :; done
+        until [ "$(cat changed)" = after ]; do :; done
+        until [ ! -e removed ]; do :; done
+        cat missing
+        """
+    )
+    for name, text in (("changed", "before"), ("removed", "")):
+        (machine.home / name).write_text(text)
+        os.chown(machine.home / name, OWNER, OWNER)
+    wait_for(inside, "READY")
+    assert (machine.home / "from-inside").read_text() == "first\n"
+    (machine.home / "missing").write_text("there now\n")
+    (machine.home / "changed").write_text("after")
+    (machine.home / "removed").unlink()
+    wait_for(inside, "there now")
+    wait_for(inside, "EXIT 0")
+
+
+def test_appending_from_both_sides_loses_nothing(machine):
+    log = machine.home / "log"
+    log.touch()
+    os.chown(log, OWNER, OWNER)
+    inside = machine.start(
+        """
+        mount -c -t hostfs home /home
+        echo READY
+        python3 -c 'for i in range(2000): open("/home/log", "a").write(f"inside {i}\\n")'
+        """
+    )
+    wait_for(inside, "READY")
+    for i in range(2000):
+        with log.open("a") as file:
+            file.write(f"outside {i}\n")
+    wait_for(inside, "EXIT 0")
+    lines = log.read_text().splitlines()
+    assert [line for line in lines if line.startswith("outside")] == [f"outside {i}" for i in range(2000)]
+    assert [line for line in lines if line.startswith("inside")] == [f"inside {i}" for i in range(2000)]
+
+
+def test_what_was_synced_survives_a_kill(machine):
+    inside = machine.start(
+        """
+        exec python3 -u -c '
+import mmap, os
+i = 0
+shared = os.open("/test/mapped", os.O_RDWR | os.O_CREAT)
+os.ftruncate(shared, 1 << 20)
+view = mmap.mmap(shared, 1 << 20)
+while True:
+    fd = os.open(f"/test/new{i}", os.O_WRONLY | os.O_CREAT)
+    os.write(fd, b"x" * 5000)
+    os.fsync(fd)
+    os.close(fd)
+    os.rename(f"/test/new{i}", f"/test/file{i}")
+    view[i * 8:i * 8 + 8] = b"%08d" % i
+    view.flush()
+    print("SYNCED", i)
+    i += 1
+'
+        """
+    )
+    assert inside.stdout
+    last, deadline = -1, time.monotonic() + STARTED
+    for line in inside.stdout:
+        assert time.monotonic() < deadline, line
+        if line.startswith("SYNCED"):
+            last = int(line.split()[1])
+        if last == 40:
+            break
+    os.killpg(inside.pid, signal.SIGKILL)
+    inside.wait()
+    mapped = (machine.root / "test/mapped").read_bytes()
+    for i in range(41):
+        assert (machine.root / f"test/file{i}").read_bytes() == b"x" * 5000
+        assert mapped[i * 8 : i * 8 + 8] == b"%08d" % i
+
+
+def test_attributes_and_nodes_are_hidden_marks_on_the_host(machine):
+    """Where the host refuses a name or a node to the jail, it is kept as something the host gives to anybody."""
+    machine.run("cd /test; python3 -c 'import os; os.setxattr(\".\", \"trusted.t\", b\"v\")'; mknod disk b 7 1")
+    marked = machine.root / "test"
+    assert os.getxattr(marked, "user.hostfs.trusted.t") == b"v"
+    if machine.jailed:
+        assert os.getxattr(marked / "disk", "user.hostfs.node") == b"b 7:1"
+        assert oct((marked / "disk").stat().st_mode) == "0o101644"
+
+
+def test_overlay_on_hostfs(machine):
+    machine.run(
+        """
+        cd /test; mkdir l u w m; echo low > l/a; mkdir l/d; echo x > l/d/x; ln -s a l/s
+        mount -t overlay overlay -o lowerdir=l,upperdir=u,workdir=w m
+        cd m; [ "$(cat a)" = low ]; echo up > a; rm s; rm -r d; mkdir d; echo new > d/n
+        cd ..; umount m
+        mount -t overlay overlay -o lowerdir=l,upperdir=u,workdir=w m
+        [ "$(cat m/a)" = up ]; [ ! -e m/s ]; [ "$(ls m/d)" = n ]; [ "$(cat l/a)" = low ]
+        """
+    )
+
+
+def test_file_capabilities_count_inside(machine):
+    shutil.copy(shutil.which("busybox") or "/usr/bin/cat", machine.root / "test/cat")
+    name = "cat"
+    machine.run(
+        f"""
+        cd /test; echo secret > s; chmod 600 s; cp {name} plain
+        python3 -c '
+import os, struct
+CAP_DAC_OVERRIDE = 1
+os.setxattr("{name}", "security.capability", struct.pack("<IIIII", 0x02000001, 1 << CAP_DAC_OVERRIDE, 0, 0, 0))'
+        setpriv --reuid 1000 --clear-groups ./{name} s
+        if setpriv --reuid 1000 --clear-groups /bin/cat s; then exit 1; fi
+        """
+    )
