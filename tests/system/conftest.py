@@ -10,6 +10,8 @@ import pytest
 from system.support import users
 from system.support.components import components, need_root
 from system.support.gateway import Gateway
+from system.support.lan import Lan
+from system.support.lan import lan as make_lan
 from system.support.leaks import leaving_nothing, traces
 from system.support.machine import Machine, running
 from system.support.users import User
@@ -45,6 +47,26 @@ def alice(gateway: Gateway) -> Iterator[User]:
 @pytest.fixture(scope="session")
 def bob(gateway: Gateway) -> Iterator[User]:
     with users.account(f"{gateway.prefix}bob") as user:
+        yield user
+
+
+@pytest.fixture(scope="session")
+def lan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lan]:
+    need_root()
+    with make_lan(tmp_path_factory.mktemp("lan")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def lan_gateway(lan: Lan) -> Iterator[Gateway]:
+    """A daemon whose machines are plugged in the LAN."""
+    yield from opened(Gateway(components(), {"network": {"mode": "bridge", "bridge": lan.bridge}}))
+
+
+@pytest.fixture(scope="session")
+def visitor(lan_gateway: Gateway) -> Iterator[User]:
+    """A user of lan_gateway's."""
+    with users.account(f"{lan_gateway.prefix}visitor") as user:
         yield user
 
 
