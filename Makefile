@@ -19,11 +19,11 @@ export PREFIX CACHE GAOLER_CONFIG YES
 # Debian's own interpreter: no site packages are needed before the environment exists.
 SETUP := PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$(CURDIR)/src /usr/bin/python3 -m gaoler.setup
 
-.PHONY: help up down purge kernel base test lint
+.PHONY: help up down purge test lint
 help:
 	@sed -n 's/^#   /  /p' Makefile
 
-up down purge kernel base test lint: python
+up down purge test lint: python
 	@$(SETUP) $@ $(ARGS)
 
 # The one component that set-up can't install itself: the interpreter it is written in.
