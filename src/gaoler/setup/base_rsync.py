@@ -30,7 +30,7 @@ _HOST = rf"(?:{_WORD}@)?(?:{_WORD}|\[[0-9a-fA-F:]+\])"
 _KINDS = {
     "url": re.compile(rf"rsync://{_HOST}(?::\d{{1,5}})?/[^\0-\x1f\x7f]+"),
     "module": re.compile(rf"{_HOST}::{_WORD}(?:/[^\0-\x1f\x7f]*)?"),
-    "ssh": re.compile(rf"{_HOST}:(?!:)[^\0-\x1f\x7f:]+"),
+    "ssh": re.compile(rf"{_HOST}:(?!:|//)[^\0-\x1f\x7f:]+"),
     "local": re.compile(r"/[^\0-\x1f\x7f]*"),
 }
 
