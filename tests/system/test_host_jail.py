@@ -108,13 +108,21 @@ def status(told, name: str) -> str:
     return next(line.split(":", 1)[1].strip() for line in told["status"] if line.startswith(f"{name}:"))
 
 
+def test_the_hosts_own_null_device_stays_the_hosts(place):
+    before = os.stat("/dev/null")
+    place.told("what", "1000")
+    after = os.stat("/dev/null")
+    assert (after.st_uid, after.st_gid, after.st_mode) == (before.st_uid, before.st_gid, before.st_mode)
+    assert (after.st_uid, after.st_mode & 0o777) == (0, 0o666)
+
+
 def test_what_it_holds(place):
     tap = open_tap(f"gt{os.getpid() % 100000}")
     try:
         told = place.told("what", "1000", tap=tap)
     finally:
         os.close(tap)
-    assert told["fd"][0] == "0 /dev/null"
+    assert told["fd"][0].startswith("0 pipe:")
     assert [line.split()[0] for line in told["fd"]] == ["0", "1", "2", "3", "4"]
     assert told["fd"][4] == "4 /dev/net/tun"
     assert told["argument"] == ["/kernel/linux", "what", "1000"]

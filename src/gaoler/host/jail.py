@@ -61,7 +61,11 @@ def start(jail: Jail, *, console: int, agent: int, tap: int | None, runtime: Pat
     if (runtime / "state" / jail.name).exists():  # or we would clear it up when crun refuses
         raise Failed(f"cannot start the jail of {jail.name}", "it already exists")
     with ExitStack() as ours:
-        descriptors = [ours.enter_context(Path("/dev/null").open("r+b", buffering=0)).fileno(), console, console, agent]
+        # Not /dev/null: crun gives descriptors 0 to 2 to the jail's root, who could then close the host's own to everybody.
+        nothing, end = os.pipe2(os.O_CLOEXEC)
+        os.close(end)
+        ours.callback(os.close, nothing)
+        descriptors = [nothing, console, console, agent]
         if tap is not None:
             descriptors.append(tap)
         home = None if jail.home is None else _open_home(jail.home)
