@@ -56,6 +56,20 @@ def processes(cgroup: str) -> set[int]:
     return {pid for directory in directories(cgroup) for pid in _members(directory)}
 
 
+def hurry() -> None:
+    """Have the kernel do now what the first move of a process to another control group waits for: 4 to 17 ms.
+
+    That is an RCU grace period, until all forks take the slow path of cgroup_threadgroup_rwsem (rcu_sync_enter). Another
+    move within a grace period after that waits for none: 0.1 ms. So we move ourselves to where we are already.
+    """
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        directory = ROOT / controllers.removeprefix("name=") / path.lstrip("/")
+        with suppress(OSError):
+            (directory / "cgroup.procs").write_text(str(os.getpid()))
+            return
+
+
 def pin(cgroup: str, cpu: int) -> None:
     """Run all threads of a control group on one processor from now on.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gaoler.errors import Failed, GaolerError
-from gaoler.host import btrfs, console, cpus, idmap, jail
+from gaoler.host import btrfs, cgroup, console, cpus, idmap, jail
 from gaoler.machines import command_line
 from gaoler.machines.failpoints import reach
 from gaoler.machines.kernels import Kernel
@@ -58,6 +58,7 @@ class Jailer:
             self._write_settings(runtime, record, authorized_keys)
             bind_notify(runtime).close()  # made here so that the jail can show it; the monitor binds it anew
             with ExitStack() as ours:  # our copies of what the kernel inherits
+                ours.enter_context(_meanwhile(cgroup.hurry))
                 agent = ours.enter_context(_listen(runtime.agent))
                 console.make(runtime.console)
                 output = console.open_both(runtime.console)
@@ -158,8 +159,8 @@ def bind_notify(runtime: Runtime) -> socket.socket:
 
 @contextmanager
 def _meanwhile(work: Callable[[], None]) -> Iterator[Future[None]]:
-    """Do it in a thread, which has ended when this has. crun takes five times as long as the network's plug."""
-    with ThreadPoolExecutor(1, "plug") as pool:
+    """Do it in a thread, which has ended when this has. crun takes longer than anything that is done so."""
+    with ThreadPoolExecutor(1) as pool:
         yield pool.submit(work)
 
 
