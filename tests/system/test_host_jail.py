@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import os
-import select
-import socket
 import stat
-import subprocess
-from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gaoler.errors import Failed, NotAllowed
-from gaoler.host import btrfs, cgroup, jail
-from gaoler.host.idmap import SIZE, IdRange
-from gaoler.host.process import Process
+from gaoler.host import cgroup, jail
 from gaoler.host.tap import open_tap
 from system.host_fixtures import nothing_left_over, store  # noqa: F401 - fixtures
+from system.jail_place import compiled, opened
 
 pytestmark = pytest.mark.root
 
@@ -32,76 +27,12 @@ def prepared():
 
 @pytest.fixture(scope="session")
 def probe(tmp_path_factory):
-    program = tmp_path_factory.mktemp("probe") / "probe"
-    source = Path(__file__).with_name("host_probe.c")
-    subprocess.run(["gcc", "-static", "-O1", "-o", program, source], check=True)
-    return program
-
-
-class Place:
-    """All that a jail needs, and what its console said."""
-
-    def __init__(self, directory: Path, store: Path, probe: Path) -> None:  # noqa: F811
-        self.directory, self.store, self.probe = directory, store, probe
-        self.runtime = directory / "runtime"
-        for name in ("guest/bin", "guest/etc", "guest/lib", "config", "notify"):
-            (directory / name).mkdir(parents=True)
-        self.gaols = store / "gaols"
-        self.gaols.mkdir(mode=0o700)
-        btrfs.create(self.gaols / "one")
-        self.agent = socket.socket(socket.AF_UNIX)
-        self.reader, self.writer = os.pipe()
-
-    def jail(self, *arguments: str, owner: int | None = None) -> jail.Jail:
-        home = None
-        if owner is not None:
-            path = self.directory / "home"
-            path.mkdir(mode=0o700, exist_ok=True)
-            os.chown(path, owner, owner)
-            home = jail.Home(path, jail.Owner("alice", owner, owner))
-        return jail.Jail(
-            name=f"gaoler-test-{os.getpid()}", ids=IdRange(0x4000_0000, SIZE), gaol=self.gaols / "one", kernel=self.probe,
-            guest=self.directory / "guest", config=self.directory / "config", notify_dir=self.directory / "notify",
-            home=home, memory=32 << 20, overhead=16 << 20, pids=20, cpus=None, cpu=None, arguments=arguments,
-            bundle=self.directory / "bundle", cgroup=f"gaoler-test-{os.getpid()}",
-        )  # fmt: skip
-
-    def start(self, described: jail.Jail, tap: int | None = None) -> Process:
-        return jail.start(described, console=self.writer, agent=self.agent.fileno(), tap=tap, runtime=self.runtime)
-
-    def remove(self, described: jail.Jail) -> None:
-        jail.remove(described.name, runtime=self.runtime, cgroup_path=described.cgroup)
-
-    def says(self, last: str) -> dict[str, list[str]]:
-        """What the program says, by the first word, up to a line that begins with `last`."""
-        text = b""
-        while f"\n{last}" not in f"\n{text.decode(errors='replace')}":
-            assert select.select([self.reader], [], [], 10)[0], text.decode()
-            text += os.read(self.reader, 65536)
-        found = defaultdict(list)
-        for line in text.decode().splitlines():
-            word, _, rest = line.partition(" ")
-            found[word].append(rest)
-        return found
-
-    def told(self, *arguments: str, owner: int | None = None, tap: int | None = None) -> dict[str, list[str]]:
-        described = self.jail(*arguments, owner=owner)
-        self.start(described, tap)
-        try:
-            return self.says("end")
-        finally:
-            self.remove(described)
+    return compiled("host_probe.c", tmp_path_factory.mktemp("probe"))
 
 
 @pytest.fixture
 def place(tmp_path, store, probe):  # noqa: F811
-    for parent in [tmp_path, *tmp_path.parents][:3]:
-        parent.chmod(0o755)
-    made = Place(tmp_path, store, probe)
-    yield made
-    made.agent.close()
-    os.close(made.reader)
-    os.close(made.writer)
+    yield from opened(tmp_path, store, probe)
 
 
 def status(told, name: str) -> str:
@@ -138,6 +69,14 @@ def test_what_it_holds(place):
     assert status(told, "SigIgn") in {"0000000000000000", "0000000180000000"}  # glibc's own two
     limits = {line[:26].strip(): line[26:].split()[:2] for line in told["limits"]}
     assert limits["Max core file size"] == ["1", "1"]
+
+
+def test_a_start_takes_nothing_of_the_hosts(place):
+    """crun gives the standard streams that it finds to the machine's root."""
+    null = os.stat("/dev/null")
+    assert (null.st_uid, null.st_gid, stat.S_IMODE(null.st_mode)) == (0, 0, 0o666)
+    place.told("what", "1000")
+    assert os.stat("/dev/null") == null
 
 
 def test_what_it_sees(place):

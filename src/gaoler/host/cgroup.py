@@ -84,6 +84,36 @@ def pin(cgroup: str, cpu: int) -> None:
         done |= fresh
 
 
+def oom_event(cgroup: str) -> int | None:
+    """A descriptor that is readable once the group has run out of memory; None on version 2, and where there is none.
+
+    Version 2 kills the whole group by itself (memory.oom.group). Version 1 kills one process, and the rest of a machine
+    would limp on: whoever hears this ends it.
+    """
+    if is_v2():
+        return None
+    group = ROOT / "memory" / relative(cgroup)
+    event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+    try:
+        with (group / "memory.oom_control").open() as control:
+            (group / "cgroup.event_control").write_text(f"{event} {control.fileno()}")
+    except OSError:  # it has gone already
+        os.close(event)
+        return None
+    return event
+
+
+def ran_out_of_memory(cgroup: str) -> bool:
+    """Whether the kernel killed a process of the group for want of memory; to be asked before the group is removed."""
+    below = relative(cgroup)
+    path = ROOT / below / "memory.events" if is_v2() else ROOT / "memory" / below / "memory.oom_control"
+    try:
+        counted = dict(line.split() for line in path.read_text().splitlines())
+    except OSError:
+        return False
+    return counted.get("oom_kill", "0") != "0"
+
+
 def _threads(cgroup: str) -> Iterator[int]:
     for pid in _members(directories(cgroup)[0]):
         with suppress(FileNotFoundError, ProcessLookupError):
