@@ -75,7 +75,7 @@ def _links(gateway: Gateway) -> Iterator[str]:
     for link in Path("/sys/class/net").iterdir():
         if link.name.startswith(gateway.prefix):
             yield f"interface {link.name}"
-    for port in Path(f"/sys/class/net/{gateway.settings.get('network', {}).get('bridge', gateway.bridge)}").glob("brif/*"):
+    for port in Path("/sys/class/net").glob(f"*/brif/{gateway.prefix}*"):
         yield f"bridge port {port.name}"
 
 
