@@ -34,10 +34,11 @@ PACKAGES = {
     "haveged": "haveged",
     "sudo": "sudo",
     "less": "less",
+    "rsync": "rsync",
     "hello": "hello",
 }
 _BASE = ("filesystem", "glibc", "libraries", "bash", "coreutils", "util-linux", "gnupg", "pacman", "iproute2")
-_EXTRA = ("haveged", "hello", "greeting")
+_EXTRA = ("haveged", "hello", "greeting", "rsync")
 
 #: Needed by Debian's way of installing packages alone, which is not used here.
 _LEFT_OUT = re.compile(r"debconf|dpkg|perl|python3|adduser|systemd|dbus|apt|libpam-runtime|sensible|ucf|init-system|runit|dash|tzdata|base-")

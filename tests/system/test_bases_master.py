@@ -1,0 +1,61 @@
+"""A base that follows a virtual machine which updates itself from a repository: all of the way that packages take."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from system import arch_repository, qemu_master
+from system.support.gateway import Gateway
+from system.support.machine import running
+from system.support.users import User
+
+pytestmark = [pytest.mark.root, pytest.mark.machine, pytest.mark.network, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory):
+    made = arch_repository.make(tmp_path_factory.mktemp("arch"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def master(gateway: Gateway, repository, tmp_path: Path):
+    """The machine, with its repository on the host's loopback, which it knows by another address."""
+    with arch_repository.served(repository.root, "127.0.0.1") as mirror:
+        arguments = ("--pacstrap", "--mirror", mirror, "--keyring", str(repository.keyring))
+        gateway.gaol("base", "add", "seed", *arguments, check=True, timeout=240)
+        tree = tmp_path / "tree"
+        subprocess.run(["cp", "-a", gateway.store / "seed", tree], check=True)
+        pacman = ["pacman", "--config", gateway.directory / "cache/pacman/pacman.conf", "--root", tree, "--noconfirm"]
+        subprocess.run([*pacman, "-Sy", "rsync", "greeting"], check=True, capture_output=True)
+        gateway.gaol("base", "rm", "seed", check=True)
+        inside = mirror.replace("127.0.0.1", "10.0.2.2")
+        (tree / "etc/pacman.d/mirrorlist").write_text(f"Server = {inside}/$repo/os/$arch\n")
+        qemu_master.disk(tree, tmp_path / "disk")
+        with qemu_master.booted(tmp_path, tmp_path / "disk") as machine:
+            machine.until_says(r"updated: greeting 1\.0-1")
+            yield machine
+
+
+@pytest.mark.timeout(900)
+def test_what_the_master_updates_new_machines_have(gateway: Gateway, alice: User, repository, master):
+    added = gateway.gaol("base", "add", "archlinux", "--rsync", master.url, check=True, timeout=600)
+    try:
+        assert "master" not in added.stderr.replace("has the master changed", ""), "the kit satisfies the gateway"
+        with running(gateway, alice, "old", "--base", "archlinux", "--no-network") as old:
+            repository.add_greeting("2.0-1")
+            master.until_says(r"updated: greeting 2\.0-1")
+            gateway.gaol("base", "sync", "archlinux", check=True, timeout=600)
+            with running(gateway, alice, "new", "--base", "archlinux", "--no-network") as new:
+                assert new.sh("greeting; pacman -Q greeting") == "greeting 2.0-1\ngreeting 2.0-1"
+            assert old.sh("greeting; pacman -Q greeting") == "greeting 1.0-1\ngreeting 1.0-1"
+        first, second = gateway.json("base", "history", "archlinux")
+        print(f"first: {first}\nsecond: {second}")
+        assert second["moved_files"] < 60
+        assert second["moved_bytes"] < first["moved_bytes"] / 20
+    finally:
+        gateway.gaol("base", "rm", "archlinux")
