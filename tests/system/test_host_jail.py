@@ -157,6 +157,25 @@ def test_a_home_of_somebody_else_is_not_shown(place):
     assert jail.listed(runtime=place.runtime) == []
 
 
+def test_a_home_is_reached_as_its_owner_reaches_it(place):
+    """A link where the home was leads to a directory of the same owner that is behind a door of root's."""
+    described = place.jail("what", owner=1000)
+    behind = place.directory / "door/behind"
+    behind.mkdir(parents=True)
+    os.chown(behind, 1000, 1000)
+    described.home.source.rmdir()
+    described.home.source.symlink_to(behind)
+    place.directory.joinpath("door").chmod(0o700)
+    with pytest.raises(Failed, match="Permission denied"):
+        place.start(described)
+    place.directory.joinpath("door").chmod(0o750)
+    os.chown(place.directory / "door", 0, 4321)
+    described = replace(described, home=replace(described.home, owner=jail.Owner("alice", 1000, 1000, (4321,))))
+    place.start(described)
+    place.says("end")
+    place.remove(described)
+
+
 def test_a_start_that_fails_says_why_and_leaves_nothing(place):
     described = replace(place.jail("stay"), kernel=place.directory / "none")
     with pytest.raises(Failed, match="No such file or directory"):

@@ -14,20 +14,25 @@ from gaoler.host import libc
 _REFUSALS = (errno.EINVAL, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
-def can_idmap(path: Path) -> bool:
-    """Whether the mount at `path` can be cloned with mapped ids. Nothing is mounted anywhere.
+_known: dict[tuple[int, Path], bool] = {}
 
-    Raises Failed when there is no such path.
+
+def can_idmap(directory: int, path: Path) -> bool:
+    """Whether the mount that an open directory is on can be cloned with mapped ids. Nothing is mounted anywhere.
+
+    `path` tells it from others, for the next time. Raises Failed.
     """
     try:
-        return _probe(path.stat().st_dev, path)
+        place = (os.fstat(directory).st_dev, path)
+        if place not in _known:
+            _known[place] = _probe(directory)
     except OSError as error:
         raise Failed(f"cannot look at {path}", error.strerror or str(error)) from error
+    return _known[place]
 
 
-@cache
-def _probe(_device: int, path: Path) -> bool:
-    tree = libc.open_tree(path)
+def _probe(directory: int) -> bool:
+    tree = libc.open_tree(Path(f"/proc/self/fd/{directory}"))
     try:
         libc.mount_setattr_idmap(tree, _some_user_namespace())
     except OSError as error:

@@ -71,7 +71,8 @@ def start(jail: Jail, *, console: int, agent: int, tap: int | None, runtime: Pat
         home = None if jail.home is None else _open_home(jail.home)
         if jail.home is not None and home is not None:
             ours.callback(os.close, home)
-            squashed = not can_idmap(jail.home.source) if jail.home.squashed is None else jail.home.squashed
+            # By descriptor: what the path leads to by now may be something else.
+            squashed = not can_idmap(home, jail.home.source) if jail.home.squashed is None else jail.home.squashed
             jail = replace(jail, home=replace(jail.home, squashed=squashed))
         log = jail.bundle / "log"
         _write_bundle(jail, runtime)
@@ -135,10 +136,14 @@ def listed(prefix: str = "", *, runtime: Path = RUNTIME) -> list[str]:
 
 
 def _open_home(home: Home) -> int:
-    """The home, held by descriptor from the check of whose it is to the mount."""
+    """The home, held by descriptor from the check of whose it is to the mount.
+
+    Opened as its owner would open it: who puts a symbolic link there must not be led to where root alone may go.
+    """
     what = f"cannot show {home.source} to the machine"
     try:
-        fd = os.open(home.source, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        with libc.file_access_of(home.owner.uid, home.owner.gid, home.owner.groups):
+            fd = os.open(home.source, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise Failed(what, error.strerror or str(error), "gaol up --no-home") from error
     found = os.fstat(fd).st_uid
