@@ -1,0 +1,134 @@
+"""Bases that are brought up to date at intervals, and masters reached by ssh."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from system.bases_support import Master, master, small_tree
+from system.support.gateway import Gateway
+from system.support.waiting import until
+
+pytestmark = [pytest.mark.root, pytest.mark.machine]
+ADDRESS = "127.0.0.77"
+
+
+@pytest.fixture
+def source(tmp_path: Path):
+    with master(tmp_path) as served:
+        yield served
+
+
+@pytest.fixture
+def base(gateway: Gateway, source: Master):
+    gateway.gaol("base", "add", "small", "--rsync", source.url, check=True)
+    yield "small"
+    gateway.gaol("base", "rm", "small", check=True)
+
+
+@pytest.fixture
+def configured(gateway: Gateway):
+    """Restart the daemon with further lines in its configuration."""
+
+    def restart(text: str) -> None:
+        gateway.kill(signal.SIGTERM)
+        gateway.configure()
+        gateway.configuration.write_text(gateway.configuration.read_text() + text)
+        gateway.start()
+
+    yield restart
+    restart("")
+
+
+def last(gateway: Gateway) -> Path:
+    return gateway.store / ".gaoler/generations/small/last.json"
+
+
+def set_last(gateway: Gateway, **changes: object) -> None:
+    last(gateway).write_text(json.dumps({**json.loads(last(gateway).read_text()), **changes}))
+
+
+def test_the_daemon_syncs_what_is_due(gateway: Gateway, source: Master, base: str, configured):
+    (source.tree / "etc/told").write_text("new\n")
+    set_last(gateway, time=time.time() - 90_000)
+    configured('[base.small]\nsync = "daily"\n')
+    until(lambda: (gateway.store / "small/etc/told").exists(), "the daemon has synced the base")
+    until(lambda: gateway.json("base", "info", "small")["result"] == "new", "and noted it")
+    assert gateway.json("base", "info", "small")["interval"] == 86400
+
+
+def test_what_is_due_is_synced_and_nothing_else(gateway: Gateway, source: Master, base: str, configured):
+    configured('[base.small]\nsync = "daily"\n')
+    due = ("base", "sync", "--due", "--json")
+    assert json.loads(gateway.gaol(*due, check=True).stdout) == [], "it was made a moment ago"
+    (source.tree / "etc/told").write_text("new\n")
+    set_last(gateway, time=time.time() - 90_000)
+    assert [one["name"] for one in json.loads(gateway.gaol(*due, check=True).stdout)] == ["small"]
+    assert (gateway.store / "small/etc/told").exists()
+    set_last(gateway, time=time.time() + 90_000)
+    assert json.loads(gateway.gaol(*due, check=True).stdout), "a clock that was wrong does not stop syncs for good"
+
+    (source.tree / "usr/bin/sh").rename(source.tree / "usr/bin/hidden")
+    set_last(gateway, time=time.time() - 90_000)
+    failed = gateway.gaol(*due)
+    assert failed.returncode == 1 and json.loads(failed.stdout)[0]["result"] == "failed"
+    assert json.loads(gateway.gaol(*due, check=True).stdout) == [], "a failure is tried again in an hour, not at once"
+    set_last(gateway, time=time.time() - 4000)
+    assert gateway.gaol(*due).returncode == 1
+    assert gateway.gaol("run", "--base", "small", "--no-network", "--", "true").returncode == 0
+
+    (source.tree / "usr/bin/hidden").rename(source.tree / "usr/bin/sh")
+    gateway.gaol("base", "rollback", "small", check=True)
+    set_last(gateway, time=time.time() - 90_000)
+    assert json.loads(gateway.gaol(*due, check=True).stdout) == [], "a base that was rolled back is left alone"
+
+
+@pytest.fixture
+def ssh_master(tmp_path: Path):
+    """A tree behind an sshd of its own, with a gateway's key let in."""
+    small_tree(tmp_path / "tree")
+    for name in ("host", "gateway"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / name], check=True)
+    shutil.copy(tmp_path / "gateway.pub", tmp_path / "authorized")
+    host_key = " ".join((tmp_path / "host.pub").read_text().split()[:2])
+    (tmp_path / "known").write_text(f"{ADDRESS} {host_key}\n")
+    (tmp_path / "sshd_config").write_text(
+        f"ListenAddress {ADDRESS}:22\nHostKey {tmp_path}/host\nAuthorizedKeysFile {tmp_path}/authorized\n"
+        "StrictModes no\nPermitRootLogin yes\nPasswordAuthentication no\nUsePAM no\nPidFile none\n"
+    )
+    Path("/run/sshd").mkdir(exist_ok=True)
+    server = subprocess.Popen(["/usr/sbin/sshd", "-D", "-e", "-f", tmp_path / "sshd_config"], stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: subprocess.run(["ssh-keyscan", ADDRESS], capture_output=True, check=False).stdout, "sshd answers")
+        yield tmp_path
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def test_by_ssh_with_a_known_host_key_alone(gateway: Gateway, ssh_master: Path, configured):
+    configured(f'[masters]\nidentity = "{ssh_master}/gateway"\nknown_hosts = "{ssh_master}/known"\n')
+    source = f"root@{ADDRESS}:{ssh_master}/tree"
+    done = gateway.gaol("base", "add", "secure", "--rsync", source)
+    assert done.returncode == 0, done.stderr
+    try:
+        (ssh_master / "tree/etc/told").write_text("new\n")
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", ssh_master / "other"], check=True)
+        other = " ".join((ssh_master / "other.pub").read_text().split()[:2])
+        known = (ssh_master / "known").read_text()
+        for text in (f"{ADDRESS} {other}\n", ""):
+            (ssh_master / "known").write_text(text)
+            done = gateway.gaol("base", "sync", "secure")
+            assert done.returncode == 1 and "host key" in done.stderr, done.stderr
+            assert not (gateway.store / "secure/etc/told").exists()
+        (ssh_master / "known").write_text(known)
+        gateway.gaol("base", "sync", "secure", check=True)
+        assert (gateway.store / "secure/etc/told").read_text() == "new\n"
+    finally:
+        gateway.gaol("base", "rm", "secure", check=True)
