@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import os
 import platform
 import re
@@ -40,7 +40,7 @@ def timed(argv: Sequence[str]) -> Callable[[], float]:
 
     def once() -> float:
         started = time.perf_counter()
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         took = (time.perf_counter() - started) * 1000
         if done.returncode:
             give_up(f"{' '.join(argv)} exits with {done.returncode}", done.stderr.strip()[-500:])
@@ -60,7 +60,10 @@ def show(title: str, contestants: Sequence[Contestant], unit: str = "ms") -> Non
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     print(f"\n{title} ({unit}, {len(contestants[0].times)} rounds)")
     for row in rows:
-        cells = (text.ljust(width) if at in (0, 6) else text.rjust(width) for at, (text, width) in enumerate(zip(row, widths, strict=True)))
+        cells = (
+            text.ljust(width) if at in (0, 6) else text.rjust(width)
+            for at, (text, width) in enumerate(zip(row, widths, strict=True))
+        )
         print("  ".join(cells).rstrip())
 
 
@@ -69,7 +72,7 @@ def show_host() -> None:
     model = re.search(r"^model name\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     load = "/".join(f"{number:.1f}" for number in os.getloadavg())
     print(
-        f"{datetime.datetime.now(tz=datetime.UTC):%Y-%m-%d %H:%M} UTC, Linux {platform.release()}, "
+        f"{dt.datetime.now(tz=dt.UTC):%Y-%m-%d %H:%M} UTC, Linux {platform.release()}, "
         f"{len(os.sched_getaffinity(0))} x {model[1] if model else platform.machine()}, load {load}"
     )
 

@@ -19,7 +19,7 @@ class Instance:
         if command is None:
             _missing("there is no gaol in PATH", "sudo make up, or GAOL=/path/to/gaol")
         self.command = str(command)
-        done = subprocess.run([self.command, "store", "info", "--json"], capture_output=True, text=True)
+        done = subprocess.run([self.command, "store", "info", "--json"], capture_output=True, text=True, check=False)
         if done.returncode:
             _missing("the gaoler daemon doesn't say where its store is (as root it would)", done.stderr.strip())
         self.store = Path(json.loads(done.stdout)["path"])
@@ -29,7 +29,7 @@ class Instance:
 
     def __call__(self, *words: str) -> str:
         """Run `gaol WORDS...` and return what it prints."""
-        done = subprocess.run(self.argv(*words), stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        done = subprocess.run(self.argv(*words), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if done.returncode:
             _missing(f"gaol {' '.join(words)} exits with {done.returncode}", done.stderr.strip())
         return done.stdout

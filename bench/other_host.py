@@ -31,6 +31,7 @@ class OtherHost:
     """Has the network's second address, which gaoler gives to nobody. Gone with its process."""
 
     def __init__(self, bridge: str, host: IPv4Interface) -> None:
+        self.address = str(host.ip + 1)
         self._pipe, theirs = Pipe()
         self._process = Process(target=_work, args=(theirs,), daemon=True)
         self._process.start()
@@ -39,8 +40,15 @@ class OtherHost:
         port = f"bench{pid}"[:15]
         _ip("link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", pid)
         _ip("link", "set", port, "master", bridge, "up")
-        for words in (["address", "add", f"{host.ip + 1}/{host.network.prefixlen}", "dev", "eth0"], ["link", "set", "eth0", "up"]):
-            subprocess.run(["nsenter", f"--net=/proc/{pid}/ns/net", "ip", *words], check=True)
+        for words in (
+            ["address", "add", f"{self.address}/{host.network.prefixlen}", "dev", "eth0"],
+            ["link", "set", "eth0", "up"],
+        ):
+            self.popen(["ip", *words]).wait()
+
+    def popen(self, argv: list[str], stdout: int | None = None) -> subprocess.Popen[bytes]:
+        """A program on that host."""
+        return subprocess.Popen(["nsenter", f"--net=/proc/{self._process.pid}/ns/net", *argv], stdout=stdout)
 
     def first_bytes(self, address: str, port: int, patience: float = 30.0) -> float:
         """When (time.perf_counter) a server first said something."""
