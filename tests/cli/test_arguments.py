@@ -12,6 +12,7 @@ def declare(parser):
     add_spec(parser, whole=True)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--for", dest="until", choices=("ready", "stopped"), default="ready")
+    parser.add_argument("--count", type=int)
     return parser
 
 
@@ -19,7 +20,7 @@ def declare(parser):
     "line",
     [
         "", "web", "web --json", "--no-network web", "--memory 2G --base debian", "web --cpus 1.5", "--mode ptrace",
-        "--for stopped", "--memory=2G", "-- web", "web --cpus=2 --json", "--cpus 1 --cpus 2",
+        "--for stopped", "--memory=2G", "-- web", "web --cpus=2 --json", "--count 1 --count 2",
     ],
 )  # fmt: skip
 def test_the_same_as_argparse(line):
@@ -29,7 +30,7 @@ def test_the_same_as_argparse(line):
 
 
 @pytest.mark.parametrize(
-    "line", ["one two", "--memory", "--memory --json", "--nonsense", "--cpus many", "--mode kvm", "--js", "-x"]
+    "line", ["one two", "--memory", "--memory --json", "--nonsense", "--count many", "--mode kvm", "--js", "-x"]
 )
 def test_mistakes_are_argparse_s_to_explain(line):
     with pytest.raises(Usage):
