@@ -11,7 +11,7 @@ from ipaddress import ip_address
 import pytest
 
 from gaoler.errors import Failed
-from gaoler.host import links
+from gaoler.host import links, nft
 from gaoler.host.guard import Guard
 from gaoler.host.guard_rules import interface_identifier
 from gaoler.host.tap import VNET_HEADER, open_tap
@@ -117,7 +117,7 @@ def wire(guard):
         for name in ("gt1", "listener"):
             ends.append(open_tap(name))
             undo.callback(os.close, ends[-1])
-            links.attach(name, "wire")
+            links.attach(name, "wire", mac=MAC if name == "gt1" else None)
         yield Wire(*ends)
 
 
@@ -246,3 +246,40 @@ def test_the_record_is_the_kernels(guard):
     assert guard.listed() == set()
     with pytest.raises(Failed):
         guard.add("gt1", MAC, [IP4])
+
+
+def test_flushed_rules_are_noticed_and_the_bridge_alone_still_holds_the_mac(guard, wire):
+    guard.add("gt1", MAC, [IP4])
+    watched = guard.watch()
+    try:
+        assert not guard.lost(watched)
+        guard.add("gt1", MAC, [IP4])
+        nft.transact("add table bridge another\ndelete table bridge another", "another's")
+        assert select.select([watched], [], [], 5)[0]
+        assert not guard.lost(watched), "what we and others do is no loss"
+        nft.transact("flush ruleset", "a firewall's restart")
+        assert select.select([watched], [], [], 5)[0]
+        assert guard.lost(watched)
+        assert not wire.passes(frame(IPV4, ip4(IP4)[14:], OTHER)), "another MAC"
+        assert wire.passes(ip4(OTHER4)), "what the guard is there for, which shows that it has gone"
+        guard.install()
+        wire.send(ip4(IP4, b"closed"))
+        guard.add("gt1", MAC, [IP4])
+        assert not wire.came(ip4(IP4, b"closed"))
+        assert not wire.passes(ip4(OTHER4))
+        assert wire.passes(ip4(IP4))
+    finally:
+        watched.close()
+
+
+def test_leases_outlive_the_rules(guard, wire):
+    guard.add("gt1", MAC, None)
+    serve(wire, answer(IP4))
+    assert guard.leases("gt1") == [IP4]
+    nft.transact("flush ruleset", "a firewall's restart")
+    assert guard.leases("gt1") == []
+    guard.install()
+    guard.add("gt1", MAC, None, [IP4])
+    assert guard.leases("gt1") == [IP4]
+    assert wire.passes(ip4(IP4))
+    assert not wire.passes(ip4(OTHER4))

@@ -21,7 +21,7 @@ from gaoler.daemon.service import Service
 from gaoler.errors import GaolerError, NotAllowed
 from gaoler.host import jail, mounts
 from gaoler.machines import configuration as settings
-from gaoler.machines import recovery
+from gaoler.machines import guarding, recovery
 from gaoler.machines.bases import Bases
 from gaoler.machines.jailing import Jailer
 from gaoler.machines.lifecycle import Machines
@@ -95,6 +95,7 @@ def serve(configuration: settings.Configuration) -> None:
     server = Server(configuration.socket, daemon.admin_group, Service(configuration, machines, syncs).methods())
     machines.prepare_quotas()
     recovery.recover(machines)
+    guarding.keep(machines)
     monitor.start()
     BaseSchedule(syncs).start()
     _notify_systemd("READY=1")

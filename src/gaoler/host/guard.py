@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 
 from gaoler.errors import Failed
@@ -26,12 +27,31 @@ class Guard:
         """Take everything away; nothing when there is nothing."""
         nft.transact(guard_rules.uninstallation(self._prefix), "cannot remove the guard of machines' ports")
 
-    def add(self, tap: str, mac: str, addresses: Sequence[str] | None) -> None:
+    def watch(self) -> socket.socket:
+        """A socket that is readable when rules were changed; then `lost` tells whether these were among them."""
+        return nft.watch()
+
+    def lost(self, watched: socket.socket) -> bool:
+        """Whether somebody has deleted the table: `nft flush ruleset`, as a firewall's restart does it."""
+        return nft.deleted(watched, guard_rules.table(self._prefix))
+
+    def add(self, tap: str, mac: str, addresses: Sequence[str] | None, leases: Sequence[str] = ()) -> None:
         """Let the port send as `mac` and from `addresses`, or with None from what DHCP gives it; before it is up.
 
-        Replaces what held for the port, in one transaction.
+        Replaces what held for the port, in one transaction. `leases` are addresses that DHCP gave it already.
         """
-        nft.transact(guard_rules.port(self._prefix, tap, mac, addresses), f"cannot guard {tap}")
+        nft.transact(guard_rules.port(self._prefix, tap, mac, addresses, leases), f"cannot guard {tap}")
+
+    def leases(self, tap: str) -> list[str]:
+        """The addresses that DHCP servers gave to the port's machine, as the kernel saw it."""
+        command = f"list set bridge {guard_rules.table(self._prefix)} {guard_rules.leases(tap)}"
+        try:
+            shown = nft.listed(command, f"cannot list the leases of {tap}")
+        except Failed as error:
+            if "No such file or directory" not in error.why:
+                raise
+            return []
+        return [element for entry in shown for element in entry.get("set", {}).get("elem", [])]
 
     def remove(self, tap: str) -> None:
         """Forget a port; nothing when it is not known."""

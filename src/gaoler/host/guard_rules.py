@@ -38,7 +38,8 @@ def _answers(tap: str) -> str:
     return f"answers_{_plain(tap)}"
 
 
-def _leases(tap: str) -> str:
+def leases(tap: str) -> str:
+    """The name of the set of addresses that DHCP gave to a port's machine."""
     return f"leases_{_plain(tap)}"
 
 
@@ -81,10 +82,11 @@ def uninstallation(prefix: str) -> str:
     return f"add table bridge {name}\ndelete table bridge {name}\n"
 
 
-def port(prefix: str, tap: str, mac: str, addresses: Sequence[str] | None) -> str:
+def port(prefix: str, tap: str, mac: str, addresses: Sequence[str] | None, leased: Sequence[str] = ()) -> str:
     """The chain of one port, made anew, and its entry in the map.
 
-    With `addresses` of None the machine may ask for an IPv4 address by DHCP, and then use what it was given.
+    With `addresses` of None the machine may ask for an IPv4 address by DHCP, and then use what it was given; `leased`
+    it was given before.
     """
     if not _MAC.fullmatch(mac):
         raise Failed(f"cannot guard {tap}", f"{mac!r} is no MAC address")
@@ -93,7 +95,7 @@ def port(prefix: str, tap: str, mac: str, addresses: Sequence[str] | None) -> st
     ip6 = [address for address in known if isinstance(address, IPv6Address)]
     name, own = table(prefix), chain(tap)
     fixed = f"{{ {', '.join(ip4)} }}" if ip4 else None
-    allowed = f"@{_leases(tap)}" if addresses is None else fixed
+    allowed = f"@{leases(tap)}" if addresses is None else fixed
     rules = [
         f"ether saddr != {mac} drop",
         "ether type { 8021q, 8021ad, 0x9100 } drop",
@@ -104,12 +106,13 @@ def port(prefix: str, tap: str, mac: str, addresses: Sequence[str] | None) -> st
         "drop",
     ]
     # A BOOTP answer (2) to this MAC, 8 and 36 bytes into the datagram; the address that it gives is at 24.
-    learn = f"@th,64,8 2 @th,288,48 {_hexadecimal(mac)} update @{_leases(tap)} {{ @th,192,32 }}"
+    learn = f"@th,64,8 2 @th,288,48 {_hexadecimal(mac)} update @{leases(tap)} {{ @th,192,32 }}"
     commands = [
         *_objects(name, tap),
         f"flush chain bridge {name} {own}",
         f"flush chain bridge {name} {_answers(tap)}",
-        f"flush set bridge {name} {_leases(tap)}",
+        f"flush set bridge {name} {leases(tap)}",
+        *(f"add element bridge {name} {leases(tap)} {{ {ip_address(one)} }}" for one in leased),
         *(f"add rule bridge {name} {own} {rule}" for rule in rules),
         f"add rule bridge {name} {_answers(tap)} {learn}",
     ]
@@ -127,7 +130,7 @@ def removal(prefix: str, tap: str) -> str:
         f"flush chain bridge {name} {_answers(tap)}",
         f"delete chain bridge {name} {chain(tap)}",
         f"delete chain bridge {name} {_answers(tap)}",
-        f"delete set bridge {name} {_leases(tap)}",
+        f"delete set bridge {name} {leases(tap)}",
     ]
     return "\n".join([*commands, ""])
 
@@ -137,7 +140,7 @@ def _objects(name: str, tap: str) -> list[str]:
     return [
         f"add chain bridge {name} {chain(tap)}",
         f"add chain bridge {name} {_answers(tap)}",
-        f"add set bridge {name} {_leases(tap)} {{ type ipv4_addr; flags dynamic; size {_LEASES_MAX}; }}",
+        f"add set bridge {name} {leases(tap)} {{ type ipv4_addr; flags dynamic; size {_LEASES_MAX}; }}",
         f'add element bridge {name} {MACHINES} {{ "{tap}" : goto {chain(tap)} }}',
         f'add element bridge {name} {_CLIENTS} {{ "{tap}" : goto {_answers(tap)} }}',
     ]

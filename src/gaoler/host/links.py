@@ -19,6 +19,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from gaoler.errors import Failed, NotFound
 
 _IFA_F_NODAD = 0x02  # linux/if_addr.h
+_NUD_NOARP, _NTF_MASTER = 0x40, 0x04  # linux/neighbour.h
 
 _T = TypeVar("_T")
 
@@ -55,17 +56,24 @@ def delete_link(name: str) -> None:
         _try(f"cannot delete {name}", lambda ip: ip.link("del", index=index), accept=errno.ENODEV)
 
 
-def attach(tap: str, bridge: str, *, isolated: bool = False) -> None:
+def attach(tap: str, bridge: str, *, mac: str | None = None, isolated: bool = False) -> None:
     """Plug a TAP into a bridge and bring it up. `isolated` ports reach all ports but one another.
 
-    The host speaks no IPv6 on the TAP itself, and a spanning tree message from the machine closes the port.
+    With `mac`, the bridge itself takes no frame of another sender from there, whatever the filter's rules are: the port
+    is locked, and learns nothing. The host speaks no IPv6 on the TAP itself, and a spanning tree message from the
+    machine closes the port.
     """
     index, master = _index(tap), _index(bridge)
     with suppress(FileNotFoundError):  # a host without IPv6
         Path(f"/proc/sys/net/ipv6/conf/{tap}/disable_ipv6").write_text("1")
     what = f"cannot plug {tap} into {bridge}"
     _try(what, lambda ip: ip.link("set", index=index, master=master))
-    _try(what, lambda ip: ip.brport("set", index=index, guard=1, isolated=int(isolated)))
+    if mac is None:
+        _try(what, lambda ip: ip.brport("set", index=index, guard=1, isolated=int(isolated)))
+    else:
+        _try(what, lambda ip: ip.brport("set", index=index, guard=1, isolated=int(isolated), locked=1, learning=0))
+        # Permanent for the bridge would be an address of the host's own; this one is reachable, and does not age.
+        _try(what, lambda ip: ip.fdb("append", ifindex=index, lladdr=mac, state=_NUD_NOARP, flags=_NTF_MASTER))
     _try(what, lambda ip: ip.link("set", index=index, state="up"))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -72,6 +72,12 @@ class Network:
         if settings.subnet6:
             own.append(f"{self.gateway6}/{settings.subnet6.prefixlen}")
         links.ensure_bridge(settings.bridge, own)
+        self._route()
+        self._state.mkdir(parents=True, exist_ok=True)
+        dnsmasq.start()
+
+    def _route(self) -> None:
+        settings = self.settings
         routing.enable(
             self.prefix,
             settings.bridge,
@@ -80,8 +86,12 @@ class Network:
             masquerade=settings.masquerade,
             proxy_arp=settings.proxy_arp,
         )
-        self._state.mkdir(parents=True, exist_ok=True)
-        dnsmasq.start()
+
+    def restore_rules(self) -> None:
+        """Make anew what nftables had of ours, but for what belongs to single machines: their ports are closed then."""
+        self.guard.install()
+        if self.settings.mode == "private":
+            self._route()
 
     def close(self) -> None:
         """Take down what the network consists of; for when gaoler leaves the host."""
@@ -130,12 +140,15 @@ class Network:
         """Plug the machine's TAP into the bridge, guarded before it is up."""
         if not record.network or self.settings.mode == "none":
             return
-        tap = self.tap_name(record)
-        own = [address for address in (record.address, record.address6) if address]
-        self.guard.add(tap, record.mac, own or None)
-        links.attach(tap, self.settings.bridge, isolated=self.settings.isolate)
+        self.protect(record)
+        links.attach(self.tap_name(record), self.settings.bridge, mac=record.mac, isolated=self.settings.isolate)
         if self._dnsmasq and record.address:
             self._dnsmasq.set_host(self._host_name(record), record.mac, record.address, record.address6)
+
+    def protect(self, record: Record, leases: Sequence[str] = ()) -> None:
+        """Let the machine's port send what is the machine's to send; `leases` are what DHCP gave it already."""
+        own = [address for address in (record.address, record.address6) if address]
+        self.guard.add(self.tap_name(record), record.mac, own or None, leases)
 
     def unplug(self, record: Record) -> None:
         """Forget the machine, whose process has ended; its TAP is gone a moment later. Does nothing where there is nothing."""

@@ -1,0 +1,63 @@
+"""The guard of machines' ports is put back when somebody flushes the host's rules, as a firewall's restart does.
+
+Until then, for milliseconds, or for as long as no daemon runs, a bridge port lets through what the machine sends under
+its own MAC only (links.attach): that is the bridge's own doing. With the table in place again all ports are closed, and
+each is opened for what its machine may send.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from functools import partial
+
+from gaoler.errors import GaolerError
+from gaoler.host import links
+from gaoler.machines.lifecycle import Machines
+
+_LOOK = 30.0
+"""Seconds between looks at what DHCP servers gave to machines: that is lost with the rules, and asked for again late."""
+_log = logging.getLogger(__name__)
+
+
+def keep(machines: Machines) -> None:
+    """Guard what runs, and go on doing so, in the monitor's thread."""
+    network = machines.jailer.network
+    if network.settings.mode == "none":
+        return
+    leases: dict[str, list[str]] = {}
+    watched = network.guard.watch()
+
+    def look() -> None:
+        if network.guard.lost(watched):
+            _log.warning("somebody deleted the rules that guard machines' ports; they are put back")
+            network.restore_rules()
+            _guard_all(machines, leases)
+
+    machines.monitor.watch(watched.fileno(), look)
+    _guard_all(machines, leases)  # what an earlier daemon's machines have lost while there was none
+    if network.settings.mode == "bridge":
+        _note(machines, leases)
+
+
+def _guard_all(machines: Machines, leases: dict[str, list[str]]) -> None:
+    """By the interfaces that are there, so that a machine that just starts is not forgotten."""
+    network = machines.jailer.network
+    there, guarded = set(links.list_links(network.prefix)), network.guard.listed()
+    for machine in machines.all():
+        tap = network.tap_name(machine.record)
+        if tap in there - guarded and (machine.live or machine.busy == "starting"):  # and is not about to go
+            try:
+                network.protect(machine.record, leases.get(tap, ()))
+            except GaolerError as error:
+                _log.error("%s stays closed: %s", tap, error)
+
+
+def _note(machines: Machines, leases: dict[str, list[str]]) -> None:
+    network = machines.jailer.network
+    try:
+        leases.update((tap, found) for tap in network.guard.listed() if (found := network.guard.leases(tap)))
+        for tap in leases.keys() - set(links.list_links(network.prefix)):
+            del leases[tap]
+    finally:
+        machines.monitor.at(time.time() + _LOOK, partial(_note, machines, leases))
