@@ -41,10 +41,12 @@ _BASE = ("filesystem", "glibc", "libraries", "bash", "coreutils", "util-linux", 
 _EXTRA = ("haveged", "hello", "greeting", "rsync")
 
 #: Needed by Debian's way of installing packages alone, which is not used here.
-_LEFT_OUT = re.compile(r"debconf|dpkg|perl|python3|adduser|systemd|dbus|apt|libpam-runtime|sensible|ucf|init-system|runit|dash|tzdata|base-")
+_LEFT_OUT = re.compile(
+    r"debconf|dpkg|perl|python3|adduser|systemd|dbus|apt|libpam-runtime|sensible|ucf|init-system|runit|dash|tzdata|base-"
+)
 
 _FILESYSTEM = {
-    "etc/passwd": "root:x:0:0::/root:/bin/bash\nsshd:x:74:74::/run/sshd:/usr/bin/nologin\nnobody:x:65534:65534::/:/usr/bin/nologin\n",
+    "etc/passwd": "root:x:0:0::/root:/bin/bash\nsshd:x:74:74::/run/sshd:/bin/false\nnobody:x:65534:65534::/:/bin/false\n",
     "etc/group": "root:x:0:\ntty:x:5:\nshadow:x:42:\nsshd:x:74:\nwheel:x:998:\nnogroup:x:65534:\n",
     "etc/shadow": "root:*:1::::::\nsshd:*:1::::::\n",
     "etc/gshadow": "root:::\nwheel:::\n",
@@ -145,7 +147,7 @@ def make(directory: Path) -> Repository:
             (tree / "usr/bin/awk").symlink_to("gawk")
         elif name == "pacman":
             (tree / "etc/pacman.conf").write_text(PACMAN_CONF)
-        depends = () if name == "glibc" else ("glibc", "libraries") if name not in ("libraries",) else ("glibc",)
+        depends = () if name == "glibc" else ("glibc", "libraries") if name != "libraries" else ("glibc",)
         repository.add("extra" if name in _EXTRA else "core", name, "1.0-1", tree, ("filesystem", *depends), _INSTALL)
     _filesystem(repository, directory / "trees/filesystem")
     repository.add("core", "base", "3-1", _empty(directory / "trees/base"), _BASE)
@@ -154,11 +156,31 @@ def make(directory: Path) -> Repository:
 
 
 def _filesystem(repository: Repository, tree: Path) -> None:
-    for name in ("usr/bin", "usr/lib64", "usr/lib", "dev", "home", "proc", "root", "run", "sys", "tmp", "var/log", "var/tmp", "etc/pam.d"):
+    for name in (
+        "usr/bin",
+        "usr/lib64",
+        "usr/lib",
+        "dev",
+        "home",
+        "proc",
+        "root",
+        "run",
+        "sys",
+        "tmp",
+        "var/log",
+        "var/tmp",
+        "etc/pam.d",
+    ):
         (tree / name).mkdir(parents=True)
     for name in ("tmp", "var/tmp"):
         (tree / name).chmod(0o1777)
-    for name, target in (("bin", "usr/bin"), ("sbin", "usr/bin"), ("lib", "usr/lib"), ("lib64", "usr/lib64"), ("usr/sbin", "bin")):
+    for name, target in (
+        ("bin", "usr/bin"),
+        ("sbin", "usr/bin"),
+        ("lib", "usr/lib"),
+        ("lib64", "usr/lib64"),
+        ("usr/sbin", "bin"),
+    ):
         (tree / name).symlink_to(target)
     for name, text in _FILESYSTEM.items():
         (tree / name).write_text(text)
@@ -169,7 +191,13 @@ def _filesystem(repository: Repository, tree: Path) -> None:
 
 def _merge_usr(tree: Path) -> None:
     """Arch has one directory of programs; Debian's packages still say /bin, /sbin, /lib, and have /usr/sbin."""
-    for old, new in (("bin", "usr/bin"), ("sbin", "usr/bin"), ("usr/sbin", "usr/bin"), ("lib", "usr/lib"), ("lib64", "usr/lib64")):
+    for old, new in (
+        ("bin", "usr/bin"),
+        ("sbin", "usr/bin"),
+        ("usr/sbin", "usr/bin"),
+        ("lib", "usr/lib"),
+        ("lib64", "usr/lib64"),
+    ):
         if (tree / old).is_dir() and not (tree / old).is_symlink():
             (tree / new).mkdir(parents=True, exist_ok=True)
             _run("cp", "-a", f"{tree / old}/.", str(tree / new))

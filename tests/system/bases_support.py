@@ -20,7 +20,21 @@ PROGRAMS = ("cat", "grep", "sed", "mkdir", "rm", "cp", "chown", "ln", "ls", "tru
 
 def small_tree(root: Path) -> Path:
     """A shell, what startenv calls, and the libraries they need: 10 MB that boot."""
-    for directory in ("dev", "etc", "home", "proc", "root", "run", "sys", "tmp", "usr/bin", "usr/lib", "usr/sbin", "uml", "var/log"):
+    for directory in (
+        "dev",
+        "etc",
+        "home",
+        "proc",
+        "root",
+        "run",
+        "sys",
+        "tmp",
+        "usr/bin",
+        "usr/lib",
+        "usr/sbin",
+        "uml",
+        "var/log",
+    ):
         (root / directory).mkdir(parents=True)
     (root / "usr/lib64").mkdir()
     for name in ("bin", "sbin", "lib", "lib64"):
@@ -88,7 +102,9 @@ def contents(tree: Path) -> dict[str, list[object]]:
             fields: list[object] = [oct(state.st_mode), state.st_uid, state.st_gid, state.st_rdev]
             if not stat.S_ISDIR(state.st_mode):  # which file systems count and stamp in their own ways
                 fields += [state.st_nlink, state.st_mtime_ns]
-            fields += [(key, os.getxattr(path, key, follow_symlinks=False)) for key in sorted(os.listxattr(path, follow_symlinks=False))]
+            fields += [
+                (key, os.getxattr(path, key, follow_symlinks=False)) for key in sorted(os.listxattr(path, follow_symlinks=False))
+            ]
             if stat.S_ISLNK(state.st_mode):
                 fields.append(os.readlink(path))
             elif stat.S_ISREG(state.st_mode):

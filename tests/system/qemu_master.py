@@ -63,9 +63,13 @@ class VirtualMaster:
 
 def kernel(directory: Path) -> tuple[Path, Path]:
     """The distribution's kernel for virtual machines, and an initramfs with what it needs to find its disk."""
-    listed = subprocess.run(["apt-cache", "depends", "linux-image-cloud-amd64"], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["apt-cache", "depends", "linux-image-cloud-amd64"], capture_output=True, text=True, check=True
+    ).stdout
     (package,) = re.findall(r"Depends: (linux-image-\S+)", listed)
-    subprocess.run(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", package], cwd=directory, check=True, capture_output=True)
+    subprocess.run(
+        ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", package], cwd=directory, check=True, capture_output=True
+    )
     (deb,) = directory.glob("linux-image-*.deb")
     subprocess.run(["dpkg-deb", "-x", deb, directory / "kernel"], check=True)
     (image,) = (directory / "kernel/boot").glob("vmlinuz-*")
@@ -104,8 +108,8 @@ def booted(directory: Path, image: Path) -> Iterator[VirtualMaster]:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
     console = directory / "console"
-    words = ["qemu-system-x86_64", "-machine", "q35,accel=kvm:tcg", "-m", "512", "-nographic", "-no-reboot", "-kernel", str(linux),
-             "-initrd", str(initramfs), "-append", "console=ttyS0 quiet net.ifnames=0 panic=-1",
+    words = ["qemu-system-x86_64", "-machine", "q35,accel=kvm:tcg", "-m", "512", "-nographic", "-no-reboot",
+             "-kernel", str(linux), "-initrd", str(initramfs), "-append", "console=ttyS0 quiet net.ifnames=0 panic=-1",
              "-drive", f"file={image},if=virtio,format=raw",
              "-nic", f"user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{port}-:873"]  # fmt: skip
     with console.open("wb") as out:

@@ -160,7 +160,9 @@ def test_root_inside_cannot_change_the_base(gateway: Gateway, alice: User, base:
             "rm -rf /var /root; ln -s /etc /root; touch /new; chown 5:5 /usr"
         )
     assert contents(gateway.store / "small") == before
-    assert subprocess.run(["touch", gateway.store / "small/x"], capture_output=True, check=False).returncode, "read-only for root too"
+    assert subprocess.run(["touch", gateway.store / "small/x"], capture_output=True, check=False).returncode, (
+        "read-only for root too"
+    )
 
 
 @pytest.mark.parametrize(

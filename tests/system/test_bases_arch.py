@@ -47,7 +47,10 @@ def test_a_machine_is_whole(gateway: Gateway, alice: User, base: str):
 
 def test_pacman_installs_and_upgrades_with_signatures_checked(gateway: Gateway, alice: User, base: str, repository):
     with running(gateway, alice, "arch", "--base", base) as machine:
-        assert machine.sh("pacman-conf SigLevel | sort") == "DatabaseOptional\nDatabaseTrustedOnly\nPackageRequired\nPackageTrustedOnly"
+        assert (
+            machine.sh("pacman-conf SigLevel | sort")
+            == "DatabaseOptional\nDatabaseTrustedOnly\nPackageRequired\nPackageTrustedOnly"
+        )
         machine.sh("pacman -Sy --noconfirm hello greeting")
         assert machine.sh("hello; greeting") == "Hello, world!\ngreeting 1.0-1"
         repository.add_greeting("2.0-1")
@@ -74,7 +77,9 @@ def test_an_unknown_key_is_refused(gateway: Gateway, mirror: str, tmp_path_facto
     directory = tmp_path_factory.mktemp("stranger")
     stranger = arch_repository.Repository(directory / "mirror", directory / "work")
     stranger.close()
-    done = gateway.gaol("base", "add", "forged", "--pacstrap", "--mirror", mirror, "--keyring", str(stranger.keyring), timeout=240)
+    done = gateway.gaol(
+        "base", "add", "forged", "--pacstrap", "--mirror", mirror, "--keyring", str(stranger.keyring), timeout=240
+    )
     assert done.returncode == 1 and "signature" in done.stderr + done.stdout or "key" in done.stderr, done.stderr
     assert not (gateway.store / "forged").exists()
 

@@ -58,7 +58,7 @@ def test_the_daemon_syncs_what_is_due(gateway: Gateway, source: Master, base: st
     (source.tree / "etc/told").write_text("new\n")
     set_last(gateway, time=time.time() - 90_000)
     configured('[base.small]\nsync = "daily"\n')
-    until(lambda: (gateway.store / "small/etc/told").exists(), "the daemon has synced the base")
+    until((gateway.store / "small/etc/told").exists, "the daemon has synced the base")
     until(lambda: gateway.json("base", "info", "small")["result"] == "new", "and noted it")
     assert gateway.json("base", "info", "small")["interval"] == 86400
 

@@ -42,7 +42,7 @@ def master(gateway: Gateway, repository, tmp_path: Path):
 
 
 @pytest.mark.timeout(900)
-def test_what_the_master_updates_new_machines_have(gateway: Gateway, alice: User, repository, master):
+def test_what_the_master_updates_new_machines_have(gateway: Gateway, alice: User, repository, master, record_property):
     added = gateway.gaol("base", "add", "archlinux", "--rsync", master.url, check=True, timeout=600)
     try:
         assert "master" not in added.stderr.replace("has the master changed", ""), "the kit satisfies the gateway"
@@ -54,7 +54,7 @@ def test_what_the_master_updates_new_machines_have(gateway: Gateway, alice: User
                 assert new.sh("greeting; pacman -Q greeting") == "greeting 2.0-1\ngreeting 2.0-1"
             assert old.sh("greeting; pacman -Q greeting") == "greeting 1.0-1\ngreeting 1.0-1"
         first, second = gateway.json("base", "history", "archlinux")
-        print(f"first: {first}\nsecond: {second}")
+        record_property("moved", (first["moved_files"], first["moved_bytes"], second["moved_files"], second["moved_bytes"]))
         assert second["moved_files"] < 60
         assert second["moved_bytes"] < first["moved_bytes"] / 20
     finally:

@@ -118,7 +118,11 @@ def _info(arguments: list[str]) -> int:
     if as_json:
         show_json({**base, "generations": reply["generations"]})
         return 0
-    shown = {"created": show_time, "synced": show_time, "interval": lambda value: show_duration(value) if value else "by hand"}
+    shown: dict[str, Any] = {
+        "created": show_time,
+        "synced": show_time,
+        "interval": lambda value: show_duration(value) if value else "by hand",
+    }
     lacks = "; ".join(base.pop("lacks")) or None
     show_pairs([(key, shown.get(key, or_dash)(value)) for key, value in base.items()] + [("lacks", or_dash(lacks))])
     return 0

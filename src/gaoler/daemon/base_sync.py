@@ -55,7 +55,8 @@ class BaseSync:
         recipe = self.bases.recipe(name) if name and "/" not in name else None
         if recipe is None:
             base = self.bases.find(name)
-            raise Failed(f'"{base.name}" can\'t be synced', "nothing tells where it came from", f"gaol base add {base.name} again")
+            told = "nothing tells where it came from"
+            raise Failed(f'"{base.name}" can\'t be synced', told, f"gaol base add {base.name} again")
         return self._update(name, recipe, report, shrink=shrink)
 
     def rollback(self, name: str, generation: str | None) -> Base:
@@ -169,7 +170,7 @@ class BaseSync:
         if recipe.kind in ("rsync", "directory"):
             return base_rsync.sync(recipe.argument, self.bases.incoming(name), self.access, report, lock=lock)
         aside = self.bases.aside(name)
-        made = self._make_aside(name, recipe, aside, report, lock)
+        made = self._make_aside(recipe, aside, report, lock)
         try:
             newest = self.bases.newest(name)
             if newest is None or recipe.kind == "machine":
@@ -184,7 +185,7 @@ class BaseSync:
         finally:
             self.bases.aside(name)
 
-    def _make_aside(self, name: str, recipe: Recipe, aside: Path, report: Report, lock: int) -> Path:
+    def _make_aside(self, recipe: Recipe, aside: Path, report: Report, lock: int) -> Path:
         """A tree of its own, as a subvolume."""
         if recipe.kind == "oci":
             return base_archive.oci(recipe.argument, aside, report, lock=lock, first_id=self.access.first_id)

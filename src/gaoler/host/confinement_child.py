@@ -31,6 +31,7 @@ _LAST_CAP = Path("/proc/sys/kernel/cap_last_cap")
 _COPIED = ("/etc/ld.so.cache", "/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/services", "/etc/gai.conf")
 _LINKED = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _DEVICES = ("null", "zero", "urandom", "random")
+_TEMPORARY = Path("/tmp")  # noqa: S108  (of its own root)
 _SCRATCH = "size=64m,mode=0755"
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -43,7 +44,7 @@ def main() -> NoReturn:
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         pid = _start(told, argv)
     except OSError as error:
-        print(f"cannot confine {argv[0]}: {error}", file=sys.stderr, flush=True)
+        _complain(f"cannot confine {argv[0]}: {error}")
         os._exit(125)
     os.close(told["lock"])  # held by the program alone from here on
     _, status = os.waitpid(pid, 0)
@@ -68,7 +69,7 @@ def _start(told: dict[str, Any], argv: list[str]) -> int:
         try:
             _become(argv, told["environment"], identity)
         except OSError as error:
-            print(f"cannot run {argv[0]}: {error}", file=sys.stderr, flush=True)
+            _complain(f"cannot run {argv[0]}: {error}")
         os._exit(127)
     return pid
 
@@ -88,7 +89,7 @@ def _become(argv: list[str], environment: dict[str, str], identity: int | None) 
     os.umask(0o022)
     os.nice(5)  # machines come first
     os.chdir("/")
-    plain = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root", "TMPDIR": "/tmp"}
+    plain = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root", "TMPDIR": str(_TEMPORARY)}
     os.execvpe(argv[0], argv, plain | environment)
 
 
@@ -99,7 +100,7 @@ def _enter_root(binds: list[dict[str, Any]], files: dict[str, bytes | None], ide
     devices = [(name, libc.open_tree(Path("/dev") / name)) for name in _DEVICES]
     links = {place: os.readlink(place) for place in _LINKED if os.path.islink(place)}
     plain = [(place, libc.open_tree(Path(place))) for place in _LINKED if place not in links and os.path.isdir(place)]
-    root = Path("/tmp")  # of this mount namespace alone: any directory that every host has
+    root = Path("/proc")  # of this mount namespace alone: any directory that every host has
     libc.mount("tmpfs", root, "tmpfs", _MS_NOSUID | _MS_NODEV, _SCRATCH)
     for directory in ("usr", "dev", "etc", "root", "tmp", "proc"):
         (root / directory).mkdir()
@@ -133,7 +134,7 @@ def _enter_root(binds: list[dict[str, Any]], files: dict[str, bytes | None], ide
     libc.umount(Path("."), libc.MNT_DETACH)  # what was the host's root
     os.chdir("/")
     scratch = f"size=64m,mode=0700,uid={owner},gid={owner}"
-    libc.mount("tmpfs", Path("/tmp"), "tmpfs", _MS_NOSUID | _MS_NODEV, scratch)  # beside its binds, all it may write
+    libc.mount("tmpfs", _TEMPORARY, "tmpfs", _MS_NOSUID | _MS_NODEV, scratch)  # beside its binds, all it may write
     libc.mount(None, Path("/"), None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY | _MS_NOSUID | _MS_NODEV)
 
 
@@ -167,6 +168,10 @@ def _user_namespace(first: int) -> int:
         os.close(wait_write)
         os.close(ready_read)
         os.waitpid(child, 0)
+
+
+def _complain(text: str) -> None:
+    os.write(2, f"{text}\n".encode())
 
 
 def _content(path: str) -> bytes | None:

@@ -175,8 +175,10 @@ class Bases:
         return self._incoming(name).exists()
 
     def incoming(self, name: str) -> Path:
-        """The subvolume to make the next generation in: what a sync that was cut short has left, else a clone of the newest
-        generation, an empty one for the first. Only while `updating`."""
+        """The subvolume to make the next generation in. Only while `updating`.
+
+        It is what a sync that was cut short has left, else a clone of the newest generation, an empty one for the first.
+        """
         tree = self._incoming(name)
         if tree.exists():
             btrfs.set_readonly(tree, False)
@@ -303,5 +305,3 @@ def remove_tree(path: Path) -> None:
         path.rmdir()
     else:
         path.unlink(missing_ok=True)
-
-

@@ -21,11 +21,11 @@ gaoler does not know, or a value that makes no sense, keeps it from starting, wi
 def reference() -> str:
     parts = [_HEAD]
     for name, field in Configuration.model_fields.items():
-        kind = field.annotation
+        kind, title = field.annotation, name
         if get_origin(kind) is dict:  # tables named by the administrator
-            name, kind = f"{name}.NAME", get_args(kind)[1]
+            kind, title = get_args(kind)[1], f"{name}.NAME"
         assert isinstance(kind, type) and issubclass(kind, Section)
-        parts.append(f"\n## [{name}]\n\n| key | default | meaning |\n| --- | --- | --- |\n")
+        parts.append(f"\n## [{title}]\n\n| key | default | meaning |\n| --- | --- | --- |\n")
         for key, setting in kind.model_fields.items():
             parts.append(f"| `{key}` | {_default(setting)} | {setting.description} |\n")
     return "".join(parts)

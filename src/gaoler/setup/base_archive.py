@@ -40,8 +40,7 @@ def oci(image: str, aside: Path, report: Report, *, lock: int, first_id: int) ->
     (layout := aside / "layout").mkdir()
     report(Progress(f"fetching {image}"))
     work = Bind(str(layout), "/layout", writable=True, mapped=True)
-    policy = {"/etc/containers/policy.json": "/etc/containers/policy.json", "/etc/containers/registries.conf": "/etc/containers/registries.conf"}
-    copy = ["skopeo", "--tmpdir=/tmp", "copy", "--quiet"]
+    policy = {place: place for place in ("/etc/containers/policy.json", "/etc/containers/registries.conf")}
     if image.startswith("/"):
         source, bind = _local(image)
         confined = Confinement((work, bind), policy)
@@ -52,8 +51,7 @@ def oci(image: str, aside: Path, report: Report, *, lock: int, first_id: int) ->
         certificates = Bind("/etc/ssl/certs", "/etc/ssl/certs")
         confined = Confinement((work, certificates), policy, first_id=first_id)
     # Its scratch files go beside the image: /tmp is small in there.
-    copy[1] = "--tmpdir=/layout"
-    _run([*copy, source, f"oci:/layout:{_TAG}"], confined, image, lock)
+    _run(["skopeo", "--tmpdir=/layout", "copy", "--quiet", source, f"oci:/layout:{_TAG}"], confined, image, lock)
     report(Progress(f"unpacking {image}"))
     (out := aside / "out").mkdir()
     btrfs.create(out / "tree")
@@ -88,7 +86,7 @@ def _tag(layout: Path) -> str:
         return f":{tags[0]}" if tags[0] and _REFERENCE.fullmatch(tags[0]) else ""
     if "latest" in tags:
         return ":latest"
-    raise Usage(f"{layout} holds {len(tags)} images", "none is named latest", "skopeo copy the one you mean to a layout of its own")
+    raise Usage(f"{layout} holds {len(tags)} images", "none is named latest", "skopeo copy the one to a layout of its own")
 
 
 def _file(path: str) -> Path:
@@ -104,4 +102,6 @@ def _run(words: list[str], confined: Confinement, source: str, lock: int) -> Non
         confinement.run(words, confined, lambda _: None, lock=lock)
     except ProgramFailed as error:
         said = "; ".join(line.strip()[:300] for line in error.tail[-4:])
-        raise Failed(f"can't unpack {source}", f"{error.what}: {said}", "is it whole? and what does the store say: gaol store info") from None
+        raise Failed(
+            f"can't unpack {source}", f"{error.what}: {said}", "is it whole? is the store full? gaol store info"
+        ) from None

@@ -184,8 +184,10 @@ def _is(tree: Tree, path: str, kind: object) -> bool:
 
 @contextmanager
 def _opened(tree: Tree, path: str) -> Iterator[int | None]:
-    """What a path leads to inside the tree, links followed; None where that is nothing. Devices are not opened, but named
-    (O_PATH) first: opening some of them does things."""
+    """What a path leads to inside the tree, links followed; None where that is no regular file.
+
+    It is looked at (O_PATH) before it is opened: opening some devices does things.
+    """
     try:
         with tree.directory("") as root:
             named = libc.openat2(root, path, os.O_PATH, _RESOLVE)

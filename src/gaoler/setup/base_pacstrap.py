@@ -42,8 +42,11 @@ SigLevel = Required DatabaseOptional
 
 
 def make(target: Path, cache: Path, mirror: str | None, keyring: str | None, report: Report) -> None:
-    """Fill an empty subvolume. `mirror` is an address such that MIRROR/core/os/x86_64 has a repository; the host's own
-    mirrors without it. `keyring` is a file of public keys; Arch's own without it. Raises Failed, NotFound, Usage."""
+    """Fill an empty subvolume. Raises Failed, NotFound, Usage.
+
+    `mirror` is an address such that MIRROR/core/os/x86_64 has a repository; the host's own mirrors without it. `keyring`
+    is a file of public keys; Arch's own without it.
+    """
     servers = _servers(mirror)
     work = cache / "pacman"
     (work / "pkg").mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -95,10 +98,11 @@ def _servers(mirror: str | None) -> str:
 
 
 def _trusted(work: Path, keyring: str | None) -> Path:
-    """pacman's directory of keys, made anew: those of the keyring, trusted, and no others."""
+    """The directory of keys for pacman, made anew: those of the keyring, trusted, and no others."""
     source = Path(keyring) if keyring else KEYRING
     if not source.is_file():
-        raise NotFound(f"no keyring {source}", "packages can't be checked without", "apt install archlinux-keyring, or --keyring FILE")
+        hint = "apt install archlinux-keyring, or --keyring FILE"
+        raise NotFound(f"no keyring {source}", "packages can't be checked without", hint)
     keys = work / "gnupg"
     if keys.exists():
         shutil.rmtree(keys)

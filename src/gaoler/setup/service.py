@@ -21,6 +21,8 @@ from gaoler.setup.stream import TAIL, plain_environment
 
 UNIT = "gaoler.service"
 UNIT_PLACE = Path("/etc/systemd/system") / UNIT
+TIMER = "gaoler-bases.timer"
+TIMER_PLACES = [Path("/etc/systemd/system") / name for name in (TIMER, "gaoler-bases.service")]
 
 #: How long the daemon may take to be ready, and to end, in seconds. It takes over running machines before it serves.
 PATIENCE = 60.0
@@ -70,9 +72,11 @@ def start(settings: Settings, facts: Facts) -> None:
     """Starts the daemon anew and waits until it serves. Machines outlive this."""
     stop(settings, facts)
     if use_systemd(settings):
-        shutil.copyfile(places.PACKAGING / UNIT, UNIT_PLACE)
+        for place in (UNIT_PLACE, *TIMER_PLACES):
+            shutil.copyfile(places.PACKAGING / place.name, place)
         run(["systemctl", "daemon-reload"])
         run(["systemctl", "enable", "--quiet", UNIT])
+        run(["systemctl", "enable", "--quiet", "--now", TIMER])
         try:
             run(["systemctl", "start", UNIT])
         except Failed as error:

@@ -13,7 +13,8 @@ def load(tmp_path, text):
 
 
 @pytest.mark.parametrize(
-    ("value", "seconds"), [('"never"', 0), ('"hourly"', 3600), ('"daily"', 86400), ('"weekly"', 604800), ('"90m"', 5400), ("60", 60)]
+    ("value", "seconds"),
+    [('"never"', 0), ('"hourly"', 3600), ('"daily"', 86400), ('"weekly"', 604800), ('"90m"', 5400), ("60", 60)],
 )
 def test_intervals(tmp_path, value, seconds):
     assert load(tmp_path, f"[base.archlinux]\nsync = {value}\n").of_base("archlinux").sync == seconds

@@ -27,7 +27,20 @@ def test_sources(source, kind):
 
 @pytest.mark.parametrize(
     "source",
-    ["", "tree", "-e sh", "--rsh=sh", "-oProxyCommand=x:/", "a b::c", "h::-m", "rsync://h", "h:x\n", "h::m\0", "http://h/x", "h:::x"],
+    [
+        "",
+        "tree",
+        "-e sh",
+        "--rsh=sh",
+        "-oProxyCommand=x:/",
+        "a b::c",
+        "h::-m",
+        "rsync://h",
+        "h:x\n",
+        "h::m\0",
+        "http://h/x",
+        "h:::x",
+    ],
 )
 def test_what_is_no_source(source):
     with pytest.raises(Usage):
