@@ -12,6 +12,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/netlink.h>
@@ -203,6 +204,21 @@ static int delete_address(const struct ifaddrmsg *found, const struct address *a
 	return 0;
 }
 
+/* The address that the host gave is the machine's: one made from an advertisement would be preferred to it as a source. */
+static void make_up_no_addresses(const char *interface)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/sys/net/ipv6/conf/%.16s/autoconf", interface);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return; /* no IPv6 in this kernel: nothing to make up */
+	if (write(fd, "0", 1) != 1)
+		complain(errno, "net: %s", path);
+	close(fd);
+}
+
 int step_net(int count, char **word)
 {
 	int fd = open_netlink(0), error, status = 0;
@@ -226,6 +242,8 @@ int step_net(int count, char **word)
 			status = complain(0, "net: %s: \"%s\" is no address", word[0], i < count ? word[i] : "");
 			break;
 		}
+		if (!route && address.family == AF_INET6)
+			make_up_no_addresses(first == 3 ? word[2] : word[0]);
 		error = route ? add_default_route(fd, index, &address) : change_address(fd, index, &address, RTM_NEWADDR);
 		if (error)
 			status = complain(error, "net: %s %s%s", word[0], route ? "via " : "", word[i]);
