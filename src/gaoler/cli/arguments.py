@@ -128,7 +128,7 @@ def add_spec(parser: Parser, *, whole: bool) -> None:
     parser.add_argument("--no-home", action="store_true", help="without your home directory")
     parser.add_argument("--mode", choices=("seccomp", "ptrace"), help="how programs inside are held (ptrace: slower)")
     if whole:
-        parser.add_argument("--cpus", metavar="N", type=float, help="processors' worth of time")
+        parser.add_argument("--cpus", metavar="N", help="processors' worth of time")
         parser.add_argument("--disk", metavar="SIZE", help="what its files may take")
         parser.add_argument("--ttl", metavar="DURATION", help="it is stopped after that, for instance 2h")
         parser.add_argument("--init", choices=("startenv", "systemd"), help="what starts its services")
@@ -136,10 +136,10 @@ def add_spec(parser: Parser, *, whole: bool) -> None:
 
 def spec_of(options: Any) -> dict[str, object]:
     """Those options as a request's `spec`."""
-    from gaoler.wire.limits import duration, size
+    from gaoler.wire.limits import duration, number, size
 
     spec: dict[str, object] = {"home": not options.no_home, "network": not options.no_network}
-    for name, convert in (("base", str), ("kernel", str), ("memory", size), ("cpus", float), ("disk", size),
+    for name, convert in (("base", str), ("kernel", str), ("memory", size), ("cpus", number), ("disk", size),
                           ("ttl", duration), ("init", str), ("mode", str)):  # fmt: skip
         value = getattr(options, name, None)
         if value is not None:

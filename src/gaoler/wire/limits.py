@@ -30,6 +30,17 @@ def duration(text: str) -> int:
     return _split(text, _DURATIONS, "duration", "for instance 30m, 2h or 7d")
 
 
+def number(text: str) -> float:
+    """`1.5`. Raises Usage, also for infinity and for what is not a number: neither can be told in JSON."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not abs(value) < float("inf"):
+        raise Usage(f'"{text[:40]}" is not a number', "", "for instance 2 or 0.5")
+    return value
+
+
 def show_size(count: float) -> str:
     """1073741824 as `1G`; what is no whole unit has one decimal."""
     value, unit = float(count), ""

@@ -54,15 +54,14 @@ def _processes(gateway: Gateway) -> Iterator[str]:
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             status = dict(line.split(":\t", 1) for line in (entry / "status").read_text().splitlines() if ":\t" in line)
-            if status["State"].startswith("Z") and status["PPid"] == "1":
-                continue  # dead, and init's to take off the list
-            if any(int(uid) in gateway.ids for uid in status["Uid"].split()):
-                groups = (entry / "cgroup").read_text()
-                machine = re.search(rf"/({gateway.prefix}-[0-9a-f]+)", groups)
-                # Those of a machine that runs come and go.
-                yield f"processes of machine {machine[1]}" if machine else f"process {entry.name} with a machine's id"
-            elif int(status["PPid"]) == daemon:
+            if int(status["PPid"]) == daemon:
                 yield f"process {entry.name} ({status['Name']}), child of the daemon"
+            elif status["State"].startswith("Z"):
+                continue  # dead, and init's to take off the list
+            elif any(int(uid) in gateway.ids for uid in status["Uid"].split()):
+                machine = re.search(rf"/({gateway.prefix}-[0-9a-f]+)", (entry / "cgroup").read_text())
+                # Those of a machine that runs come and go.
+                yield f"processes of machine {machine[1]}" if machine else f"process {entry.name} ({status['Name']}) with a machine's id"
 
 
 def _cgroups(gateway: Gateway) -> Iterator[str]:
