@@ -49,14 +49,20 @@ class Jailer:
     def cgroup(self, record: Record) -> str:
         return f"/{self.container(record)}"
 
-    def start(self, record: Record, kernel: Kernel, authorized_keys: str, busy: dict[int, int]) -> Live:
-        """Start the machine's kernel; its milestones come later. `busy` is machines by processor. Raises GaolerError."""
+    def start(
+        self, record: Record, kernel: Kernel, authorized_keys: str, busy: dict[int, int]
+    ) -> tuple[Live, socket.socket]:
+        """Start the machine's kernel. `busy` is machines by processor. Raises GaolerError.
+
+        Its milestones come to the socket, from now on: it is the caller's.
+        """
         runtime = self.runtime(record)
         with ExitStack() as undo:
             undo.callback(self.release, record)
             runtime.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._write_settings(runtime, record, authorized_keys)
-            bind_notify(runtime).close()  # made here so that the jail can show it; the monitor binds it anew
+            notify = bind_notify(runtime)
+            undo.callback(notify.close)
             with ExitStack() as ours:  # our copies of what the kernel inherits
                 ours.enter_context(_meanwhile(cgroup.hurry))
                 agent = ours.enter_context(_listen(runtime.agent))
@@ -78,7 +84,7 @@ class Jailer:
                 plugged.result()
                 reach("start.plugged")
             undo.pop_all()
-        return Live(process, time.time(), kernel.name, address=record.address, address6=record.address6)
+        return Live(process, time.time(), kernel.name, address=record.address, address6=record.address6), notify
 
     def _write_settings(self, runtime: Runtime, record: Record, authorized_keys: str) -> None:
         for directory in (runtime.config, runtime.host, runtime.bundle):

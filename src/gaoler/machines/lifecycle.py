@@ -183,12 +183,12 @@ class Machines:
                 reach("start.wanted")
                 if self.jailer.left_over(machine.record):
                     self.jailer.release(machine.record)  # of a start, or a stop, that was cut short
-                observed = self.jailer.start(
+                observed, notify = self.jailer.start(
                     machine.record, kernel, keys.public(self.paths.keys, machine.record.owner), self._busy()
                 )
                 reach("start.jailed")
                 machine.update(lambda: _set(machine, live=observed, busy=None))
-                watching.attend(self, machine)
+                watching.attend(self, machine, notify)
                 reach("start.watched")
             except BaseException as error:
                 reason = str(error)

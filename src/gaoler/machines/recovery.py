@@ -15,6 +15,7 @@ from pathlib import Path
 from gaoler.errors import GaolerError
 from gaoler.host import btrfs, jail
 from gaoler.machines import live, record, sessions, watching
+from gaoler.machines.jailing import bind_notify
 from gaoler.machines.lifecycle import Machines
 from gaoler.machines.machine import Machine
 
@@ -52,7 +53,7 @@ def _settle(machines: Machines, machine: Machine) -> None:
     observed = _running(machines, machine)
     if observed is not None and of.wanted == "running":
         machine.live = observed
-        watching.attend(machines, machine)
+        watching.attend(machines, machine, bind_notify(machines.jailer.runtime(of)))
         threading.Thread(target=_catch_up, args=(machines, machine), name="catch-up", daemon=True).start()
         _log.info("machine %s runs on", of.id)
     elif of.wanted == "removed" or of.ephemeral:

@@ -8,13 +8,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gaoler.errors import GaolerError
 from gaoler.host import console, mconsole, usage
 from gaoler.machines import idling, live
-from gaoler.machines.jailing import bind_notify
 from gaoler.machines.limits import limit_of
 
 if TYPE_CHECKING:
@@ -40,19 +40,22 @@ class Watch:
     closed: bool = False
 
 
-def attend(machines: Machines, machine: Machine) -> None:
-    """Watch a machine that runs, just started or found running."""
+def attend(machines: Machines, machine: Machine, notify: socket.socket) -> None:
+    """Watch a machine that runs, just started or found running. Its milestones come to `notify`, which is ours from now on."""
     observed = machine.live
     assert observed is not None
     runtime = machines.jailer.runtime(machine.record)
     try:
         pidfd = observed.process.pidfd()
     except ProcessLookupError:
+        with notify, suppress(BlockingIOError):
+            while True:
+                _note(machines, machine, notify.recv(8192))
         _later(lambda: machines.ended(machine, observed))
         return
     watch = Watch(
         pidfd,
-        bind_notify(runtime),
+        notify,
         os.open(runtime.console, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC),
         console.Log(machines.log_path(machine.record), LOG_LIMIT),
     )
@@ -75,12 +78,13 @@ def attend(machines: Machines, machine: Machine) -> None:
 
 
 def leave(machines: Machines, machine: Machine) -> None:
-    """Watch it no longer; what its console still had to say is kept."""
+    """Watch it no longer; what it has told, and what its console still had to say, is kept."""
     watch = _watches.pop(machine.record.id, None)
     if watch is None:
         return
     for descriptor in (watch.pidfd, watch.notify.fileno(), watch.output):
         machines.monitor.forget(descriptor)
+    _hear(machines, machine, watch)
     _read_console(watch)
     with watch.lock:
         watch.closed = True
@@ -105,13 +109,17 @@ def _hear(machines: Machines, machine: Machine, watch: Watch) -> None:
                 datagram = watch.notify.recv(8192)
             except BlockingIOError:
                 return
-        observed = machine.live
-        notification = mconsole.parse_notify(datagram)
-        if observed is None or notification is None:
-            continue
-        now = live.told(observed, notification.text) if notification.kind == "user" else observed
-        if now != observed:
-            machines.observe(machine, now)
+        _note(machines, machine, datagram)
+
+
+def _note(machines: Machines, machine: Machine, datagram: bytes) -> None:
+    observed = machine.live
+    notification = mconsole.parse_notify(datagram)
+    if observed is None or notification is None:
+        return
+    now = live.told(observed, notification.text) if notification.kind == "user" else observed
+    if now != observed:
+        machines.observe(machine, now)
 
 
 def _read_console(watch: Watch) -> None:
