@@ -200,7 +200,7 @@ def _merge_usr(tree: Path) -> None:
     ):
         if (tree / old).is_dir() and not (tree / old).is_symlink():
             (tree / new).mkdir(parents=True, exist_ok=True)
-            _run("cp", "-a", f"{tree / old}/.", str(tree / new))
+            _run("cp", "-a", "--no-clobber", f"{tree / old}/.", str(tree / new))  # /sbin/ip is a link to /bin/ip
             shutil.rmtree(tree / old)
     for waste in ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "usr/share/lintian", "run", "var/run"):
         shutil.rmtree(tree / waste, ignore_errors=True)

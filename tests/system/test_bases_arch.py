@@ -84,14 +84,23 @@ def test_an_unknown_key_is_refused(gateway: Gateway, mirror: str, tmp_path_facto
     assert not (gateway.store / "forged").exists()
 
 
-def test_a_sync_makes_a_generation_of_what_the_mirror_has_new(gateway: Gateway, base: str, repository):
+@pytest.fixture
+def own_base(gateway: Gateway, repository, mirror: str):
+    arguments = ("--pacstrap", "--mirror", mirror, "--keyring", str(repository.keyring))
+    gateway.gaol("base", "add", "changing", *arguments, check=True, timeout=240)
+    yield "changing"
+    gateway.gaol("base", "rm", "changing", check=True)
+
+
+def test_a_sync_makes_a_generation_of_what_the_mirror_has_new(gateway: Gateway, own_base: str, repository):
+    base = own_base
     assert "unchanged" in gateway.gaol("base", "sync", base, check=True, timeout=240).stdout
     tree = repository.work / "less"
     (tree / "usr/bin").mkdir(parents=True)
     (tree / "usr/bin/less").write_text("#!/bin/sh\necho newer\n")
     (tree / "usr/bin/less").chmod(0o755)
     repository.add("core", "less", "2.0-1", tree, ("bash",))
-    assert gateway.gaol("base", "sync", base, check=True, timeout=240).stdout == "archlinux  generation 2\n"
+    assert gateway.gaol("base", "sync", base, check=True, timeout=240).stdout == "changing  generation 2\n"
     assert gateway.gaol("run", "--base", base, "--no-network", "--", "less").stdout == "newer\n"
     newest = gateway.json("base", "history", base)[-1]
     assert newest["moved_files"] < newest["files"] / 10, "what is the same is shared with the generation before"

@@ -131,6 +131,7 @@ class BaseSync:
             last = self.bases.find(name).last
             return self.bases.show_newest(name), list(last.lacks) if last else []
         tree = self.bases.incoming(name)
+        btrfs.sync(tree)  # until then the space that it takes is not known
         report(Progress("checking"))
         clean.clean(tree)
         faults = base_check.faults(tree)

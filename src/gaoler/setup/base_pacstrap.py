@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-import shutil
+import tempfile
 from pathlib import Path
 
 from gaoler.errors import Failed, NotFound, Usage
@@ -48,20 +49,26 @@ def make(target: Path, cache: Path, mirror: str | None, keyring: str | None, rep
     is a file of public keys; Arch's own without it.
     """
     servers = _servers(mirror)
-    work = cache / "pacman"
-    (work / "pkg").mkdir(mode=0o755, parents=True, exist_ok=True)
+    # Mirrors of different makers may have different packages of one name.
+    packages = cache / "pacman" / hashlib.sha256(f"{servers}{keyring}".encode()).hexdigest()[:16]
+    packages.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache / "pacman", prefix="work-") as work:
+        _make(target, Path(work), packages, servers, keyring, report)
+
+
+def _make(target: Path, work: Path, packages: Path, servers: str, keyring: str | None, report: Report) -> None:
     report(Progress("keys"))
     keys = _trusted(work, keyring)
     configuration = work / "pacman.conf"
     repositories = "".join(f"[{name}]\n{servers}" for name in _REPOSITORIES)
-    configuration.write_text(f"{_OPTIONS}GPGDir = {keys}\nCacheDir = {work / 'pkg'}\n{repositories}")
-    packages = _offered(configuration, work / "db", report)
+    configuration.write_text(f"{_OPTIONS}GPGDir = {keys}\nCacheDir = {packages}\n{repositories}")
+    wanted = _offered(configuration, work / "db", report)
     counted = _Count(report)
     stream(
         # Namespaces of its own: mounts and daemons of package scripts end with it, however it ends.
         [
             *("unshare", "--mount", "--pid", "--fork", "--kill-child"),
-            *("pacstrap", "-C", str(configuration), "-c", "-G", "-M", str(target), *packages, "--noprogressbar"),
+            *("pacstrap", "-C", str(configuration), "-c", "-G", "-M", str(target), *wanted, "--noprogressbar"),
         ],
         counted,
         what="can't make a base of Arch",
@@ -98,14 +105,12 @@ def _servers(mirror: str | None) -> str:
 
 
 def _trusted(work: Path, keyring: str | None) -> Path:
-    """The directory of keys for pacman, made anew: those of the keyring, trusted, and no others."""
+    """The directory of keys for pacman: those of the keyring, trusted, and no others."""
     source = Path(keyring) if keyring else KEYRING
     if not source.is_file():
         hint = "apt install archlinux-keyring, or --keyring FILE"
         raise NotFound(f"no keyring {source}", "packages can't be checked without", hint)
     keys = work / "gnupg"
-    if keys.exists():
-        shutil.rmtree(keys)
     keys.mkdir(mode=0o755)
     try:
         run(["pacman-key", "--gpgdir", str(keys), "--init"], env=plain_environment())

@@ -39,7 +39,8 @@ def purge(settings: Settings, display: Display, agreed: bool) -> None:
     if service.use_systemd(settings) and service.UNIT_PLACE.exists():
         run(["systemctl", "disable", "--quiet", service.UNIT])
         service.UNIT_PLACE.unlink()
-        run(["systemctl", "disable", "--quiet", "--now", service.TIMER])
+        if service.TIMER_PLACES[0].exists():
+            run(["systemctl", "disable", "--quiet", "--now", service.TIMER])
         for place in service.TIMER_PLACES:
             place.unlink(missing_ok=True)
         run(["systemctl", "daemon-reload"])
