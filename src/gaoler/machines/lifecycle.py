@@ -103,6 +103,7 @@ class Machines:
             self._machines[identity] = machine
         with ExitStack() as undo:
             undo.callback(self._forget, machine)
+            undo.callback(self.jailer.delete_gaol, machine.record)
             self._save(machine)
             reach("create.recorded")
             gaol = self.jailer.gaol(machine.record)
