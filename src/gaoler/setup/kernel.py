@@ -68,7 +68,7 @@ def build(cache_dir: Path, dest_dir: Path, progress: Report = silent, series: st
     if series is not None and series not in supported:
         raise NotFound(f'no kernel series "{series}"', f"there are patches for {', '.join(supported)}")
     cache_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with locked(cache_dir):
+    with locked(cache_dir, progress):
         private = sources.PrivateApt(cache_dir / "apt", apt.host_archive())
         source = sources.resolve(private, [series] if series else supported, progress)
         wanted = recipe()
@@ -138,11 +138,15 @@ def work_directory(cache_dir: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(cache_dir: Path) -> Iterator[None]:
+def locked(cache_dir: Path, progress: Report) -> Iterator[None]:
     """One build at a time in a cache; the second one waits and then finds the first one's."""
     descriptor = os.open(cache_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress(Progress("wait for another kernel's build to end"))
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
