@@ -113,6 +113,8 @@ class Session:
         except BrokenPipeError:
             # Nobody reads our output any more: the command learns it as it would in a pipeline.
             next(sock for sock in self.outputs if sock.fileno() == source).shutdown(SHUT_RD)
+            while os.read(source, CHUNK):
+                pass  # a writer that waits for room is not told of the shutdown: it must have some, and try again
             return False
         return True
 
