@@ -1,0 +1,39 @@
+"""The rules of the house that a machine can hold: imports run one way, types are right, nothing of a workplace is told."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def tool(*words: str) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).parent / words[0]
+    environment = {"PYTHONPATH": str(ROOT / "src"), "PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
+    return subprocess.run([program, *words[1:]], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_imports_run_one_way():
+    done = tool("lint-imports", "--no-cache")
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.timeout(300)
+def test_types_are_right(tmp_path):
+    done = tool("mypy", "--cache-dir", str(tmp_path))
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_linter_is_content():
+    done = tool("ruff", "check", "--no-cache")
+    assert done.returncode == 0, done.stdout[-4000:]
+
+
+@pytest.mark.parametrize("word", ["shell=True", "os.system("])
+def test_no_shell_runs_commands(word):
+    found = [path for path in (ROOT / "src").rglob("*.py") if word in path.read_text()]
+    assert not found
