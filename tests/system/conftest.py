@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -99,6 +100,11 @@ def web(gateway: Gateway, alice: User) -> Iterator[Machine]:
     """A machine of alice's, ready, with network and sshd."""
     with running(gateway, alice, "web") as machine:
         yield machine
+
+
+def pytest_configure() -> None:
+    """A test run that is told to end clears up after itself."""
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("told to end by SIGTERM"))
 
 
 @pytest.hookimpl(wrapper=True)

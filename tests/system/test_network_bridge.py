@@ -11,7 +11,7 @@ from system.support.machine import Machine, running
 from system.support.servers import Proxy, WhoAsks, serving
 from system.support.waiting import PATIENCE, until
 
-pytestmark = [pytest.mark.root, pytest.mark.machine, pytest.mark.network, pytest.mark.xdist_group("lan")]
+pytestmark = [pytest.mark.root, pytest.mark.machine, pytest.mark.network]
 
 
 @pytest.fixture(scope="module")
