@@ -17,7 +17,9 @@ _REPLIES = {
     "Top": "usage: []Usage", "Log": "text: string", "Down": "machine: Info", "Remove": "", "Wait": "machine: Info",
     "Ssh": "name: string, address: string, user: string, identity: string, host_keys: []string",
     "Snapshot": "tag: string", "Restore": "machine: Info", "Clone": "machine: Info", "Publish": "base: Base",
-    "BaseList": "bases: []Base", "BaseAdd": "base: Base", "BaseRemove": "", "KernelBuild": "kernel: Kernel",
+    "BaseList": "bases: []Base", "BaseInspect": "base: Base, generations: []Generation", "BaseAdd": "base: Base",
+    "BaseSync": "base: ?Base, new: ?bool, bases: ?[]Base", "BaseRollback": "base: Base", "BaseRemove": "",
+    "KernelBuild": "kernel: Kernel",
     "KernelList": "kernels: []Kernel", "KernelRemove": "", "StoreInspect": "store: Store", "Doctor": "checks: []Check",
 }  # fmt: skip
 

@@ -23,6 +23,8 @@ from system.support.waiting import PATIENCE
 SOURCES = Path(__file__).parents[3] / "src"
 _IDS = 1 << 22
 """Host ids of one gateway: enough for 32 machines at once."""
+_OTHER_IDS = 1 << 17
+"""The first of them are not machines': programs that make bases run with ids just below those."""
 _FIRST_ID = 1 << 29
 """Below the range that an installed gaoler uses."""
 LIMIT = 12
@@ -116,7 +118,7 @@ class Gateway:
             "network": {"bridge": self.bridge, "subnet": self.subnet, "subnet6": self.subnet6, "domain": self.domain},
             "machines": {"memory": "256M", "grace": 5},
             "limits": {"machines": LIMIT, "memory": "2G"},
-            "ids": {"first": self.ids.start, "count": len(self.ids)},
+            "ids": {"first": self.ids.start + _OTHER_IDS, "count": len(self.ids) - _OTHER_IDS},
         }  # fmt: skip
         for part in (self.settings, changes):
             for section, values in part.items():
