@@ -67,15 +67,15 @@ def kernel(directory: Path) -> tuple[Path, Path]:
         ["apt-cache", "depends", "linux-image-cloud-amd64"], capture_output=True, text=True, check=True
     ).stdout
     (package,) = re.findall(r"Depends: (linux-image-\S+)", listed)
-    subprocess.run(
-        ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", package], cwd=directory, check=True, capture_output=True
-    )
-    (deb,) = directory.glob("linux-image-*.deb")
-    subprocess.run(["dpkg-deb", "-x", deb, directory / "kernel"], check=True)
+    for name in (package, "busybox-static"):
+        download = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", name]
+        subprocess.run(download, cwd=directory, check=True, capture_output=True)
+        (deb,) = directory.glob(f"{name}_*.deb")
+        subprocess.run(["dpkg-deb", "-x", deb, directory / "kernel"], check=True)
     (image,) = (directory / "kernel/boot").glob("vmlinuz-*")
     root = directory / "initramfs"
     (root / "bin").mkdir(parents=True)
-    shutil.copy("/usr/bin/busybox", root / "bin/busybox")
+    shutil.copy(directory / "kernel/bin/busybox", root / "bin/busybox")
     for name in _MODULES:
         (module,) = (directory / "kernel/lib/modules").rglob(f"{name}.ko")
         shutil.copy(module, root)

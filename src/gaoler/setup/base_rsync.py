@@ -59,6 +59,7 @@ _WHY = {
 _COMPLAINT = re.compile(r"\s*(rsync:|rsync error|@ERROR|ssh|Host key|Permission|WARNING|@@@|skipping|IO error|file has vanished)")
 _COMPLAINTS, _SHOWN = 30, 3
 
+_VANISHED = 24
 _INTERRUPTED = frozenset({12, 20, 30, 137})
 
 
@@ -105,12 +106,9 @@ def sync(source: str, tree: Path, access: Access, report: Report, *, lock: int, 
     moved = Moved()
     for number in range(1, PASSES + 1):
         name = step if number == 1 else f"{step}, pass {number}: has the master changed meanwhile?"
-        try:
-            once = _pass(source, program, report, name, lock)
-        except _Vanished:
-            continue
+        once, still = _pass(source, program, report, name, lock)
         moved += once
-        if not once.files:
+        if still and not once.files:
             return moved  # nothing has changed since the pass before, so it is not torn
     raise Failed(
         f"{source} does not hold still",
@@ -119,11 +117,8 @@ def sync(source: str, tree: Path, access: Access, report: Report, *, lock: int, 
     )
 
 
-class _Vanished(Exception):
-    """Files went away on the master while they were read."""
-
-
-def _pass(source: str, program: Confinement, report: Report, step: str, lock: int) -> Moved:
+def _pass(source: str, program: Confinement, report: Report, step: str, lock: int) -> tuple[Moved, bool]:
+    """What was moved, and whether no file went away on the master while it was read."""
     found: dict[str, int] = {}
     complaints: list[str] = []
 
@@ -138,16 +133,17 @@ def _pass(source: str, program: Confinement, report: Report, step: str, lock: in
             complaints.append(line.strip()[:300])
 
     report(Progress(step))
+    still = True
     try:
         confinement.run(command(source), program, on_line, lock=lock)
     except ProgramFailed as error:
-        if error.status == 24:
-            raise _Vanished from None
-        raise _told(source, error.status, complaints or error.tail) from None
+        still = error.status != _VANISHED
+        if still:
+            raise _told(source, error.status, complaints or error.tail) from None
     # What is new and a regular file counts among the transferred ones as well.
     old = found.get("Number of regular files transferred", 0) - found.get("Number of created files, regular", 0)
     files = found.get("Number of created files", 0) + found.get("Number of deleted files", 0) + old
-    return Moved(files, found.get("Total bytes received", 0))
+    return Moved(files, found.get("Total bytes received", 0)), still
 
 
 def command(source: str) -> list[str]:
