@@ -248,6 +248,10 @@ def _command(command: messages.Command, machine: Machine) -> sessions.Command:
     ):
         if "\0" in text:
             raise Usage("a NUL byte can't be in a command", "no argument, name or path may hold one")
+        try:
+            text.encode(errors="surrogateescape")  # bytes of other encodings come so; any other half of a pair is nothing
+        except UnicodeEncodeError:
+            raise Usage("that is no text", "half a surrogate pair stands for no character and no byte") from None
     return sessions.Command(
         arguments=tuple(command.arguments),
         user=command.user,

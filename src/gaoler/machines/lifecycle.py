@@ -284,9 +284,9 @@ class Machines:
         with machine.lock:
             if machine.live is None or machine.live.process != observed.process:
                 return
-            watching.leave(self, machine)
+            why = watching.leave(self, machine)
             graceful = machine.live.stopping or machine.record.wanted != "running"
-            died = None if graceful or machine.record.ephemeral else "its kernel ended by itself"
+            died = None if graceful or machine.record.ephemeral else why or "its kernel ended by itself"
             try:
                 self.jailer.release(machine.record)
             except GaolerError as error:

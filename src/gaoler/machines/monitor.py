@@ -25,6 +25,7 @@ class Monitor:
         self._epoll = select.epoll()
         self._callbacks: dict[int, Callback] = {}
         self._timers: list[tuple[float, int, Callback]] = []
+        self._delays: list[tuple[float, int, Callback]] = []
         self._order = itertools.count()
         self._lock = threading.Lock()
         self._wake_reader, self._wake_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -52,6 +53,12 @@ class Monitor:
             heapq.heappush(self._timers, (moment, next(self._order), callback))
         os.write(self._wake_writer, b"t")
 
+    def after(self, seconds: float, callback: Callback) -> None:
+        """Call back in so many seconds, whatever happens to the clock."""
+        with self._lock:
+            heapq.heappush(self._delays, (time.monotonic() + seconds, next(self._order), callback))
+        os.write(self._wake_writer, b"t")
+
     def _woken(self) -> None:
         os.read(self._wake_reader, 512)
 
@@ -73,13 +80,18 @@ class Monitor:
 
     def _patience(self) -> float | None:
         with self._lock:
-            # Clocks jump: look again at least every minute.
-            return min(60.0, max(0.0, self._timers[0][0] - time.time())) if self._timers else None
+            waits = [queue[0][0] - clock() for queue, clock in self._queues() if queue]
+        # Clocks jump: look again at least every minute.
+        return min(60.0, max(0.0, min(waits))) if waits else None
 
     def _due(self) -> list[Callback]:
+        due = []
         with self._lock:
-            now = time.time()
-            due = []
-            while self._timers and self._timers[0][0] <= now:
-                due.append(heapq.heappop(self._timers)[2])
-            return due
+            for queue, clock in self._queues():
+                now = clock()
+                while queue and queue[0][0] <= now:
+                    due.append(heapq.heappop(queue)[2])
+        return due
+
+    def _queues(self) -> tuple[tuple[list[tuple[float, int, Callback]], Callable[[], float]], ...]:
+        return (self._timers, time.time), (self._delays, time.monotonic)

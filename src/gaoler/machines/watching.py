@@ -13,18 +13,25 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gaoler.errors import GaolerError
-from gaoler.host import console, mconsole, usage
+from gaoler.host import cgroup, console, mconsole, usage
 from gaoler.machines import idling, live
 from gaoler.machines.limits import limit_of
+from gaoler.machines.pace import Pace
 
 if TYPE_CHECKING:
     from gaoler.machines.lifecycle import Machines
     from gaoler.machines.machine import Machine
+    from gaoler.machines.monitor import Monitor
 
 LOG_LIMIT = 1 << 20
 """Bytes of console output kept of a machine."""
+_CONSOLE = (1 << 20, 1 << 20)
+"""Bytes of console output taken at once, and a second from then on. More is lost to the machine that says it."""
+_MILESTONES = (64, 8)
+"""Milestones, likewise. A machine that tells more has to wait, with all that it does, until they are taken."""
 _DATAGRAMS_AT_ONCE = 16
 """Milestones taken from one machine before the others have their turn."""
+OUT_OF_MEMORY = "it took more memory than it was given, and the host ended it"
 _log = logging.getLogger(__name__)
 _watches: dict[str, Watch] = {}
 
@@ -38,6 +45,12 @@ class Watch:
     lock: threading.Lock = field(default_factory=threading.Lock)
     """Held while descriptors are read, or closed: the monitor may be about to read what another thread closes."""
     closed: bool = False
+    out_of_memory: int | None = None
+    """Readable when its control group has run out (version 1)."""
+    reason: str | None = None
+    """Why it will have ended, where something tells."""
+    said: Pace = field(default_factory=lambda: Pace(*_CONSOLE))
+    told: Pace = field(default_factory=lambda: Pace(*_MILESTONES))
 
 
 def attend(machines: Machines, machine: Machine, notify: socket.socket) -> None:
@@ -58,6 +71,7 @@ def attend(machines: Machines, machine: Machine, notify: socket.socket) -> None:
         notify,
         os.open(runtime.console, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC),
         console.Log(machines.log_path(machine.record), LOG_LIMIT),
+        out_of_memory=cgroup.oom_event(machines.jailer.cgroup(machine.record)),
     )
     _watches[machine.record.id] = watch
     monitor = machines.monitor
@@ -66,9 +80,18 @@ def attend(machines: Machines, machine: Machine, notify: socket.socket) -> None:
         monitor.forget(pidfd)
         _later(lambda: _bury(machines, machine, observed))
 
-    monitor.watch(watch.notify.fileno(), lambda: _hear(machines, machine, watch))
-    monitor.watch(watch.output, lambda: _read_console(watch))
+    def starved() -> None:
+        """The kernel has killed one of its processes; what is left of it is no machine."""
+        assert watch.out_of_memory is not None
+        monitor.forget(watch.out_of_memory)
+        watch.reason = OUT_OF_MEMORY
+        observed.process.kill()
+
+    _listen(monitor, watch, watch.notify.fileno(), lambda: _hear(machines, machine, watch))
+    _listen(monitor, watch, watch.output, lambda: _read_console(watch))
     monitor.watch(pidfd, died)
+    if watch.out_of_memory is not None:
+        monitor.watch(watch.out_of_memory, starved)
     machines.observe(machine, observed)
     if machine.record.ttl:
         monitor.at(observed.started + machine.record.ttl, lambda: _expire(machines, machine, observed))
@@ -77,21 +100,47 @@ def attend(machines: Machines, machine: Machine, notify: socket.socket) -> None:
         _look_for_idleness(machines, machine, observed, _mark(machines, machine), idle)
 
 
-def leave(machines: Machines, machine: Machine) -> None:
-    """Watch it no longer; what it has told, and what its console still had to say, is kept."""
+def leave(machines: Machines, machine: Machine) -> str | None:
+    """Watch it no longer; what it has told, and what its console still had to say, is kept.
+
+    Returns why it has ended, where that is known.
+    """
     watch = _watches.pop(machine.record.id, None)
     if watch is None:
-        return
-    for descriptor in (watch.pidfd, watch.notify.fileno(), watch.output):
-        machines.monitor.forget(descriptor)
+        return None
     _hear(machines, machine, watch)
-    _read_console(watch)
     with watch.lock:
         watch.closed = True
+        descriptors = [watch.pidfd, watch.output]
+        if watch.out_of_memory is not None:
+            descriptors.append(watch.out_of_memory)
+        for descriptor in (*descriptors, watch.notify.fileno()):
+            machines.monitor.forget(descriptor)
+        _take(watch)
         watch.notify.close()
-        os.close(watch.output)
-        os.close(watch.pidfd)
+        for descriptor in descriptors:
+            os.close(descriptor)
         watch.log.close()
+    if watch.reason is None and cgroup.ran_out_of_memory(machines.jailer.cgroup(machine.record)):
+        return OUT_OF_MEMORY
+    return watch.reason
+
+
+def _listen(monitor: Monitor, watch: Watch, descriptor: int, hear: Callable[[], float]) -> None:
+    """Call `hear` when there is something; it returns for how many seconds not to listen again."""
+
+    def heard() -> None:
+        rest = hear()
+        if rest:
+            monitor.forget(descriptor)
+            monitor.after(rest, again)
+
+    def again() -> None:
+        with watch.lock:
+            if not watch.closed:
+                monitor.watch(descriptor, heard)
+
+    monitor.watch(descriptor, heard)
 
 
 def _bury(machines: Machines, machine: Machine, observed: live.Live) -> None:
@@ -100,40 +149,54 @@ def _bury(machines: Machines, machine: Machine, observed: live.Live) -> None:
         machines.remove(machine, force=True)
 
 
-def _hear(machines: Machines, machine: Machine, watch: Watch) -> None:
+def _hear(machines: Machines, machine: Machine, watch: Watch) -> float:
     for _ in range(_DATAGRAMS_AT_ONCE):
         with watch.lock:
             if watch.closed:
-                return
+                return 0
             try:
                 datagram = watch.notify.recv(8192)
             except BlockingIOError:
-                return
-        _note(machines, machine, datagram)
+                return 0
+        rest = watch.told.take(1)
+        watch.reason = _note(machines, machine, datagram) or watch.reason
+        if rest:
+            return rest
+    return 0
 
 
-def _note(machines: Machines, machine: Machine, datagram: bytes) -> None:
+def _note(machines: Machines, machine: Machine, datagram: bytes) -> str | None:
+    """Take a milestone for what it is; or why the machine's kernel comes to its end."""
     observed = machine.live
     notification = mconsole.parse_notify(datagram)
     if observed is None or notification is None:
-        return
+        return None
+    if notification.kind == "panic":
+        observed.process.kill()  # it may only halt, and never end
+        return f"its kernel panicked: {notification.text[:200]}"
     now = live.told(observed, notification.text) if notification.kind == "user" else observed
     if now != observed:
         machines.observe(machine, now)
+    return None
 
 
-def _read_console(watch: Watch) -> None:
+def _read_console(watch: Watch) -> float:
     with watch.lock:
-        if watch.closed:
-            return
-        try:
-            data = os.read(watch.output, 65536)
-            if data:
-                watch.log.append(data)
-        except BlockingIOError:
-            pass
-        except OSError as error:
-            _log.warning("a console's output is lost: %s", error)
+        return 0 if watch.closed else watch.said.take(_take(watch))
+
+
+def _take(watch: Watch) -> int:
+    """What the console has to say, into its log; how many bytes that was."""
+    try:
+        data = os.read(watch.output, 65536)
+        if data:
+            watch.log.append(data)
+        return len(data)
+    except BlockingIOError:
+        return 0
+    except OSError as error:
+        _log.warning("a console's output is lost: %s", error)
+        return 65536  # not again at once
 
 
 def _expire(machines: Machines, machine: Machine, observed: live.Live) -> None:

@@ -1,0 +1,273 @@
+"""What root of a machine does to the host, to the daemon, and to the machine beside it."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from system.support.machine import Machine, running
+from system.support.waiting import until
+
+pytestmark = [pytest.mark.root, pytest.mark.machine]
+
+FACTOR = 8
+"""How many times longer the neighbour may take: one processor less, or half of one, and a busy host."""
+FLOOR = 1.0
+"""Seconds that are never too long: what this host's own noise makes of a few milliseconds."""
+
+
+def gaol_of(gateway, machine: Machine) -> str:
+    """The machine's tree on the host; its only one."""
+    directory = gateway.store / ".gaoler/gaols"
+    (name,) = (name for name in os.listdir(directory) if (directory / name / "root/marked").exists())
+    return str(directory / name)
+
+
+@pytest.fixture
+def neighbour(gateway, bob):
+    with running(gateway, bob, "beside", "--no-network") as machine:
+        yield machine
+
+
+def round_trip(machine: Machine) -> float:
+    begun = time.monotonic()
+    assert machine.exec("true").returncode == 0
+    return time.monotonic() - begun
+
+
+def well(gateway, neighbour: Machine, usual: float) -> None:
+    """The neighbour answers, and the daemon too, in a time that is not out of all proportion."""
+    took = min(round_trip(neighbour) for _ in range(3))
+    assert took < max(FLOOR, FACTOR * usual), f"{took:.2f} s instead of {usual:.2f} s"
+    begun = time.monotonic()
+    gateway.gaol("ls", user=neighbour.user, check=True)
+    assert time.monotonic() - begun < 5
+
+
+# files
+
+
+def test_setuid_and_capabilities_are_of_no_use_on_the_host(gateway, alice, bob):
+    """No user of the host gets at a machine's tree; in the home they are the owner's own, and run nothing."""
+    with running(gateway, alice, "files", "--no-network") as machine:
+        machine.sh(
+            "touch /root/marked; cp /bin/true /usr/local/bin/own; chown 0:0 /usr/local/bin/own; chmod 6755 /usr/local/bin/own"
+        )
+        tree = gaol_of(gateway, machine)
+        assert stat.S_IMODE(os.stat(f"{tree}/usr/local/bin/own").st_mode) == 0o6755
+        for user in (alice, bob):
+            with pytest.raises(PermissionError):
+                as_user(user, lambda: os.stat(f"{tree}/usr/local/bin/own"))
+        flags = next(
+            line.split()[5]
+            for line in Path("/proc/self/mountinfo").read_text().splitlines()
+            if line.split()[4] == str(gateway.store)
+        )
+        assert {"nosuid", "nodev"} <= set(flags.split(","))
+        machine.sh(f"cp /bin/true {alice.home}/suid; chown 0:0 {alice.home}/suid || :; chmod 6755 {alice.home}/suid")
+        machine.exec("setcap", "cap_sys_admin+ep", f"{alice.home}/suid")
+        made = (alice.home / "suid").stat()
+        assert (made.st_uid, made.st_gid) == (alice.uid, alice.gid), "whoever made it, it is hers"
+        assert "security.capability" not in os.listxattr(alice.home / "suid")
+        (alice.home / "suid").unlink()
+
+
+def as_user(user, action):
+    """In a child, so that this process stays who it is."""
+    child = os.fork()
+    if not child:
+        code = 3
+        try:
+            os.setgroups(list(user.groups))
+            os.setgid(user.gid)
+            os.setuid(user.uid)
+            action()
+            code = 0
+        except PermissionError:
+            code = 1
+        finally:
+            os._exit(code)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code == 1:
+        raise PermissionError
+    assert code == 0
+
+
+def test_device_nodes_open_no_device(gateway, alice, quiet):
+    """They can be made (packages want to), in a file system of the host that opens none."""
+    quiet.sh("touch /root/marked; mknod /root/disk b 254 0 || :; mknod /root/mem c 1 1 || :")
+    tree = gaol_of(gateway, quiet)
+    for name in ("disk", "mem"):
+        path = f"{tree}/root/{name}"
+        if os.path.lexists(path):
+            with pytest.raises(OSError):
+                os.close(os.open(path, os.O_RDONLY))
+    assert quiet.exec("mknod", f"{alice.home}/disk", "b", "254", "0").returncode != 0
+    assert not os.path.lexists(alice.home / "disk")
+
+
+@pytest.mark.parametrize("what", ["ln -s /etc", "mkfifo", "touch"])
+def test_what_the_host_could_stumble_over_is_stumbled_over_inside(gateway, alice, what):
+    """The usual directories of the tree replaced before a restart, a snapshot, a clone, and the end."""
+    with running(gateway, alice, "trap", "--no-network", "--no-home") as machine:
+        target = "/etc/gaoler-walls-test"
+        replace = f"ln -s {target}" if what.startswith("ln") else what
+        places = "/home /tmp /var/log /etc /uml /run /dev /proc"
+        script = f"sync; for d in {places}; do umount -l $d; mv $d $d.old || rm -rf $d; {replace} $d; done; ls -ld {places}"
+        listed = machine.exec("sh", "-c", script).stdout
+        assert len(re.findall(r"^[lp-].* /(?:home|tmp|etc|var/log)\b", listed, re.MULTILINE)) >= 4, listed
+        machine.gaol("snapshot", "now", check=True)
+        machine.gaol("clone", "copy", check=True)
+        machine.gaol("down", "--force", check=True)
+        machine.gaol("up")  # how that ends is its owner's affair
+        assert gateway.gaol("ls", user=alice).returncode == 0
+        machine.gaol("down", "--force", check=True)
+        machine.gaol("restore", "now", check=True)
+        gateway.gaol("rm", "--force", "copy", user=alice, check=True)
+        assert not os.path.lexists(target)
+
+
+def test_hostfs_shows_no_more_than_gaoler_gave(quiet):
+    for path in ("/", "/etc", "/proc/1/root", "/gaol/..", "/home", "/dev", "/proc", "/run", "/host", "/kernel", "root:/etc"):
+        done = quiet.exec("mount", "-t", "hostfs", "-o", path, "none", "/mnt")
+        assert done.returncode != 0, path
+    assert quiet.exec("mount", "-t", "hostfs", "none", "/mnt").returncode != 0
+    assert quiet.exec("sh", "-c", "mount -t hostfs -o rw config /mnt && touch /mnt/x").returncode != 0
+    assert quiet.exec("sh", "-c", "mount -t hostfs -o rw uml /mnt && touch /mnt/bin/x").returncode != 0
+
+
+def test_the_owners_own_home_can_only_be_mounted_as_the_owners(gateway, alice, quiet):
+    secret = alice.home / "of-root"
+    secret.write_text("secret")
+    secret.chmod(0o600)
+    try:
+        assert "secret" not in quiet.exec("sh", "-c", f"mkdir -p /m; mount -t hostfs home /m; cat /m/of-root {secret}").stdout
+    finally:
+        secret.unlink()
+
+
+# using things up
+
+
+ABUSES = {
+    "fork bomb": "bomb() { bomb | bomb & }; bomb; sleep 3",
+    "memory": "tail /dev/zero || :; for i in 1 2 3 4; do head -c 400m /dev/zero | tail & done; wait",
+    "descriptors": "python3 -c 'import os\nwhile True: os.open(\"/\", 0)' || perl -e 'while (open($f[$i++], \"/\")) {}' || :",
+    "fsync": "for i in 1 2 3 4; do dd if=/dev/zero of=/root/f$i bs=4k count=3000 oflag=sync conv=fsync & done; sleep 4; kill %1 %2 %3 %4",  # noqa: E501
+    "console": "timeout 5 sh -c 'while :; do printf \"\\033]0;pwned\\007\\033[31m%4000d\\n\" 1; done > /dev/console' || :",
+    "mconsole": "timeout 4 sh -c 'while :; do echo gaol address 1.2.3.4 > /proc/mconsole; echo gaol address 1.2.3.5 > /proc/mconsole; done' || :",  # noqa: E501
+    "inodes": "mkdir /root/many; cd /root/many; timeout 4 sh -c 'i=0; while :; do i=$((i+1)); : > $i; done' || :",
+    "processor": "for i in 1 2 3 4 5 6 7 8; do timeout 4 sh -c 'while :; do :; done' & done; wait",
+}
+
+
+@pytest.mark.parametrize("what", ABUSES)
+def test_the_neighbour_and_the_daemon_stay_well(gateway, alice, neighbour, what):
+    usual = min(round_trip(neighbour) for _ in range(3))
+    with running(gateway, alice, "abuser", "--no-network") as abuser:  # noqa: SIM117
+        with gateway.popen("exec", "abuser", "--", "sh", "-c", ABUSES[what], user=alice, stdin=-3, stdout=-3, stderr=-3) as abuse:
+            time.sleep(1)  # of abuse
+            well(gateway, neighbour, usual)
+            time.sleep(1)
+            well(gateway, neighbour, usual)
+            assert neighbour.state == "ready"
+            abuser.gaol("down", "--force", check=True)
+            abuse.wait(20)
+    assert neighbour.state == "ready"
+
+
+def test_the_daemon_does_little_for_a_machine_that_tells_all_the_time(gateway, alice):
+    """Of a flood of milestones and of console output it takes a rate."""
+    with running(gateway, alice, "chatter", "--no-network") as machine:
+        flood = "while :; do echo gaol address 1.2.3.$((i = (i + 1) % 250)) > /proc/mconsole; done & yes > /dev/console"
+        with gateway.popen("exec", "chatter", "--", "bash", "-c", flood, user=alice, stdin=-3, stdout=-3, stderr=-3) as talk:
+            time.sleep(1.5)  # the burst
+            before, begun = used(gateway.process.pid), time.monotonic()
+            time.sleep(3)
+            share = (used(gateway.process.pid) - before) / (time.monotonic() - begun)
+            assert share < 0.25, f"{share:.0%} of a processor"
+            machine.gaol("down", "--force", check=True)
+            talk.wait(20)
+
+
+def used(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_the_console_is_kept_bounded_and_shown_clean(gateway, alice, quiet):
+    quiet.exec(
+        "sh",
+        "-c",
+        "for i in $(seq 3000); do printf '\\033]0;pwned\\007\\033[2J\\033[31mline %d\\r\\n' $i; head -c 700 /dev/urandom; done > /dev/console",  # noqa: E501
+    )
+
+    def ends() -> bool:
+        quiet.sh("echo the end of it > /dev/console")  # what comes too fast is lost
+        return "the end of it" in quiet.gaol("log").stdout
+
+    until(ends, "the last line is in the log")
+    done = quiet.gaol("log", text=False)
+    assert not re.search(rb"[\x00-\x08\x0b-\x1f\x7f]", done.stdout)
+    kept = sum(path.stat().st_size for path in (gateway.store / ".gaoler/machines").glob("*/console.log*"))
+    assert kept <= 2 << 20
+
+
+def test_a_machine_of_the_kernels_own_death_says_why(gateway, alice):
+    with running(gateway, alice, "panic", "--no-network") as machine:
+        machine.sh("echo 2 > /proc/sys/vm/panic_on_oom")
+        machine.exec("tail", "/dev/zero")
+        until(lambda: machine.state == "failed", "it is told as failed")
+        assert "panic" in machine.info()["reason"]
+        machine.up()
+        assert machine.state == "ready"
+
+
+def test_a_machine_that_takes_too_much_memory_is_ended_alone_and_says_why(gateway, alice, neighbour):
+    """The kernel process itself takes it: that is what a program inside can't do, and one that has taken it over can."""
+    with running(gateway, alice, "hog", "--no-network") as machine:
+        pid = machine.info()["pid"]
+        group = next(
+            line.split(":")[2]
+            for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+            if "memory" in line or line[0] == "0"
+        )
+        limit = f"/sys/fs/cgroup/memory{group}/memory.limit_in_bytes"
+        limit = limit if os.path.exists(limit) else f"/sys/fs/cgroup{group}/memory.max"
+        Path(limit).write_text(str(24 << 20))
+        machine.exec("sh", "-c", "head -c 200m /dev/zero | tail")
+        until(lambda: machine.state == "failed", "it is told as failed")
+        assert "memory" in machine.info()["reason"]
+        assert neighbour.state == "ready"
+        machine.up()
+
+
+def test_the_disk_ends_where_its_limit_is(gateway, alice):
+    with running(gateway, alice, "full", "--no-network", "--disk", "600M") as machine:
+        done = machine.exec("sh", "-c", "dd if=/dev/zero of=/root/big bs=1M count=2000; sync")
+        assert re.search("No space|quota", done.stderr), done.stderr
+        assert machine.exec("sh", "-c", "rm /root/big; sync; echo there").stdout == "there\n"
+
+
+# the network
+
+
+def test_it_is_nobody_but_itself_on_the_network(gateway, alice, web):
+    """The guard's own tests look at every frame; this is the way into it, from a real machine."""
+    sent = web.sh("cat /sys/class/net/eth0/address")
+    web.sh("ip addr add 10.99.250.7/32 dev eth0")
+    host = gateway.address
+    assert web.exec("ping", "-c1", "-W1", host).returncode == 0
+    assert web.exec("ping", "-c1", "-W1", "-I", "10.99.250.7", host).returncode != 0
+    web.sh("ip addr del 10.99.250.7/32 dev eth0")
+    other = sent[:-1] + ("0" if sent[-1] != "0" else "1")
+    done = web.sh(f"ip link set eth0 down; ip link set eth0 address {other}; ip link set eth0 up; cat /sys/class/net/eth0/address;"  # noqa: E501
+                  f"ping -c1 -W1 {host} || echo unheard")  # fmt: skip
+    assert done.startswith(other)
+    assert done.endswith("unheard")
+    web.sh(f"ip link set eth0 down; ip link set eth0 address {sent}; ip link set eth0 up; ping -c1 -W2 {host}")

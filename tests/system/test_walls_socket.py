@@ -1,0 +1,327 @@
+"""Hostile users at the socket: what they send, how slowly, how often, and about whose machines."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from system.support.machine import running
+from system.support.waiting import until
+
+pytestmark = [pytest.mark.root, pytest.mark.machine]
+
+NAMES = [
+    "..",
+    ".",
+    "/",
+    "../web",
+    "/etc/passwd",
+    "a/b",
+    "a\0b",
+    "a\nb",
+    "-rf",
+    "--all",
+    "",
+    " ",
+    "x" * 300,
+    "x" * 301,
+    "\x1b[31m",
+    "\u202e",
+    "\ud800",
+    "é",
+    "WEB",
+    "web\0",
+    "%s%n",
+    "$(id)",
+    "`id`",
+    '"',
+    "\\",
+    "0" * 5000,
+]
+BY_NAME = {
+    "Up": {"name": ...},
+    "Exec": {"name": ..., "command": {"arguments": ["true"]}},
+    "Inspect": {"name": ...},
+    "Log": {"name": ...},
+    "Down": {"name": ...},
+    "Remove": {"name": ...},
+    "Wait": {"name": ..., "until": "stopped"},
+    "Ssh": {"name": ...},
+    "Snapshot": {"name": ...},
+    "Restore": {"name": ..., "tag": "x"},
+    "Clone": {"name": ..., "new": "x"},
+    "Publish": {"name": ..., "base": "x"},
+    "BaseInspect": {"name": ...},
+    "BaseRemove": {"name": ...},
+    "KernelRemove": {"name": ...},
+}
+"""Methods that take the name of something."""
+OWNED = [name for name in BY_NAME if name not in ("Up", "Publish", "BaseInspect", "BaseRemove", "KernelRemove")]
+
+
+@contextmanager
+def connected(gateway, user):
+    """A connection whose other end is that user's: SO_PEERCRED is of the moment of connecting."""
+    sock = socket.socket(socket.AF_UNIX)
+    os.setegid(user.gid)
+    os.seteuid(user.uid)
+    try:
+        sock.connect(str(gateway.socket))
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+    sock.settimeout(20)  # not before: then connecting fails at once where the queue is full
+    with sock:
+        yield sock
+
+
+def ask(sock, data: bytes) -> dict:
+    sock.sendall(data + b"\0")
+    return answer(sock)
+
+
+def answer(sock) -> dict:
+    """The next message; an empty one where the other side has closed."""
+    received = b""
+    while not received.endswith(b"\0"):
+        try:
+            piece = sock.recv(65536)
+        except ConnectionResetError:
+            return {}
+        if not piece:
+            return {}
+        received += piece
+    return json.loads(received[:-1])
+
+
+def call(gateway, user, method: str, **parameters) -> dict:
+    with connected(gateway, user) as sock:
+        return ask(sock, json.dumps({"method": f"org.gaoler.{method}", "parameters": parameters}).encode())
+
+
+def named(method: str, name: str) -> dict:
+    return {key: name if value is ... else value for key, value in BY_NAME[method].items()}
+
+
+def refused(reply: dict) -> bool:
+    """An error of ours, which is no mistake of the daemon's."""
+    return reply.get("error") == "org.gaoler.Error" and "made a mistake" not in reply["parameters"]["what"]
+
+
+def fine(gateway, user) -> bool:
+    return "machines" in call(gateway, user, "List").get("parameters", {})
+
+
+@pytest.mark.parametrize("method", BY_NAME)
+def test_names_that_are_none(gateway, alice, method):
+    for name in NAMES:
+        if method == "Up" and name == "":
+            continue
+        assert refused(call(gateway, alice, method, **named(method, name))), repr(name)
+
+
+@pytest.mark.parametrize("key", ["base", "kernel"])
+def test_names_in_a_wish(gateway, alice, key):
+    for name in NAMES:
+        if name:
+            assert refused(call(gateway, alice, "Up", name="wish", spec={key: name})), repr(name)
+    assert call(gateway, alice, "List")["parameters"]["machines"] == []
+
+
+@pytest.mark.parametrize("text", ["\0", "\ud800", "x" * 300_000])
+def test_words_that_no_command_can_have(gateway, alice, quiet, text):
+    for command in ({"arguments": ["echo", text]}, {"arguments": ["true"], "environment": {"A": text}}, {"user": text}):
+        with suppress(BrokenPipeError, ConnectionResetError):  # too long: the daemon has heard enough
+            assert refused(call(gateway, alice, "Exec", name="quiet", command=command)), command
+    assert fine(gateway, alice)
+
+
+@pytest.mark.parametrize("method", OWNED)
+def test_anothers_machine_and_none_are_answered_alike(gateway, alice, bob, quiet, method):
+    """Word for word, but for the name that was asked for; with the owner said, too."""
+    for extra in ({}, {"owner": alice.name}):
+        if extra and method in ("Ssh", "Snapshot", "Restore", "Clone"):
+            continue
+        there = call(gateway, bob, method, **named(method, "quiet"), **extra)
+        absent = call(gateway, bob, method, **named(method, "tteiu"), **extra)
+        assert refused(there)
+        assert json.dumps(there).replace("quiet", "tteiu") == json.dumps(absent)
+    nobody = call(gateway, bob, method, **named(method, "quiet"), **({} if method in ("Ssh", "Snapshot", "Restore", "Clone")
+                                                                   else {"owner": "no-such-user"}))  # fmt: skip
+    assert refused(nobody)
+    assert quiet.state == "ready"
+
+
+def test_anothers_machines_are_not_listed(gateway, bob, quiet):
+    assert call(gateway, bob, "List")["parameters"]["machines"] == []
+    assert refused(call(gateway, bob, "List", all=True))
+    assert refused(call(gateway, bob, "Top", all=True))
+
+
+BAD = {
+    "no JSON": b"hello",
+    "bad UTF-8": b'{"method":"\xff\xfe"}',
+    "a key twice": b'{"method":"org.gaoler.List","method":"org.gaoler.Doctor"}',
+    "deep": b'{"method":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "deep objects": b'{"a":' * 20_000 + b"1" + b"}" * 20_000,
+    "a list": b"[]",
+    "NaN": b'{"method":"org.gaoler.List","parameters":{"all":NaN}}',
+    "a large number": b'{"method":"org.gaoler.Up","parameters":{"spec":{"memory":' + b"9" * 100_000 + b"}}}",
+    "an exponent": b'{"method":"org.gaoler.Up","parameters":{"name":"x","spec":{"cpus":1e999}}}',
+    "a negative number": b'{"method":"org.gaoler.Up","parameters":{"name":"x","spec":{"memory":-1}}}',
+    "no processor": b'{"method":"org.gaoler.Up","parameters":{"name":"x","spec":{"cpus":0}}}',
+    "no method": b"{}",
+    "a method that is none": b'{"method":{"a":[]}}',
+    "a method of nobody": b'{"method":"org.gaoler.__init__"}',
+    "parameters that are none": b'{"method":"org.gaoler.List","parameters":"x"}',
+    "wrong types": b'{"method":"org.gaoler.Up","parameters":{"name":["x"]}}',
+    "unknown keys": b'{"method":"org.gaoler.Up","parameters":{"name":"x","uid":0}}',
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_messages_that_are_none(gateway, alice, what):
+    with connected(gateway, alice) as sock:
+        reply = ask(sock, BAD[what])
+    assert reply == {} or "error" in reply
+    assert "made a mistake" not in json.dumps(reply)
+    assert fine(gateway, alice)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=8,
+)
+METHODS = st.sampled_from(["Inspect", "Log", "Wait", "List", "Top", "Exec", "Restore", "Clone", "Snapshot", "Down", "Remove"])
+KEYS = st.sampled_from(["name", "owner", "tag", "new", "until", "command", "timeout", "force", "all", "spec"])
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(method=METHODS, parameters=st.dictionaries(KEYS, JSON, max_size=5))
+def test_whatever_is_asked_the_daemon_makes_no_mistake(gateway, alice, method, parameters):
+    reply = call(gateway, alice, method, **parameters)
+    assert "made a mistake" not in json.dumps(reply)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.binary(max_size=2000))
+def test_whatever_is_sent_the_daemon_serves_on(gateway, alice, data):
+    with connected(gateway, alice) as sock:
+        sock.sendall(data)
+        sock.shutdown(socket.SHUT_WR)
+        while sock.recv(65536):
+            pass
+
+
+def test_a_message_without_an_end_is_cut_off(gateway, alice):
+    memory = resident(gateway)
+    with connected(gateway, alice) as sock:
+        sent = 0
+        with suppress(BrokenPipeError, ConnectionResetError):
+            while sent < 1 << 30:
+                sent += sock.send(b"[1," * 20000)
+        assert sent < 4 << 20
+    assert resident(gateway) - memory < 32 << 20
+    assert fine(gateway, alice)
+
+
+def resident(gateway) -> int:
+    return int(Path(f"/proc/{gateway.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def test_descriptors_that_are_sent_along_are_closed(gateway, alice):
+    before = len(os.listdir(f"/proc/{gateway.process.pid}/fd"))
+    with Path("/dev/null").open("rb") as null, ExitStack() as undo:
+        for count in (1, 8, 9, 250):
+            sock = undo.enter_context(connected(gateway, alice))
+            rights = struct.pack(f"{count}i", *[null.fileno()] * count)
+            for _ in range(20):
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    sock.sendmsg([b'{"method":"org.gaoler.List"}\0'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        until(lambda: len(os.listdir(f"/proc/{gateway.process.pid}/fd")) <= before + 4, "none but the connections' own")
+    assert fine(gateway, alice)
+
+
+def test_slow_senders_and_many_connections_keep_nobody_else_out(gateway, alice, bob):
+    """A user fills his own share, with connections that say nothing, or one byte at a time."""
+    with ExitStack() as undo:
+        crowd = [undo.enter_context(connected(gateway, alice)) for _ in range(300)]
+        for sock in crowd:
+            with suppress(BrokenPipeError, ConnectionResetError):
+                sock.send(b"{")
+        begun = time.monotonic()
+        assert fine(gateway, bob)
+        assert time.monotonic() - begun < 5
+        assert gateway.gaol("ls", "--all").returncode == 0
+        until(lambda: threads(gateway) < 64 + 40, "no more threads than a user may have connections")
+    until(lambda: fine(gateway, alice), "her connections are given back")
+
+
+def threads(gateway) -> int:
+    return len(os.listdir(f"/proc/{gateway.process.pid}/task"))
+
+
+def test_several_thousand_connections_one_after_the_other(gateway, alice):
+    def one(_: int) -> None:
+        with connected_as_root(gateway):
+            pass
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(one, range(3000)))
+    assert fine(gateway, alice)
+
+
+@contextmanager
+def connected_as_root(gateway):
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(gateway.socket))
+        yield sock
+
+
+def test_a_flood_of_creates_ends_at_the_limit(gateway, alice):
+    def create(number: int) -> int:
+        return gateway.gaol("up", f"flood{number}", "--no-network", user=alice, timeout=120).returncode
+
+    gateway.restart(limits={"machines": 3, "memory": "2G"})
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            codes = list(pool.map(create, range(8)))
+        assert sorted(codes) == [0, 0, 0, 5, 5, 5, 5, 5]
+        assert len(gateway.json("ls", user=alice)) == 3
+    finally:
+        gateway.remove_machines()
+        gateway.restart()
+
+
+def test_all_at_once_on_one_machine(gateway, alice):
+    """Started twice, stopped and removed meanwhile: whatever comes first, one machine or none is the outcome."""
+    with running(gateway, alice, "race", "--no-network") as machine:
+        verbs = [("up", "race", "--no-network"), ("down", "race"), ("up", "race", "--no-network"), ("rm", "race", "--force"),
+                 ("snapshot", "race"), ("up", "race", "--no-network")]  # fmt: skip
+        for _ in range(2):
+            with ThreadPoolExecutor(6) as pool:
+                list(pool.map(lambda words: gateway.gaol(*words, user=alice, timeout=120), verbs))
+            there = gateway.json("ls", user=alice)
+            assert len(there) <= 1
+            assert not there or there[0]["state"] in ("ready", "stopped", "failed")
+        machine.up("--no-network")
+
+
+def test_who_leaves_in_the_middle_breaks_nothing(gateway, alice):
+    for wait in (0, 0.01, 0.05, 0.2):
+        with connected(gateway, alice) as sock:
+            sock.sendall(b'{"method":"org.gaoler.Up","more":true,"parameters":{"name":"left","spec":{"network":false}}}\0')
+            time.sleep(wait)
+    until(lambda: [one["state"] for one in gateway.json("ls", user=alice)] == ["ready"], "it has come up all the same")
+    gateway.gaol("rm", "--force", "left", user=alice, check=True)
