@@ -151,6 +151,7 @@ def command(source: str) -> list[str]:
     words = [
         *("rsync", "--archive", "--hard-links", "--acls", "--xattrs", "--sparse", "--numeric-ids", "--no-devices"),
         *("--delete", "--no-motd", "--no-human-readable", "--stats", "--info=progress2", f"--timeout={TIMEOUT}"),
+        "--modify-window=-1",  # times to the nanosecond: two changes may fall into one second
         *_XATTRS,
         *excludes(),
     ]
