@@ -95,8 +95,8 @@ struct session {
 	struct session *next;
 };
 
-/* Runs the session to its end; `sync_path` is flushed to the host before the exit frame, or NULL. */
-void relay(struct session *session, const char *sync_path) __attribute__((noreturn));
+/* Runs the session to its end. */
+void relay(struct session *session) __attribute__((noreturn));
 
 /* --- processes.c ----------------------------------------------------------------------------------- */
 
@@ -120,7 +120,7 @@ void end_machine(int how) __attribute__((noreturn));
 /* --- sessions.c: connections, until a session has all of its streams --------------------------- */
 
 /* `fd` is /dev/hostsock, or an ordinary listening socket. */
-void sessions_listen(int fd, int is_device, const char *sync_path);
+void sessions_listen(int fd, int is_device);
 
 /* Serves what is there to serve; returns the process id of a relay if one was started, else 0. Waits until one
  * of the two `also` is readable (-1 for none), something came or a deadline has passed. */

@@ -1,12 +1,11 @@
 /* Steps `init` and `serve`: the machine's first process, and the same service beside another init.
  *
- *     init  [--start PROGRAM] [--oneshot] [--sync HOME] [--quiet]
+ *     init  [--start PROGRAM] [--oneshot] [--quiet]
  *     serve [--start PROGRAM] [--listen FD] ...
  *
  * --start     run this in the background, once the host knows that commands can be run: on the one processor of a
  *             machine the host would else wait for a turn of that program
  * --oneshot   the machine ends when its first session has ended
- * --sync      flush this directory's file system to the host before a oneshot session's exit is told
  * --quiet     somebody else tells the host "gaol agent"
  * --listen    sessions come from this listening socket, not from /dev/hostsock (for tests outside a machine)
  */
@@ -27,7 +26,7 @@
 
 struct options {
 	int listen, oneshot, quiet;
-	char *sync_path, *start;
+	char *start;
 };
 
 /* --- serving --------------------------------------------------------------------------------------------- */
@@ -95,8 +94,6 @@ static int parse(struct options *options, int count, char **word)
 			options->oneshot = 1;
 		else if (!strcmp(word[i], "--quiet"))
 			options->quiet = 1;
-		else if (!strcmp(word[i], "--sync") && i + 1 < count)
-			options->sync_path = strdup(word[++i]);
 		else if (!strcmp(word[i], "--start") && i + 1 < count)
 			options->start = strdup(word[++i]);
 		else if (!strcmp(word[i], "--listen") && i + 1 < count)
@@ -122,7 +119,7 @@ static int open_and_serve(int count, char **word, int is_init)
 		options.listen = open("/dev/hostsock", O_RDWR | O_CLOEXEC);
 	if (options.listen < 0)
 		complain(errno, "/dev/hostsock: no commands can be run from the host");
-	sessions_listen(options.listen, is_device, options.oneshot ? options.sync_path : NULL);
+	sessions_listen(options.listen, is_device);
 	if (!options.quiet && (error = milestone("gaol agent")) != 0)
 		complain(error, "/proc/mconsole: the host is not told that the machine is up");
 	if (options.start)

@@ -245,22 +245,16 @@ static void drain(struct channel *channel)
 	channel_close(channel);
 }
 
-static void report(const char *sync_path)
+static void report(void)
 {
 	unsigned char how[2];
 
-	if (sync_path) {
-		int home = open(sync_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-		if (home >= 0)
-			syncfs(home);
-	}
 	how[0] = WIFSIGNALED(status) ? 1 : 0;
 	how[1] = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
 	frame_write(control, 'E', how, sizeof how);
 }
 
-void relay(struct session *session, const char *sync_path)
+void relay(struct session *session)
 {
 	sigset_t mine;
 
@@ -284,7 +278,7 @@ void relay(struct session *session, const char *sync_path)
 	drain(&out);
 	drain(&err);
 	if (!hung_up)
-		report(sync_path);
+		report();
 	while (hung_up && signal_session(0) > 0) {
 		if (now_ms() - hung_up > GRACE_MS && signal_session(SIGKILL) >= 0)
 			break;

@@ -35,13 +35,11 @@ struct connection {
 static struct connection *connections;
 static struct session *sessions;
 static int listener = -1, listener_is_device, connection_count;
-static const char *sync_path;
 
-void sessions_listen(int fd, int is_device, const char *path)
+void sessions_listen(int fd, int is_device)
 {
 	listener = fd;
 	listener_is_device = is_device;
-	sync_path = path;
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 }
 
@@ -107,7 +105,7 @@ static pid_t start_complete(void)
 		child = fork();
 		if (child == 0) {
 			keep_only(session);
-			relay(session, sync_path);
+			relay(session);
 		}
 		if (child < 0)
 			frame_write_failed(session->control, 125, "the machine can start no more processes");

@@ -92,8 +92,8 @@ def test_poweroff_and_reboot_from_inside(start: Callable[..., Agent], runlevel: 
     assert agent.process.wait(PATIENCE) == end
 
 
-def test_oneshot_ends_with_its_first_session(start: Callable[..., Agent], tmp_path: Path) -> None:
-    agent = start("--oneshot", "--sync", str(tmp_path))
+def test_oneshot_ends_with_its_first_session(start: Callable[..., Agent]) -> None:
+    agent = start("--oneshot")
     assert Session(agent, "sh", "-c", "sleep 1000 & exit 5").finish()[2] == exited(5)
     assert agent.process.wait(PATIENCE) == POWERED_OFF
 

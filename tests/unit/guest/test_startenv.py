@@ -197,12 +197,12 @@ def test_static_network_of_the_least(tree: Tree, startenv: Callable[..., str]) -
 
 def test_oneshot_starts_no_services(tree: Tree, startenv: Callable[..., str]) -> None:
     startenv(**STATIC, ONESHOT="1")
-    assert tree.asked()[-2:] == ["runlevel 2", "init --oneshot --sync /home/alice"]
+    assert tree.asked()[-2:] == ["runlevel 2", "init --oneshot"]
 
 
 def test_oneshot_with_dhcp_leaves_the_word_to_services(tree: Tree, startenv: Callable[..., str]) -> None:
     startenv(NETWORK="dhcp", ONESHOT="1")
-    assert tree.asked()[-2:] == ["runlevel 2", "init --start /uml/bin/services --oneshot --sync /home/alice --quiet"]
+    assert tree.asked()[-2:] == ["runlevel 2", "init --start /uml/bin/services --oneshot --quiet"]
 
 
 def test_systemd_gets_the_agent_beside_it(tree: Tree, startenv: Callable[..., str]) -> None:
