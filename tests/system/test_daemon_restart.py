@@ -153,3 +153,14 @@ def test_killed_in_the_middle(gateway, alice, verb, share):
         machine.up()
         machine.remove()
     until(lambda: traces(gateway) == clean, f"nothing else: {traces(gateway) ^ clean}")
+
+
+def test_a_record_that_was_never_written_is_no_machine(gateway):
+    """Killed between the directory and the file in it."""
+    directory = gateway.store / ".gaoler/machines/0123456789ab"
+    gateway.kill(signal.SIGKILL)
+    directory.mkdir(mode=0o700)
+    (directory / ".record.json.new").write_text("{")
+    gateway.start()
+    assert gateway.json("ls", "--all") == []
+    assert not directory.exists()

@@ -98,6 +98,10 @@ def _clear_strays(machines: Machines) -> None:
     for path in machines.paths.machines.iterdir():
         if path.name not in known:
             shutil.rmtree(path, ignore_errors=True)
+    for path in machines.paths.records.iterdir():
+        # Killed before the record was written, or after it was removed: the first and the last trace of a machine.
+        if not (path / "record.json").exists():
+            shutil.rmtree(path, ignore_errors=True)
     for directory in (machines.paths.ephemeral, machines.paths.staging):
         for path in directory.iterdir():
             if path.name not in known:
