@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -16,6 +17,9 @@ from gaoler.setup.up import component_step
 
 #: Beside the checkout's sources, so that it is at hand for whoever works on them.
 ENVIRONMENT = places.TREE / ".venv"
+
+_ALL = ["tests", "-n", str(max(2, os.cpu_count() or 1)), "--dist", "loadfile"]
+"""Files side by side, as each has a gateway of its own to share among its tests."""
 
 
 def environment_step(display: Display) -> Step:
@@ -58,7 +62,7 @@ def test(settings: Settings, display: Display, words: list[str]) -> None:
     found = kernel.installed(kernels)
     assert found is not None
     names = {"GAOLER_TEST_KERNEL": found.linux, "GAOLER_TEST_GUEST": guest_files, "GAOLER_TEST_BASE": base}
-    run_tool("pytest", words or ["tests"], {name: str(path) for name, path in names.items()})
+    run_tool("pytest", words or _ALL, {name: str(path) for name, path in names.items()})
 
 
 def make_base(base: Path, display: Display) -> str:

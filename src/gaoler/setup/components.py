@@ -35,14 +35,23 @@ RUNTIME = {
 #: To test gaoler.
 TESTS = {
     "acl": "access lists in homes",
+    "arch-install-scripts": "making a base of Arch",
     "busybox": "a static program, and another DHCP client",
     "cpio": "small test initramfs",
     "gpg": "signing a test archive",
     "gpg-agent": "signing a test archive",
     "iputils-ping": "neighbours on a test network",
+    "libarchive-tools": "packages for pacman",
+    "libc6-dev": "hostile programs",
     "libcap2-bin": "files with capabilities",
+    "openssh-server": "a master over ssh",
+    "pacman-package-manager": "making a base of Arch",
     "procps": "looking at processes",
+    "psmisc": "what keeps a file system busy",
+    "qemu-system-x86": "a master system",
+    "skopeo": "images as bases",
     "tcpdump": "what is really on the wire",
+    "umoci": "images as bases",
 }
 
 
