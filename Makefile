@@ -4,6 +4,7 @@
 #   sudo make test    all tests; installs what they need
 #   sudo make down    stop the machines and the daemon
 #   sudo make purge   remove every trace, after asking (YES=1: without)
+#   sudo make walls   the tests of docs/explanation/threat-model.md; writes walls-report.md
 #        make lint    ruff, mypy --strict, import-linter
 #
 # PREFIX (/usr/local), CACHE (/var/cache/gaoler) and GAOLER_CONFIG (/etc/gaoler/gaoler.toml) move things elsewhere.
@@ -25,6 +26,14 @@ help:
 
 up down purge test lint: python
 	@$(SETUP) $@ $(ARGS)
+
+# In the environment that `make test` makes.
+WALLS := $(wildcard tests/system/test_walls_*.py) $(addprefix tests/system/test_,host_jail.py host_guard.py failpoints.py)
+.PHONY: walls
+walls:
+	@results=$$(mktemp) && trap 'rm -f $$results' EXIT; python=.venv/bin/python; \
+	  $$python -m pytest --junit-xml=$$results $(WALLS) $(ARGS); code=$$?; \
+	  $$python tests/walls_report.py $$results > docs/explanation/walls-report.md && exit $$code
 
 # The one component that set-up can't install itself: the interpreter it is written in.
 .PHONY: python

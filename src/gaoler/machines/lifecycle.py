@@ -176,7 +176,7 @@ class Machines:
         with machine.lock:
             if machine.live is not None:
                 return
-            self._check_there(machine)
+            self.check_there(machine)
             kernel = kernels.find(self.paths.kernels, machine.record.kernel or self.configuration.machines.kernel)
             machine.update(lambda: _set(machine, busy="starting", reason=None, answered=False))
             try:
@@ -313,7 +313,8 @@ class Machines:
 
     # records
 
-    def _check_there(self, machine: Machine) -> None:
+    def check_there(self, machine: Machine) -> None:
+        """To be asked by who holds its lock, for whom it may have been removed while he waited. Raises NotFound, Failed."""
         if machine.gone or machine.record.wanted == "removed":
             raise NotFound(f'no machine "{machine.record.name}"', "it was removed meanwhile", "gaol ls")
         if not self.jailer.gaol(machine.record).is_dir():

@@ -30,6 +30,7 @@ def take(machines: Machines, machine: Machine, tag: str | None) -> str:
     """Remember the machine's files; running ones as after a power cut. Returns the tag. Raises Failed."""
     name = tag_name(tag) if tag else time.strftime("%Y%m%d-%H%M%S")
     with machine.lock:
+        machines.check_there(machine)
         target = _directory(machines, machine) / name
         target.parent.mkdir(mode=0o700, exist_ok=True)
         if target.exists():
@@ -42,6 +43,7 @@ def take(machines: Machines, machine: Machine, tag: str | None) -> str:
 def restore(machines: Machines, machine: Machine, tag: str) -> None:
     """Put the files back as the snapshot has them. Raises NotFound, NotAllowed where the machine runs."""
     with machine.lock:
+        machines.check_there(machine)
         source = _directory(machines, machine) / tag_name(tag)
         if not source.is_dir():
             there = ", ".join(tags(machines, machine)) or "none"
@@ -66,4 +68,5 @@ def clone(machines: Machines, machine: Machine, name: str) -> Machine:
         ttl=old.ttl, init=old.init, mode=old.mode, home=old.home, network=old.network,
     )  # fmt: skip
     with machine.lock:
+        machines.check_there(machine)
         return machines.create(old.owner, request, populate=partial(btrfs.snapshot, machines.jailer.gaol(old)))
