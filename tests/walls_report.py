@@ -1,6 +1,6 @@
-"""docs/explanation/walls-report.md from a run's results: python3 tests/walls_report.py RESULTS.xml > REPORT.md
+"""docs/explanation/walls-report.md from runs' results: python3 tests/walls_report.py RESULTS.xml... > REPORT.md
 
-RESULTS.xml is what `pytest --junit-xml` writes.
+RESULTS.xml is what `pytest --junit-xml` writes; of a test in several, the last one counts.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections import defaultdict
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 _HOW = {
     "test_walls_jail": "a hostile static program in the kernel's place",
@@ -21,19 +21,31 @@ _HOW = {
 }
 
 
+def bad(case: ET.Element) -> bool:
+    return case.find("failure") is not None or case.find("error") is not None
+
+
 def main() -> None:
-    cases: dict[tuple[str, str], list[ElementTree.Element]] = defaultdict(list)
-    for case in ElementTree.parse(sys.argv[1]).iter("testcase"):  # noqa: S314 - our own file
-        module = case.get("classname", "").rpartition(".")[2]
-        name, _, parameter = case.get("name", "").partition("[")
-        cases[module, name].append(case)
+    results: dict[tuple[str, str], ET.Element] = {}
+    for path in sys.argv[1:]:
+        cases = list(ET.parse(path).iter("testcase"))
+        # A test that failed, and left something behind as well, is there twice.
+        for key in {(case.get("classname", ""), case.get("name", "")) for case in cases}:
+            results.pop(key, None)
+        for case in cases:
+            key = case.get("classname", ""), case.get("name", "")
+            if key not in results or bad(case):
+                results[key] = case
+    tests: dict[tuple[str, str], list[ET.Element]] = defaultdict(list)
+    for (module, name), case in results.items():
+        tests[module.rpartition(".")[2], name.partition("[")[0]].append(case)
     print("# What was tried, and how it ended\n")
     print("Made by `make walls`; what each means is in [threat-model.md](threat-model.md).\n")
     print("| abuse or fault | how tried | times | outcome |\n| --- | --- | --- | --- |")
-    for (module, name), runs in cases.items():
-        bad = [run for run in runs if run.find("failure") is not None or run.find("error") is not None]
+    for (module, name), runs in tests.items():
+        failed = [run for run in runs if bad(run)]
         skipped = [run for run in runs if run.find("skipped") is not None]
-        outcome = f"**failed {len(bad)}**" if bad else f"not run: {len(skipped)}" if skipped else "held"
+        outcome = f"**failed {len(failed)}**" if failed else f"not run: {len(skipped)}" if skipped else "held"
         what = re.sub(r"^test_", "", name).replace("_", " ")
         print(f"| {what} | {_HOW.get(module, module)} | {len(runs)} | {outcome} |")
 

@@ -13,7 +13,8 @@ from gaoler.host import libc, links, loop, mounts, nft
 
 def seen() -> dict[str, set[str]]:
     """What of the kernel's state a test must leave as it was, as far as it is ours: the machine is shared."""
-    cgroups = [*Path("/sys/fs/cgroup").glob("*/gaoler-test*"), *Path("/sys/fs/cgroup").glob("gaoler-test*")]
+    own = f"gaoler-test-{os.getpid()}"  # others may run the same tests now
+    cgroups = [*Path("/sys/fs/cgroup").glob(f"*/{own}"), *Path("/sys/fs/cgroup").glob(own)]
     mounted = (line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines())
     return {
         "mounts": {path for path in mounted if "pytest-" in path},
