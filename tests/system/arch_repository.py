@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import functools
 import http.server
+import os
 import re
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -83,6 +85,7 @@ class Repository:
     keyring: Path = field(init=False)
 
     def __post_init__(self) -> None:
+        self._second = 0
         self.home = self.work / "gnupg"
         self.home.mkdir(mode=0o700, parents=True)
         self.close()  # an agent of a run that was killed would still speak for a directory of this name
@@ -113,7 +116,11 @@ class Repository:
         names = sorted(path.name for path in tree.iterdir() if path.name not in heads)
         _run("tar", "-C", str(tree), "--owner=0", "--group=0", "--numeric-owner", "--zstd", "-cf", str(package), *heads, *names)
         self._gpg("--detach-sign", "--no-armor", str(package))
-        _run("repo-add", "--quiet", str(where / f"{repository}.db.tar.gz"), str(package))
+        database = where / f"{repository}.db.tar.gz"
+        _run("repo-add", "--quiet", str(database), str(package))
+        # HTTP tells changes by the second: two within one would look like none.
+        self._second = max(int(time.time()), self._second + 1)
+        os.utime(database, (self._second, self._second))
         return package
 
     def add_greeting(self, version: str) -> Path:

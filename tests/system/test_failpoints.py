@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from gaoler.machines.failpoints import MOMENTS
-
 from system.support.waiting import PATIENCE
 
 pytestmark = [pytest.mark.root, pytest.mark.machine]
@@ -43,7 +42,7 @@ def fails_at(gateway, monkeypatch):
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_the_daemon_dies_and_all_goes_on(gateway, alice, fails_at, moment):
     verb = moment.partition(".")[0]
-    gaol = lambda *words, **options: gateway.gaol(*words, user=alice, **options)  # noqa: E731
+    gaol = lambda *words, **options: gateway.gaol(*words, user=alice, **options)
     gaol("up", "bystander", "--no-network", check=True)
     pid = gateway.json("info", "bystander", user=alice)["pid"]
     if verb not in ("create", "start"):

@@ -55,13 +55,12 @@ class Network:
         settings = self.settings
         if settings.mode == "none":
             return
-        if settings.mode == "bridge":
-            if not links.link_exists(settings.bridge):
-                raise Failed(
-                    f"there is no bridge {settings.bridge}",
-                    "network mode bridge plugs machines in a bridge that is on the LAN",
-                    'make the bridge, or set mode = "private" in [network]',
-                )
+        if settings.mode == "bridge" and not links.link_exists(settings.bridge):
+            raise Failed(
+                f"there is no bridge {settings.bridge}",
+                "network mode bridge plugs machines in a bridge that is on the LAN",
+                'make the bridge, or set mode = "private" in [network]',
+            )
         if self._dnsmasq:
             self._prepare_private(self._dnsmasq)
         self.guard.install()
