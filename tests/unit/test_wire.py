@@ -110,3 +110,20 @@ def test_the_end_is_told(pair):
 def test_what_is_encoded_by_hand_is_what_json_makes_of_it(value):
     message = {"method": "m", "parameters": value}
     assert encode(message) == json.dumps(message, separators=(",", ":")).encode() + b"\0"
+
+
+def test_a_message_in_drops_has_one_deadline_for_all(pair):
+    """Each piece in time, the whole too late."""
+    one, other = pair
+    clock = iter(range(0, 100, 2))
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(TimeoutError):
+        patch.setattr("gaoler.wire.framing.time.monotonic", lambda: float(next(clock)))
+        fill = other._fill
+
+        def drop_and_fill():
+            one.sock.sendall(b"x")
+            fill()
+
+        patch.setattr(other, "_fill", drop_and_fill)
+        other.receive(patience=7.0)
+    assert 1 <= len(other._buffer) <= 3

@@ -112,7 +112,7 @@ class Server:
             caller = identify(sock, self._admin_group)
             with self._counted(caller.uid):
                 while True:
-                    message = connection.receive()
+                    message = connection.receive(PATIENCE)
                     for descriptor in connection.take_descriptors():
                         os.close(descriptor)  # no method takes any
                     self._answer(connection, caller, message)
@@ -132,7 +132,7 @@ class Server:
         with self._lock:
             if self._connections[uid] >= CONNECTIONS_OF_ONE and uid:
                 raise LimitReached("you have too many connections", f"{CONNECTIONS_OF_ONE} at once is gaoler's limit", "wait")
-            if self._connections.total() >= CONNECTIONS:
+            if self._connections.total() >= CONNECTIONS and uid:  # root must get in to end it
                 raise LimitReached("gaoler has too many connections", f"{CONNECTIONS} at once is its limit", "try again")
             self._connections[uid] += 1
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
+import time
 from _socket import CMSG_LEN, MSG_CMSG_CLOEXEC, MSG_CTRUNC, SCM_RIGHTS, SOL_SOCKET, socket
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
@@ -122,20 +123,31 @@ class Connection:
         except (BrokenPipeError, ConnectionResetError):
             raise Closed("the other side closed the connection") from None
 
-    def receive(self) -> dict[str, Any]:
-        """The next message. Raises Closed at the end of the stream, ProtocolError, or TimeoutError."""
+    def receive(self, patience: float | None = None) -> dict[str, Any]:
+        """The next message. Raises Closed at the end of the stream, ProtocolError, or TimeoutError.
+
+        `patience` is seconds for the whole of it, however many pieces it comes in; None waits for ever.
+        """
         import json  # noqa: F401, PLC0415 - now rather than when there is something to decode
 
+        deadline = None if patience is None else time.monotonic() + patience
         searched = 0
         while True:
             end = self._buffer.find(b"\0", searched)
             if end >= 0:
                 data = bytes(self._buffer[:end])
                 del self._buffer[: end + 1]
+                if patience is not None:
+                    self.sock.settimeout(patience)  # for the answer
                 return decode(data)
             searched = len(self._buffer)
             if searched > MESSAGE_LIMIT:
                 raise ProtocolError(f"a message of more than {MESSAGE_LIMIT} bytes")
+            if deadline is not None:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError("a message that takes too long")
+                self.sock.settimeout(left)
             self._fill()
 
     def _fill(self) -> None:
