@@ -43,7 +43,8 @@ rsync --daemon
 while :; do
     gaoler-master-update; gaoler-master-check
     echo "updated: $(pacman -Q greeting)"
-    sleep 5
+    # Calm for as long as a sync takes: the module is closed while the master updates.
+    sleep 30
 done
 """
 
