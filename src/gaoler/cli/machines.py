@@ -187,7 +187,7 @@ def _down(arguments: list[str]) -> int:
 def _rm(arguments: list[str]) -> int:
     parser = Parser("rm", "Stop a machine and throw it away, with its snapshots.")
     add_name(parser)
-    parser.add_argument("--force", action="store_true", help="even when it is running")
+    parser.add_argument("--force", action="store_true", help="at once, without letting its programs end")
     options = parser.parse_args(arguments)
     with Gaoler() as gaoler:
         gaoler.remove(force=options.force, **split_owner(options.name))  # type: ignore[arg-type]

@@ -50,7 +50,7 @@ def main() -> int:
             print(json.dumps(doctor.run(configuration)))
             return 0
         if os.geteuid() != 0:
-            raise NotAllowed("the daemon must be root", "it mounts, makes network devices and starts jails", "sudo gaoler")
+            raise NotAllowed("the daemon must be root", "it mounts, makes network devices and starts jails", "the same with sudo")
         if options.make_store:
             make_store(configuration)
         elif options.close:
