@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gaoler.wire.framing import MESSAGE_LIMIT, Closed, Connection, ProtocolError, decode, encode
+from gaoler.wire.framing import DEPTH_LIMIT, MESSAGE_LIMIT, Closed, Connection, ProtocolError, decode, encode
 
 
 @pytest.fixture
@@ -49,6 +49,20 @@ def test_any_bytes_are_a_message_or_refused(data):
 def test_refused(data):
     with pytest.raises(ProtocolError):
         decode(data)
+
+
+@given(st.text(alphabet='[]{}"\\\n,:', max_size=200))
+def test_brackets_in_a_string_are_text(text):
+    assert decode(encode({"log": "[" * 40 + text + "{" * 40})[:-1]) == {"log": "[" * 40 + text + "{" * 40}
+
+
+@given(st.integers(DEPTH_LIMIT, 40), st.text(alphabet='[]{}"\\', max_size=20))
+def test_depth_is_bounded_whatever_the_strings_say(depth, text):
+    inner: object = text
+    for _ in range(depth):
+        inner = [text, inner]
+    with pytest.raises(ProtocolError, match="deeper"):
+        decode(json.dumps({"a": inner}).encode())
 
 
 def test_two_messages_in_one_packet(pair):
