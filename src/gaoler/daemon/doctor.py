@@ -139,7 +139,10 @@ def _network(configuration: Configuration) -> str:
             f"network mode is {network.mode}",
             "start gaoler: it makes it" if network.mode == "private" else "",
         )
-    return f"{network.mode}, bridge {network.bridge}"
+    found = f"{network.mode}, bridge {network.bridge}"
+    if network.mode == "private" and not network.proxy_arp and not network.masquerade:
+        found += f"; reaches beyond this host where the LAN routes {network.subnet} back to it, or with masquerade = true"
+    return found
 
 
 def _ids(configuration: Configuration) -> str:
