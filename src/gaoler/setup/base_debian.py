@@ -18,11 +18,11 @@ PACKAGES = {
     "being an administrator": "sudo apt-utils ca-certificates kmod nftables",
     "a shell to live in": "bash-completion less nano vim-tiny file man-db manpages ncurses-term",
     "fetching and copying": "curl rsync wget xz-utils",
-    "the first script": "python3-minimal",
+    "the first script": "python3",
 }
 
 #: How many packages that comes to, before apt has said it; measured with bookworm.
-TYPICAL_PACKAGES = 190
+TYPICAL_PACKAGES = 198
 
 #: The newest stable release when this was written, for hosts that are no Debian.
 NEWEST_STABLE = "trixie"

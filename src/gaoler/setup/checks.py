@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
 from pathlib import Path
 
 from gaoler.errors import Failed
-from gaoler.setup import base_debian, components, environment, guest, kernel, places, steps
+from gaoler.setup import apt, base_debian, components, environment, guest, kernel, places, steps
 from gaoler.setup.progress import Display
 from gaoler.setup.settings import Settings
 from gaoler.setup.steps import Step
@@ -38,7 +39,9 @@ def test(settings: Settings, display: Display, words: list[str]) -> None:
     The tests find them by GAOLER_TEST_KERNEL (the program `linux`), GAOLER_TEST_GUEST and GAOLER_TEST_BASE (directories).
     """
     place = settings.cache / "test"
-    kernels, guest_files, base = place / "kernels", place / "guest", place / "base"
+    kernels, guest_files = place / "kernels", place / "guest"
+    wanted = hashlib.sha256(repr((apt.host_suite(), sorted(base_debian.PACKAGES.values()))).encode()).hexdigest()[:12]
+    base = place / f"base-{wanted}"
 
     def found_kernel() -> str:
         found = kernel.installed(kernels)
@@ -66,9 +69,10 @@ def test(settings: Settings, display: Display, words: list[str]) -> None:
 
 
 def make_base(base: Path, display: Display) -> str:
-    """Under its own name only when it is whole."""
+    """Under its own name only when it is whole; others' remains go first."""
+    for other in base.parent.glob("base*"):
+        shutil.rmtree(other)
     unfinished = base.with_name("base.new")
-    shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     base_debian.make(unfinished, progress=display.report)
     unfinished.rename(base)
