@@ -12,7 +12,7 @@ from gaoler.daemon.caller import Caller, uid_of
 from gaoler.daemon.server import Answer, Conversation, Method
 from gaoler.daemon.views import info_of, usage_of
 from gaoler.errors import Failed, GaolerError, NotAllowed, NotFound, Usage
-from gaoler.machines import sessions, snapshots
+from gaoler.machines import readiness, sessions, snapshots
 from gaoler.machines.configuration import Configuration
 from gaoler.machines.lifecycle import Machines
 from gaoler.machines.machine import Machine
@@ -92,8 +92,8 @@ class Service:
         self._refresh_owner(machine, caller)
         self.machines.start(machine)
         conversation.progress({"step": "waiting until it is ready"})
-        if not self.machines.wait_ready(machine, self.configuration.machines.deadline):
-            self.machines.give_up_waiting(machine)
+        if not readiness.wait_ready(machine, self.configuration.machines.deadline):
+            readiness.give_up(self.machines, machine)
         self.machines.clone_ahead(machine.record.base)
         return Answer({"machine": self._info(machine)})
 
@@ -120,8 +120,8 @@ class Service:
         try:
             deadline = self.configuration.machines.deadline
             self.machines.start(machine)
-            if self.machines.waits_for_address(machine):
-                self.machines.wait_agent(machine, deadline)
+            if readiness.comes_with_its_address(self.machines, machine):
+                readiness.wait_agent(machine, deadline)
             # The agent finds the command waiting at its socket when it comes up, which saves a turn through here.
             opened = sessions.open_session(self.machines, machine, _command(request.command, machine))
             try:
@@ -130,7 +130,7 @@ class Service:
                 opened.close()
             present = conversation.present(deadline)  # his end of the connection is the machine's life
             if not machine.answered:
-                self.machines.wait_agent(machine, _DEATH)
+                readiness.wait_agent(machine, _DEATH)
             if present:
                 conversation.present(None)
         except Closed:
@@ -149,7 +149,7 @@ class Service:
         name = machine.record.name
         if machine.live is None:
             raise Failed(f"{name} is not running", f"it is {machine.state}", f"gaol up {name}")
-        self.machines.wait_agent(machine, self.configuration.machines.deadline)
+        readiness.wait_agent(machine, self.configuration.machines.deadline)
         opened = sessions.open_session(self.machines, machine, _command(request.command, machine))
         return Answer({}, opened.descriptors)
 

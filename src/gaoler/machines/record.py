@@ -28,8 +28,30 @@ class Account:
     shell: str
 
 
-@dataclass(frozen=True)
-class Record:
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """What a machine is made with, as it was asked for and as it is recorded."""
+
+    memory: int
+    """Bytes."""
+    cpus: float
+    disk: int | None
+    """Bytes that its files may take; None for any number."""
+    pids: int
+    ttl: int | None
+    """Seconds that it may run; None for ever."""
+    init: str
+    mode: str
+    home: bool
+    network: bool
+
+    def shape(self) -> dict[str, Any]:
+        """These fields alone, for another of the same make."""
+        return {field.name: getattr(self, field.name) for field in fields(Shape)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record(Shape):
     id: str
     """Twelve hexadecimal digits; what everything of the machine on the host is named after."""
     name: str
@@ -39,15 +61,6 @@ class Record:
     """None where the base is a plain directory."""
     kernel: str | None
     """VERSION-HASH; None for the configuration's."""
-    memory: int
-    cpus: float
-    disk: int | None
-    pids: int
-    ttl: int | None
-    init: str
-    mode: str
-    home: bool
-    network: bool
     slot: int
     """The machine's place in the range of host ids and of the private network's addresses."""
     mac: str

@@ -8,34 +8,20 @@ from typing import Any
 from gaoler.errors import LimitReached, Usage
 from gaoler.machines.configuration import Configuration
 from gaoler.machines.limits import Limit, limit_of
-from gaoler.machines.record import Account
+from gaoler.machines.record import Account, Shape
 from gaoler.wire.limits import show_duration, show_size
 
 SMALLEST = 32 << 20
 """Bytes of memory that a machine boots with; fewer and its kernel panics."""
 
 
-@dataclass(frozen=True)
-class Request:
+@dataclass(frozen=True, kw_only=True)
+class Request(Shape):
     name: str
     base: str
     kernel: str | None
-    memory: int
-    cpus: float
-    disk: int | None
-    pids: int
-    ttl: int | None
-    init: str
-    mode: str
-    home: bool
-    network: bool
     disk_asked: bool = False
     """Whether the limit of the disk was the caller's wish: it must hold then, or there is no machine."""
-
-    def sizes(self) -> dict[str, Any]:
-        """The fields that go into the record as they are."""
-        names = ("memory", "cpus", "disk", "pids", "ttl", "init", "mode", "home", "network")
-        return {name: getattr(self, name) for name in names}
 
 
 def complete(configuration: Configuration, owner: Account, name: str, given: dict[str, Any]) -> Request:

@@ -63,10 +63,7 @@ def restore(machines: Machines, machine: Machine, tag: str) -> None:
 def clone(machines: Machines, machine: Machine, name: str) -> Machine:
     """A new machine, stopped, of the same make, with the files of this one as they are now."""
     old = machine.record
-    request = Request(
-        name=name, base=old.base, kernel=old.kernel, memory=old.memory, cpus=old.cpus, disk=old.disk, pids=old.pids,
-        ttl=old.ttl, init=old.init, mode=old.mode, home=old.home, network=old.network,
-    )  # fmt: skip
+    request = Request(name=name, base=old.base, kernel=old.kernel, **old.shape())
     with machine.lock:
         machines.check_there(machine)
         return machines.create(old.owner, request, populate=partial(btrfs.snapshot, machines.jailer.gaol(old)))

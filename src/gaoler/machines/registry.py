@@ -1,0 +1,138 @@
+"""Which machines there are: found by their owners, given a place, and their records kept on disk."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from gaoler.errors import Failed, LimitReached, NotFound
+from gaoler.machines import record
+from gaoler.machines.configuration import Configuration
+from gaoler.machines.jailing import IDS, Jailer
+from gaoler.machines.limits import limit_of
+from gaoler.machines.machine import Machine
+from gaoler.machines.record import Account, Record
+
+
+class Registry:
+    """All machines of one daemon."""
+
+    def __init__(self, configuration: Configuration, jailer: Jailer) -> None:
+        self.configuration = configuration
+        self.paths = jailer.paths
+        self.jailer = jailer
+        self._machines: dict[str, Machine] = {}
+        self._lock = threading.Lock()
+        self._next_slot = 0
+
+    def all(self) -> list[Machine]:
+        with self._lock:
+            return sorted(self._machines.values(), key=lambda machine: (machine.record.owner.name, machine.record.name))
+
+    def of(self, uid: int) -> list[Machine]:
+        return [machine for machine in self.all() if machine.record.owner.uid == uid]
+
+    def find(self, uid: int, name: str) -> Machine:
+        """A user's machine. Raises NotFound, the same for no machine and for another user's."""
+        for machine in self.of(uid):
+            if machine.record.name == name and not machine.record.ephemeral:
+                return machine
+        there = ", ".join(machine.record.name for machine in self.of(uid) if not machine.record.ephemeral)
+        raise NotFound(
+            f'no machine "{name[:40]}"',
+            f"you have: {there or 'none'}",
+            f"gaol up {name[:32]}" if not there else "gaol ls",
+        )
+
+    # taking in and forgetting
+
+    def add(self, owner: Account, name: str | None, describe: Callable[[str, int], Record]) -> Machine:
+        """Take in a new machine that `describe` makes of an identity and a place of its own; one without a name is ephemeral.
+
+        Raises LimitReached, and Failed where the owner has one of that name.
+        """
+        with self._lock:
+            self._check_room(owner, name)
+            identity = secrets.token_hex(6)
+            machine = Machine(describe(identity, self._free_slot()))
+            self._machines[identity] = machine
+        return machine
+
+    def adopt(self, machine: Machine) -> None:
+        """Take a machine in that was found at start-up."""
+        with self._lock:
+            self._machines[machine.record.id] = machine
+            self._next_slot = max(self._next_slot, machine.record.slot + 1)
+
+    def forget(self, machine: Machine) -> None:
+        """Remove its record, and know it no longer."""
+        directory = self._record_path(machine.record).parent
+        for name in ("record.json", "console.log", "console.log.1"):
+            (directory / name).unlink(missing_ok=True)
+        if directory.is_dir() and not any(directory.iterdir()):
+            directory.rmdir()
+        with self._lock:
+            self._machines.pop(machine.record.id, None)
+
+    def _check_room(self, owner: Account, name: str | None) -> None:
+        own = [machine for machine in self._machines.values() if machine.record.owner.uid == owner.uid]
+        if name and any(machine.record.name == name and not machine.record.ephemeral for machine in own):
+            raise Failed(f'there is a machine "{name}" already', "", f"gaol up {name}")
+        limit = limit_of(self.configuration.limits, owner, "machines")
+        if owner.uid != 0 and len(own) >= limit.value:
+            raise LimitReached(
+                f"you have {len(own)} machines",
+                f"{limit.setting} is {limit.value:g}, set by the administrator",
+                "gaol rm one",
+            )
+
+    def _free_slot(self) -> int:
+        """A place that is not taken, and was not lately: ids and addresses of the dead come back late."""
+        taken = {machine.record.slot for machine in self._machines.values()}
+        slots, network = self.configuration.ids.count // IDS, self.jailer.network.capacity
+        if network is not None:
+            slots = min(slots, network)
+        for step in range(slots):
+            slot = (self._next_slot + step) % slots
+            if slot not in taken:
+                self._next_slot = slot + 1
+                return slot
+        raise LimitReached(
+            "there is no room for another machine",
+            f"the host ids of [ids] and the addresses of [network] suffice for {slots}",
+            "gaol rm machines, or change those settings",
+        )
+
+    # records
+
+    def check_there(self, machine: Machine) -> None:
+        """To be asked by who holds its lock, for whom it may have been removed while he waited. Raises NotFound, Failed."""
+        if machine.gone or machine.record.wanted == "removed":
+            raise NotFound(f'no machine "{machine.record.name}"', "it was removed meanwhile", "gaol ls")
+        if not self.jailer.gaol(machine.record).is_dir():
+            raise Failed(f"the files of machine {machine.record.name} are gone", "", f"gaol rm {machine.record.name}")
+
+    def change(self, machine: Machine, **changes: object) -> None:
+        """Change what is wanted of a machine, durably."""
+        machine.record = machine.record.with_(**changes)
+        self.save(machine)
+
+    def want(self, machine: Machine, wanted: record.Wanted) -> None:
+        if machine.record.wanted != wanted and not machine.gone:
+            self.change(machine, wanted=wanted)
+
+    def _record_path(self, of: Record) -> Path:
+        return self.jailer.runtime(of).record if of.ephemeral else self.paths.records / of.id / "record.json"
+
+    def log_path(self, of: Record) -> Path:
+        return self.jailer.runtime(of).root / "console.log" if of.ephemeral else self.paths.records / of.id / "console.log"
+
+    def save(self, machine: Machine) -> None:
+        path = self._record_path(machine.record)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise Failed(f"can't write {path}", error.strerror or str(error), "gaol store info tells how full it is") from None
+        record.write(path, record.encode(machine.record), durable=not machine.record.ephemeral)
