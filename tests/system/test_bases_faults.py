@@ -95,7 +95,7 @@ def test_what_a_killed_sync_has_fetched_is_not_fetched_again(gateway: Gateway, s
         (big / str(number)).write_bytes(os.urandom(500_000))
     incoming = gateway.store / ".gaoler/generations/small/incoming/usr/share/big"
     client = gateway.popen("base", "sync", base, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    until(lambda: incoming.is_dir() and len(os.listdir(incoming)) > 20, "a part has come", timeout=30)
+    until(lambda: incoming.is_dir() and len(os.listdir(incoming)) > 20, "a part has come")
     gateway.kill(signal.SIGKILL)
     client.wait()
     until(lambda: not writers(gateway), "rsync has died with the daemon")
