@@ -52,9 +52,16 @@ class NotAllowed(GaolerError):
 
 
 class LimitReached(GaolerError):
-    """A limit stands in the way; the error names it and who set it."""
+    """A limit stands in the way; the error names it and who set it.
+
+    `limit` is its key, for who counts them: never whom it is set for.
+    """
 
     code = 5
+
+    def __init__(self, what: str, why: str = "", hint: str = "", code: int | None = None, *, limit: str = "") -> None:
+        super().__init__(what, why, hint, code)
+        self.limit = limit
 
 
 class Unreachable(GaolerError):

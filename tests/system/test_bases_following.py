@@ -63,6 +63,13 @@ def test_the_daemon_syncs_what_is_due(gateway: Gateway, source: Master, base: st
     assert gateway.json("base", "info", "small")["interval"] == 86400
 
 
+def syncs_are_good(gateway: Gateway) -> bool:
+    """What `gaol doctor` says."""
+    (check,) = (check for check in json.loads(gateway.gaol("doctor", "--json").stdout) if check["name"] == "syncs")
+    assert check["good"] or "small for 3d" in check["found"]
+    return bool(check["good"])
+
+
 def test_what_is_due_is_synced_and_nothing_else(gateway: Gateway, source: Master, base: str, configured):
     configured('[base.small]\nsync = "daily"\n')
     due = ("base", "sync", "--due", "--json")
@@ -81,6 +88,10 @@ def test_what_is_due_is_synced_and_nothing_else(gateway: Gateway, source: Master
     assert json.loads(gateway.gaol(*due, check=True).stdout) == [], "a failure is tried again in an hour, not at once"
     set_last(gateway, time=time.time() - 4000)
     assert gateway.gaol(*due).returncode == 1
+    assert gateway.json("base", "info", "small")["failures"] == 2
+    assert syncs_are_good(gateway), "yesterday's is good enough"
+    set_last(gateway, good=time.time() - 3 * 86400)
+    assert not syncs_are_good(gateway)
     assert gateway.gaol("run", "--base", "small", "--no-network", "--", "true").returncode == 0
 
     (source.tree / "usr/bin/hidden").rename(source.tree / "usr/bin/sh")

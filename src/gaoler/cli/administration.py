@@ -1,10 +1,10 @@
-"""kernel, store: what the administrator of the host looks after."""
+"""kernel, store, metrics: what the administrator of the host looks after."""
 
 from __future__ import annotations
 
 from gaoler.cli import verbs
 from gaoler.cli.arguments import Parser
-from gaoler.cli.output import Progress, show_json, show_pairs
+from gaoler.cli.output import Progress, clean, show_json, show_pairs
 from gaoler.client import Gaoler
 from gaoler.wire.limits import show_size
 
@@ -14,7 +14,15 @@ if TYPE_CHECKING:
 
 
 def main(command: str, arguments: list[str]) -> int:
-    return verbs.run(command, _COMMANDS[command], arguments)
+    return _metrics(arguments) if command == "metrics" else verbs.run(command, _COMMANDS[command], arguments)
+
+
+def _metrics(arguments: list[str]) -> int:
+    parser = Parser("metrics", "What is counted and measured, in the text format of Prometheus.")
+    parser.parse_args(arguments)
+    with Gaoler() as gaoler:
+        print(clean(gaoler.call("Metrics")["text"], keep="\n"), end="")
+    return 0
 
 
 def _kernel_build(arguments: list[str]) -> int:

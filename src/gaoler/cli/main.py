@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "base": ("bases", "the trees that machines are cloned from (administrator)"),
     "kernel": ("administration", "the kernels that machines run (administrator)"),
     "store": ("administration", "the file system at /uml (administrator)"),
+    "metrics": ("administration", "what is counted and measured, for Prometheus (administrator)"),
     "doctor": ("doctor", "check this host, and say what is missing and how to mend it"),
 }
 _INTERRUPTED = 130

@@ -1,4 +1,4 @@
-"""The administrator's methods: kernels and the store."""
+"""The administrator's methods: kernels, the store, metrics."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from gaoler.daemon.metrics import Metrics
 from gaoler.daemon.server import Answer, Conversation, Method
 from gaoler.machines import kernels
 from gaoler.machines.configuration import Configuration
@@ -15,7 +16,7 @@ from gaoler.setup.progress import Progress
 from gaoler.wire import messages
 
 
-def methods(configuration: Configuration, machines: Machines) -> dict[type[messages.Request], Method]:
+def methods(configuration: Configuration, machines: Machines, metrics: Metrics) -> dict[type[messages.Request], Method]:
     paths, of_bases = machines.paths, machines.bases
 
     def kernel_view(found: kernels.Kernel, default: bool) -> dict[str, Any]:
@@ -51,11 +52,16 @@ def methods(configuration: Configuration, machines: Machines) -> dict[type[messa
         )
         return Answer({"store": store.model_dump()})
 
+    def metrics_of_all(_: messages.Metrics, conversation: Conversation) -> Answer:
+        conversation.caller.must_be_admin("see the metrics")
+        return Answer({"text": metrics.text().decode()})
+
     return {
         messages.KernelList: kernel_list,
         messages.KernelBuild: kernel_build,
         messages.KernelRemove: kernel_remove,
         messages.StoreInspect: store_inspect,
+        messages.Metrics: metrics_of_all,
     }
 
 

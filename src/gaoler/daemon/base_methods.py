@@ -33,6 +33,8 @@ def methods(machines: Machines, syncs: BaseSync) -> dict[type[messages.Request],
             synced=last.time if last else None,
             result=last.result if last else None,
             reason=last.reason if last else None,
+            good=last.good if last else None,
+            failures=last.failures if last else 0,
             lacks=list(last.lacks) if last else [],
         ).model_dump()
 

@@ -21,6 +21,7 @@ from gaoler.setup.progress import Progress, Report
 
 RETRY = 3600.0
 """Seconds until a base whose sync has failed is due again, where its interval is longer."""
+_NONE = Attempt(0, "", 0)
 _IDS = 65536
 _LISTED = 8
 _log = logging.getLogger(__name__)
@@ -96,8 +97,8 @@ class BaseSync:
             except Exception as error:
                 self._give_up(name, error, begun)
                 raise
-            attempt = Attempt(time.time(), "new" if new else "unchanged", time.time() - begun, lacks=lacks)
-            self.bases.save_attempt(name, attempt)
+            now = time.time()
+            self._note(name, Attempt(now, "new" if new else "unchanged", now - begun, lacks=lacks, good=now))
             for gone in self.bases.prune(name, self.used(name), self.configuration.of_base(name).keep):
                 _log.info("base %s: generation %s is gone", name, gone)
             return Result(self.bases.find(name), new)
@@ -114,11 +115,16 @@ class BaseSync:
             self.bases.discard(name)
         if self.bases.newest(name) is not None:
             try:
-                last = self.bases.find(name).last
-                lacks = last.lacks if last else ()
-                self.bases.save_attempt(name, Attempt(time.time(), "failed", time.time() - begun, str(error)[:2000], lacks))
+                now, last = time.time(), self.bases.find(name).last or _NONE
+                failures = last.failures + 1
+                why = str(error)[:2000]
+                self._note(name, Attempt(now, "failed", now - begun, why, last.lacks, last.good, failures))
             except GaolerError as unwritten:
                 _log.error("%s", unwritten)
+
+    def _note(self, name: str, attempt: Attempt) -> None:
+        self.machines.tally.syncs.labels(name, attempt.result).inc()
+        self.bases.save_attempt(name, attempt)
 
     def _make(self, name: str, recipe: Recipe, report: Report, lock: int, *, shrink: bool) -> tuple[bool, list[str]]:
         """The next generation, published, and what it lacks; False where nothing has changed. Raises GaolerError."""

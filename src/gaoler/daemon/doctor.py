@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from gaoler.machines import kernels
 from gaoler.machines.bases import Bases
 from gaoler.machines.configuration import Configuration
 from gaoler.machines.paths import Paths
-from gaoler.wire.limits import show_size
+from gaoler.wire.limits import show_duration, show_size
 from gaoler.wire.messages import Check
 
 _PROGRAMS = {
@@ -23,6 +24,8 @@ _PROGRAMS = {
     "ssh-keygen": "openssh-client",
     "rsync": "rsync",
 }
+_LATE = 2
+"""Intervals without a good sync until that is called wrong: one may fail."""
 _LOW = 2 << 30
 """Bytes free in the store below which it is called nearly full."""
 
@@ -44,6 +47,7 @@ def run(configuration: Configuration) -> list[dict[str, object]]:
             lambda: _base(configuration),
             f"sudo gaol base add {configuration.machines.base} --mmdebstrap bookworm",
         ),
+        ("syncs", lambda: _syncs(configuration), "gaol base ls; gaol base info NAME says why"),
         ("network", lambda: _network(configuration), "the bridge that [network] names must be there"),
         ("ids", lambda: _ids(configuration), "another [ids] range"),
     ]
@@ -127,6 +131,20 @@ def _base(configuration: Configuration) -> str:
     bases = Bases(Paths(configuration.store.path, configuration.daemon.runtime))
     bases.find(configuration.machines.base)
     return ", ".join(base.name for base in bases.all())
+
+
+def _syncs(configuration: Configuration) -> str:
+    """Bases that follow a master, and have not been as it for two intervals."""
+    bases = Bases(Paths(configuration.store.path, configuration.daemon.runtime))
+    following = [base for base in bases.all() if configuration.of_base(base.name).sync and not base.held]
+    late = []
+    for base in following:
+        age = time.time() - ((base.last and base.last.good) or base.created)
+        if age > _LATE * configuration.of_base(base.name).sync:
+            late.append(f"{base.name} for {show_duration(age)}")
+    if late:
+        raise GaolerError("bases are not up to date", ", ".join(late))
+    return ", ".join(base.name for base in following) or "by hand alone"
 
 
 def _network(configuration: Configuration) -> str:

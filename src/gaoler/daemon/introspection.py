@@ -21,6 +21,7 @@ _REPLIES = {
     "BaseSync": "base: ?Base, new: ?bool, bases: ?[]Base", "BaseRollback": "base: Base", "BaseRemove": "",
     "KernelBuild": "kernel: Kernel",
     "KernelList": "kernels: []Kernel", "KernelRemove": "", "StoreInspect": "store: Store", "Doctor": "checks: []Check",
+    "Metrics": "text: string",
 }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from gaoler import __version__
 from gaoler.daemon import doctor
 from gaoler.daemon.base_schedule import BaseSchedule
 from gaoler.daemon.base_sync import BaseSync
+from gaoler.daemon.metrics_file import MetricsFile
 from gaoler.daemon.server import Server
 from gaoler.daemon.service import Service
 from gaoler.errors import GaolerError, NotAllowed
@@ -92,12 +93,15 @@ def serve(configuration: settings.Configuration) -> None:
     jailer = Jailer(paths, daemon.prefix, configuration.ids.first, network)
     machines = Machines(configuration, jailer, Bases(paths), monitor)
     syncs = BaseSync(configuration, machines)
-    server = Server(configuration.socket, daemon.admin_group, Service(configuration, machines, syncs).methods())
+    service = Service(configuration, machines, syncs)
+    server = Server(configuration.socket, daemon.admin_group, service.methods(), machines.tally)
     machines.prepare_quotas()
     recovery.recover(machines)
     guarding.keep(machines)
     monitor.start()
     BaseSchedule(syncs).start()
+    if configuration.metrics.file:
+        MetricsFile(service.metrics, configuration.metrics.file).start()
     _notify_systemd("READY=1")
     _log.info("serving on %s, %d machines", configuration.socket, len(machines.all()))
 

@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from gaoler.daemon import introspection
 from gaoler.daemon.caller import Caller, identify
 from gaoler.errors import Failed, GaolerError, LimitReached, Usage
+from gaoler.machines.tally import Tally
 from gaoler.wire.framing import Closed, Connection, ProtocolError
 from gaoler.wire.messages import REQUESTS, Request
 
@@ -80,10 +81,11 @@ Method = Callable[[Any, Conversation], Answer]
 class Server:
     """Serves methods, by the class of their request, on one AF_UNIX socket."""
 
-    def __init__(self, path: Path, admin_group: str, methods: dict[type[Request], Method]) -> None:
+    def __init__(self, path: Path, admin_group: str, methods: dict[type[Request], Method], tally: Tally) -> None:
         self.path = path
         self._admin_group = admin_group
         self._methods = methods
+        self._tally = tally
         self._connections: Counter[int] = Counter()
         self._lock = threading.Lock()
         self._listener = _listen(path)
@@ -117,6 +119,7 @@ class Server:
                         os.close(descriptor)  # no method takes any
                     self._answer(connection, caller, message)
         except GaolerError as error:
+            self._tally.answered("connect", error)
             _try_send(connection, _error(error))
         except Closed:
             pass
@@ -131,9 +134,11 @@ class Server:
     def _counted(self, uid: int) -> Iterator[None]:
         with self._lock:
             if self._connections[uid] >= CONNECTIONS_OF_ONE and uid:
-                raise LimitReached("you have too many connections", f"{CONNECTIONS_OF_ONE} at once is gaoler's limit", "wait")
+                why = f"{CONNECTIONS_OF_ONE} at once is gaoler's limit"
+                raise LimitReached("you have too many connections", why, "wait", limit="connections")
             if self._connections.total() >= CONNECTIONS and uid:  # root must get in to end it
-                raise LimitReached("gaoler has too many connections", f"{CONNECTIONS} at once is its limit", "try again")
+                why = f"{CONNECTIONS} at once is its limit"
+                raise LimitReached("gaoler has too many connections", why, "try again", limit="connections")
             self._connections[uid] += 1
         try:
             yield
@@ -152,6 +157,7 @@ class Server:
             connection.send(introspection.method_not_found(name))
             return
         conversation = Conversation(connection, caller, bool(message.get("more")))
+        refused: GaolerError | None = None
         try:
             answer = self._methods[kind](kind.model_validate(message.get("parameters") or {}), conversation)
             try:
@@ -160,16 +166,17 @@ class Server:
                 for descriptor in answer.descriptors:
                     os.close(descriptor)
         except ValidationError as error:
-            connection.send(_error(Usage("that request makes no sense", _mistakes(error))))
+            refused = Usage("that request makes no sense", _mistakes(error))
         except GaolerError as error:
-            connection.send(_error(error))
+            refused = error
         except (Closed, TimeoutError):
             raise
         except Exception as error:
             _log.exception("in %s", name)
-            connection.send(
-                _error(Failed("gaoler made a mistake", f"{type(error).__name__}: {error}", "tell its makers, with the log"))
-            )
+            refused = Failed("gaoler made a mistake", f"{type(error).__name__}: {error}", "tell its makers, with the log")
+        self._tally.answered(kind.__name__, refused)
+        if refused is not None:
+            connection.send(_error(refused))
 
 
 def _mistakes(error: ValidationError) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from gaoler.daemon import administration, base_methods, doctor
 from gaoler.daemon.base_sync import BaseSync
 from gaoler.daemon.caller import Caller, uid_of
+from gaoler.daemon.metrics import Metrics
 from gaoler.daemon.server import Answer, Conversation, Method
 from gaoler.daemon.views import info_of, usage_of
 from gaoler.errors import Failed, GaolerError, NotAllowed, NotFound, Usage
@@ -34,6 +35,7 @@ class Service:
         self.configuration = configuration
         self.machines = machines
         self.syncs = syncs
+        self.metrics = Metrics(machines, syncs)
 
     def methods(self) -> dict[type[messages.Request], Method]:
         return {
@@ -52,7 +54,7 @@ class Service:
             messages.Restore: self.restore,
             messages.Clone: self.clone,
             messages.Doctor: lambda _, __: Answer({"checks": doctor.run(self.configuration)}),
-            **administration.methods(self.configuration, self.machines),
+            **administration.methods(self.configuration, self.machines, self.metrics),
             **base_methods.methods(self.machines, self.syncs),
         }
 

@@ -59,7 +59,7 @@ def explained(what: str, error: OSError) -> GaolerError:
         case errno.ENOSPC:
             return Failed(what, "the store is full", "remove machines or make the store bigger: gaol store info")
         case errno.EDQUOT:
-            return LimitReached(what, "the disk limit is reached", "remove files, or ask for a bigger disk")
+            return LimitReached(what, "the disk limit is reached", "remove files, or ask for a bigger disk", limit="disk")
         case errno.EROFS:
             return Failed(what, "the store is mounted read-only", "dmesg says why; then remount it read-write")
         case errno.EEXIST:

@@ -69,3 +69,7 @@ class Attempt(_File):
     reason: str | None = None
     lacks: tuple[str, ...] | list[str] = ()
     """What the tree has not, that machines from it would like."""
+    good: float | None = None
+    """When the last sync ended that did not fail; seconds since the epoch."""
+    failures: int = 0
+    """Syncs that have failed since."""

@@ -83,6 +83,10 @@ class Bases:
     def recipe(self, name: str) -> Recipe | None:
         return Recipe.read(self._directory(name) / "recipe.json")
 
+    def note(self, base: Base) -> Generation | None:
+        """What is known of its current generation."""
+        return Generation.read(self._directory(base.name) / f"{base.generation}.json") if base.generation else None
+
     def history(self, name: str) -> list[Generation]:
         """The generations that are there, oldest first."""
         notes = (Generation.read(self._directory(name) / f"{number}.json") for number in self._generations(name))

@@ -131,6 +131,12 @@ class Base(Section):
     )
 
 
+class Metrics(Section):
+    file: Path | None = Field(
+        None, description="where metrics for Prometheus are written every 15 s, say in node_exporter's textfile directory"
+    )
+
+
 class Ids(Section):
     first: int = Field(1 << 30, ge=1 << 17, description="where the range of host ids that machines are given begins")
     count: int = Field(1 << 30, ge=1 << 17, description="how many there are; a machine takes 131072")
@@ -144,6 +150,7 @@ class Configuration(Section):
     limits: Limits = Limits()
     ids: Ids = Ids()
     masters: Masters = Masters()
+    metrics: Metrics = Metrics()
     base: dict[str, Base] = {}
 
     @field_validator("base")

@@ -25,6 +25,7 @@ from gaoler.machines.names import machine_name
 from gaoler.machines.record import Account, Record
 from gaoler.machines.registry import Registry
 from gaoler.machines.request import Request
+from gaoler.machines.tally import Reason, Tally
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class Machines(Registry):
         self.bases = bases
         self.monitor = monitor
         self._no_quotas: GaolerError | None = None
+        self.tally = Tally()
 
     # making
 
@@ -120,7 +122,7 @@ class Machines(Registry):
                 return
             self.check_there(machine)
             kernel = kernels.find(self.paths.kernels, machine.record.kernel or self.configuration.machines.kernel)
-            machine.update(lambda: _set(machine, busy="starting", reason=None, answered=False))
+            machine.update(lambda: _set(machine, busy="starting", reason=None, answered=False, begun=time.monotonic()))
             try:
                 self.want(machine, "running")
                 reach("start.wanted")
@@ -131,10 +133,12 @@ class Machines(Registry):
                 )
                 reach("start.jailed")
                 machine.update(lambda: _set(machine, live=observed, busy=None))
+                self.tally.starts.inc()
                 watching.attend(self, machine, notify)
                 reach("start.watched")
             except BaseException as error:
                 reason = str(error)
+                self.tally.failures.inc()
                 machine.update(lambda: _set(machine, live=None, busy=None, reason=reason))
                 raise
 
@@ -153,8 +157,16 @@ class Machines(Registry):
 
     def observe(self, machine: Machine, observed: Live) -> None:
         """Take note of what a running machine has become."""
-        answered = machine.answered or observed.agent
-        machine.update(lambda: _set(machine, live=observed, answered=answered) if machine.live else None)
+
+        def note() -> None:
+            if machine.live is None:
+                return
+            if machine.begun is not None:
+                self.tally.reached(machine.live, observed, time.monotonic() - machine.begun)
+            begun = None if observed.ready else machine.begun
+            _set(machine, live=observed, answered=machine.answered or observed.agent, begun=begun)
+
+        machine.update(note)
         try:
             record.write(self.jailer.runtime(machine.record).live, live.encode(observed), durable=False)
         except GaolerError as error:
@@ -162,14 +174,14 @@ class Machines(Registry):
 
     # stopping
 
-    def stop(self, machine: Machine, *, force: bool = False) -> None:
+    def stop(self, machine: Machine, *, force: bool = False, reason: Reason = "asked") -> None:
         """Stop the machine, its programs first unless `force`; nothing where it does not run. Raises Failed."""
         with machine.lock:  # not in the middle of a start
             self.want(machine, "stopped")
             observed = machine.live
             if observed is None:
                 return
-            machine.update(lambda: _set(machine, busy="stopping"))
+            machine.update(lambda: _set(machine, busy="stopping", ending=reason))
         reach("stop.wanted")
         try:
             ended = False

@@ -9,6 +9,7 @@ from typing import Literal
 
 from gaoler.machines.live import Live
 from gaoler.machines.record import Record
+from gaoler.machines.tally import Reason
 
 State = Literal["starting", "ready", "running", "stopping", "stopped", "failed"]
 
@@ -24,6 +25,10 @@ class Machine:
         """Why it failed."""
         self.answered = False
         """Whether its agent has come up since its last start, also when it has ended since."""
+        self.begun: float | None = None
+        """When its start began, of `time.monotonic()`; None once it is ready, and for one that was found running."""
+        self.ending: Reason = "asked"
+        """Why it is being stopped, if it is."""
         self.gone = False
         self.lock = threading.RLock()
         self.changed = threading.Condition()

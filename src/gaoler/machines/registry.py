@@ -86,6 +86,7 @@ class Registry:
                 f"you have {len(own)} machines",
                 f"{limit.setting} is {limit.value:g}, set by the administrator",
                 "gaol rm one",
+                limit="machines",
             )
 
     def _free_slot(self) -> int:
@@ -103,6 +104,7 @@ class Registry:
             "there is no room for another machine",
             f"the host ids of [ids] and the addresses of [network] suffice for {slots}",
             "gaol rm machines, or change those settings",
+            limit="ids",
         )
 
     # records

@@ -55,6 +55,7 @@ def complete(configuration: Configuration, owner: Account, name: str, given: dic
                 f"{key} {show(wanted[key])} is too much",
                 f"{limit.setting} is {show(limit.value)}, set by the administrator",
                 f"--{key} {show(limit.value)}",
+                limit=key,
             )
     return Request(name=name, disk_asked=given.get("disk") is not None, pids=int(limits["pids"].value), **wanted)
 

@@ -202,7 +202,7 @@ def _take(watch: Watch) -> int:
 def _expire(machines: Machines, machine: Machine, observed: live.Live) -> None:
     if machine.live and machine.live.process == observed.process:
         _log.info("%s: its time to live is over", machine.record.id)
-        _later(lambda: machines.stop(machine))
+        _later(lambda: machines.stop(machine, reason="ttl"))
 
 
 def _mark(machines: Machines, machine: Machine) -> idling.Mark:
@@ -216,7 +216,7 @@ def _look_for_idleness(machines: Machines, machine: Machine, observed: live.Live
         kept = idling.judge(mark, _mark(machines, machine), period)
         if kept is None:
             _log.info("%s: idle for %g s", machine.record.id, period)
-            _later(lambda: machines.stop(machine))
+            _later(lambda: machines.stop(machine, reason="idle"))
         else:
             _look_for_idleness(machines, machine, observed, kept, period)
 

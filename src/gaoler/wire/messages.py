@@ -83,6 +83,10 @@ class Base(Message):
     result: str | None = None
     """How: `new`, `unchanged` or `failed`."""
     reason: str | None = None
+    good: float | None = None
+    """When the last sync ended that did not fail."""
+    failures: int = 0
+    """Syncs that have failed since."""
     lacks: list[str] = []
     """What machines from it would like and do without."""
 
@@ -302,6 +306,10 @@ class KernelRemove(Request):
 
 class StoreInspect(Request):
     pass
+
+
+class Metrics(Request):
+    """What is counted and measured, in the text format of Prometheus."""
 
 
 class Doctor(Request):

@@ -122,7 +122,7 @@ class Gateway:
         }  # fmt: skip
         for part in (self.settings, changes):
             for section, values in part.items():
-                sections[section] |= values
+                sections[section] = sections.get(section, {}) | values
         self.configuration.write_text(toml(sections))
 
     def start(self) -> None:
