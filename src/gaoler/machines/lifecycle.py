@@ -214,6 +214,7 @@ class Machines(Registry):
                 _log.error("%s", error)
             if not graceful:
                 self.want(machine, "stopped")
+            self.tally.ends.labels(_reason(machine, machine.live, why)).inc()
             machine.update(lambda: _set(machine, live=None, reason=died))
 
     def remove(self, machine: Machine, *, force: bool = False) -> None:
@@ -231,6 +232,18 @@ class Machines(Registry):
             reach("remove.deleted")
             self.forget(machine)
             machine.update(lambda: _set(machine, gone=True))
+
+
+def _reason(machine: Machine, observed: Live, why: str | None) -> Reason:
+    """What is counted for a machine's end; `why` is what its watch knows of a bad one."""
+    if why == watching.OUT_OF_MEMORY:
+        return "memory"
+    if machine.record.ephemeral:  # the command's end is the machine's, whoever of the two is seen first
+        return "crashed" if why else "itself"
+    if machine.busy == "stopping":
+        return machine.ending
+    return "itself" if observed.stopping else "crashed"
+
 
 def _set(machine: Machine, **values: object) -> None:
     for name, value in values.items():
