@@ -192,21 +192,6 @@ def test_only_administrators(gateway: Gateway, alice: User, base: str):
     assert gateway.gaol("base", "ls", user=alice).returncode == 0
 
 
-def test_a_machine_becomes_a_base_and_is_followed(gateway: Gateway, alice: User):
-    with running(gateway, alice, "made", "--no-network") as machine:
-        machine.sh("echo one > /etc/told; touch /etc/ssh/ssh_host_rsa_key; sync")
-        name = f"{alice.name}/made"
-        assert gateway.gaol("base", "add", "course", "--machine", name).returncode == 0
-        try:
-            assert gateway.gaol("run", "--base", "course", "--no-network", "--", "cat", "/etc/told").stdout == "one\n"
-            assert not (gateway.store / "course/etc/ssh/ssh_host_rsa_key").exists()
-            machine.sh("echo two > /etc/told; sync")
-            assert gateway.gaol("base", "sync", "course").returncode == 0
-            assert gateway.gaol("run", "--base", "course", "--no-network", "--", "cat", "/etc/told").stdout == "two\n"
-        finally:
-            gateway.gaol("base", "rm", "course", check=True)
-
-
 def test_a_directory_and_a_local_rsync_are_the_same(gateway: Gateway, tmp_path: Path):
     tree = small_tree(tmp_path / "tree")
     for option in ("--directory", "--rsync"):

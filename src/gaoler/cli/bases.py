@@ -27,7 +27,18 @@ _SOURCES = {
 
 
 def main(command: str, arguments: list[str]) -> int:
-    return verbs.run(command, _VERBS, arguments)
+    return _publish(arguments) if command == "publish" else verbs.run(command, _VERBS, arguments)
+
+
+def _publish(arguments: list[str]) -> int:
+    parser = Parser("publish", "Make a machine's files, as they are now, a base that others can clone. Without its owner's home.")
+    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("base", metavar="BASE")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(arguments)
+    with Gaoler() as gaoler, Progress() as progress:
+        reply = gaoler.call("Publish", progress, name=options.name, base=options.base)
+    return _show_change(reply, as_json=options.json)
 
 
 def _list(arguments: list[str]) -> int:

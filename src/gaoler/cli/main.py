@@ -32,7 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "snapshot": ("snapshots", "remember a machine's files as they are now"),
     "restore": ("snapshots", "go back to a snapshot"),
     "clone": ("snapshots", "a new machine with the files of another"),
-    "publish": ("snapshots", "make a machine's files a base (administrator)"),
+    "publish": ("bases", "make a machine's files a base that others can clone"),
     "base": ("bases", "the trees that machines are cloned from (administrator)"),
     "kernel": ("administration", "the kernels that machines run (administrator)"),
     "store": ("administration", "the file system at /uml (administrator)"),

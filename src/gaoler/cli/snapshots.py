@@ -1,4 +1,4 @@
-"""snapshot, restore, clone, publish: a machine is a subvolume, so these take milliseconds."""
+"""snapshot, restore, clone: a machine is a subvolume, so these take milliseconds."""
 
 from __future__ import annotations
 
@@ -27,5 +27,4 @@ _COMMANDS = {
     "snapshot": ("Snapshot", "tag", "Remember a machine's files as they are now."),
     "restore": ("Restore", "tag", "Put a stopped machine's files back as a snapshot has them."),
     "clone": ("Clone", "new", "A new machine with the files of another."),
-    "publish": ("Publish", "base", "Make a machine's files a base that others are cloned from (administrator)."),
 }

@@ -1,4 +1,4 @@
-"""The administrator's methods for bases."""
+"""The methods for bases."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gaoler.daemon.administration import report_to
+from gaoler.daemon.base_rights import BaseRights
 from gaoler.daemon.base_sync import BaseSync
 from gaoler.daemon.caller import Caller
 from gaoler.daemon.server import Answer, Conversation, Method
@@ -18,6 +19,7 @@ from gaoler.wire import messages
 
 def methods(machines: Machines, syncs: BaseSync) -> dict[type[messages.Request], Method]:
     bases = machines.bases
+    rights = BaseRights(syncs.configuration, bases)
 
     def view(base: Base) -> dict[str, Any]:
         last = base.last
@@ -69,24 +71,25 @@ def methods(machines: Machines, syncs: BaseSync) -> dict[type[messages.Request],
         return Answer({"base": view(result.base), "new": result.new})
 
     def sync(request: messages.BaseSync, conversation: Conversation) -> Answer:
-        conversation.caller.must_be_admin("sync a base")
         report = report_to(conversation)
         if request.name is None:
+            conversation.caller.must_be_admin("sync bases")
             return Answer({"bases": [view(bases.find(name)) for name in syncs.sync_due(report)]})
+        rights.may_change(conversation.caller, request.name, "sync that base")
         result = syncs.sync(request.name, report, shrink=request.shrink)
         return Answer({"base": view(result.base), "new": result.new})
 
     def rollback(request: messages.BaseRollback, conversation: Conversation) -> Answer:
-        conversation.caller.must_be_admin("roll a base back")
+        rights.may_change(conversation.caller, request.name, "roll that base back")
         return Answer({"base": view(syncs.rollback(request.name, request.generation))})
 
     def remove(request: messages.BaseRemove, conversation: Conversation) -> Answer:
-        conversation.caller.must_be_admin("remove a base")
+        rights.may_change(conversation.caller, request.name, "remove that base")
         bases.remove(request.name, [])
         return Answer({})
 
     def publish(request: messages.Publish, conversation: Conversation) -> Answer:
-        conversation.caller.must_be_admin("publish a base")
+        rights.may_publish(conversation.caller, request.base)
         machines.find(conversation.caller.uid, request.name)
         recipe = Recipe("machine", f"{conversation.caller.account.name}/{request.name}")
         return Answer({"base": view(syncs.add(request.base, recipe, report_to(conversation)).base)})

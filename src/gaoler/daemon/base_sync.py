@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gaoler.daemon.caller import uid_of
-from gaoler.errors import Failed, GaolerError, NotFound
+from gaoler.errors import Failed, GaolerError
 from gaoler.host import btrfs
+from gaoler.machines import sessions
 from gaoler.machines.base_history import Attempt, Generation, Recipe
 from gaoler.machines.bases import Base
 from gaoler.machines.configuration import Configuration
 from gaoler.machines.lifecycle import Machines
 from gaoler.setup import base_archive, base_check, base_debian, base_pacstrap, base_rsync, clean
 from gaoler.setup.base_rsync import Access, Interrupted, Moved
+from gaoler.setup.disown import disown
 from gaoler.setup.progress import Progress, Report
 
 RETRY = 3600.0
@@ -197,7 +199,8 @@ class BaseSync:
         if recipe.kind == "oci":
             return base_archive.oci(recipe.argument, aside, report, lock=lock, first_id=self.access.first_id)
         if recipe.kind == "machine":
-            self._snapshot(recipe.argument, aside)
+            report(Progress("asking the machine to write out its files"))
+            self._take_machine(recipe.argument, aside)
             return aside
         btrfs.create(aside)
         makers: dict[str, Callable[[], None]] = {
@@ -208,14 +211,17 @@ class BaseSync:
         makers[recipe.kind]()
         return aside
 
-    def _snapshot(self, argument: str, target: Path) -> None:
+    def _take_machine(self, argument: str, target: Path) -> None:
+        """A machine's files as they are now, without what is its owner's."""
         owner, _, name = argument.partition("/")
         machine = self.machines.find(uid_of(owner), name)
         gaol = self.machines.jailer.gaol(machine.record)
-        if not gaol.is_dir():
-            raise NotFound(f"the files of machine {argument} are gone", "", "gaol ls")
+        if machine.live:
+            sessions.write_out(self.machines, machine)
         with machine.lock:
+            self.machines.check_there(machine)
             btrfs.snapshot(gaol, target)
+        disown(target, machine.record.owner.name)
 
 
 _BY_PACKAGES = frozenset({"mmdebstrap", "pacstrap"})

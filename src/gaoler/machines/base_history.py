@@ -39,6 +39,11 @@ class Recipe(_File):
     mirror: str | None = None
     keyring: str | None = None
 
+    @property
+    def owner(self) -> str | None:
+        """Whose machine it is made from."""
+        return self.argument.partition("/")[0] if self.kind == "machine" else None
+
     def __str__(self) -> str:
         return f"{self.kind} {self.argument}".strip()
 

@@ -80,6 +80,10 @@ class Bases:
             Attempt.read(self._directory(name) / "last.json"),
         )
 
+    def is_taken(self, name: str) -> bool:
+        """Whether there is a base of that name, or one is being made, or something that is no base."""
+        return self._directory(name).exists() or (self.paths.store / name).exists()
+
     def recipe(self, name: str) -> Recipe | None:
         return Recipe.read(self._directory(name) / "recipe.json")
 

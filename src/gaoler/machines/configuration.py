@@ -88,6 +88,7 @@ class Grant(Section):
     """Of one user or group: what differs from the general limits."""
 
     machines: int | None = Field(None, ge=0)
+    bases: int | None = Field(None, ge=0)
     memory: Size | None = None
     cpus: float | None = Field(None, gt=0)
     disk: Size | None = None
@@ -98,6 +99,7 @@ class Grant(Section):
 
 class Limits(Section):
     machines: int = Field(8, ge=0, description="machines a user may have")
+    bases: int = Field(0, ge=0, description="bases a user may publish from machines of his own; administrators: any number")
     memory: Size = Field(4 << 30, description="memory of one machine")
     cpus: float = Field(4.0, gt=0, description="processors' worth of one machine")
     disk: Size = Field(16 << 30, description="what a machine's files may take (0: no limit); needs Linux 6.7")

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from gaoler.machines import configuration
 from gaoler.machines.record import Account
 
+_COUNTS = ("machines", "bases")
+"""Of these 0 is none."""
+
 
 @dataclass(frozen=True)
 class Limit:
-    """`value` is in the setting's unit, 0 for no limit; `setting` is its name in the configuration."""
+    """`value` is in the setting's unit, 0 for no limit but of what is counted; `setting` is its name in the configuration."""
 
     value: float
     setting: str
@@ -28,6 +31,6 @@ def limit_of(limits: configuration.Limits, account: Account, key: str) -> Limit:
     names = [account.group, *(name for name, _ in account.groups)]
     granted = [(value, name) for name in names if (value := getattr(limits.group.get(name), key, None)) is not None]
     if granted:
-        value, name = max(granted, key=lambda one: one[0] or float("inf"))
+        value, name = max(granted, key=lambda one: one[0] or (0 if key in _COUNTS else float("inf")))
         return Limit(value, f"limits.group.{name}.{key}")
     return Limit(getattr(limits, key), f"limits.{key}")

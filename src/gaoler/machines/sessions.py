@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 from gaoler.errors import Failed
 from gaoler.host import agent, console
-from gaoler.machines import keys
+from gaoler.machines import keys, readiness
 from gaoler.machines.lifecycle import Machines
 from gaoler.machines.machine import Machine
+
+_WRITE_OUT = 60.0
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,18 @@ def output_of(machines: Machines, machine: Machine, arguments: tuple[str, ...], 
                 break
             data += chunk
     return data
+
+
+def write_out(machines: Machines, machine: Machine) -> None:
+    """Return when all that the machine's programs had written is in its files on the host. Raises Failed.
+
+    What goes by write(2) is there at once; what goes by memory maps waits in the machine's kernel until somebody says sync.
+    """
+    readiness.wait_agent(machine, machines.configuration.machines.deadline)
+    told = output_of(machines, machine, ("sh", "-c", "sync && echo done"), limit=16, timeout=_WRITE_OUT)
+    if told != b"done\n":
+        name, why = machine.record.name, f"sync did not end well within {_WRITE_OUT:g} s"
+        raise Failed(f"{name} does not write out its files", why, f"gaol down {name}")
 
 
 def ssh_details(machines: Machines, machine: Machine) -> dict[str, object]:

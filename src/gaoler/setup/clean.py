@@ -28,9 +28,19 @@ FILES = (
     "root/.*_history",
     "root/.lesshst",
     "root/.ssh",
+    "root/.gnupg",
+    "root/.netrc",
+    "root/.git-credentials",
+    "root/.docker",
+    "root/.aws",
     "etc/hostname",
     "etc/resolv.conf",
     "etc/.pwd.lock",
+    "etc/gaol-identity",
+    "etc/passwd-",
+    "etc/group-",
+    "etc/shadow-",
+    "etc/gshadow-",
 )
 
 #: Emptied: the directories belong there, what they hold does not.

@@ -13,7 +13,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -22,6 +22,7 @@ from gaoler.host import libc
 
 _RESOLVE_NO_XDEV = 0x01  # linux/openat2.h
 _RESOLVE = libc.RESOLVE_IN_ROOT | libc.RESOLVE_NO_MAGICLINKS | _RESOLVE_NO_XDEV
+_REWRITTEN_MAX = 4 << 20
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK
 
 #: What openat2 says of a path that is not there, or goes where it may not.
@@ -108,8 +109,8 @@ class Tree:
             if error.errno not in _ABSENT:
                 raise
 
-    def write(self, path: str, content: bytes = b"", mode: int = 0o644) -> None:
-        """Puts a new file of root's in the place of whatever was there."""
+    def write(self, path: str, content: bytes = b"", mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
+        """Puts a new file, of `owner` (uid, gid) or whoever we are, in the place of whatever was there."""
         parent, _, name = path.rpartition("/")
         new = f".{secrets.token_hex(8)}"
         with self.directory(parent) as descriptor:
@@ -117,9 +118,28 @@ class Tree:
                 shutil.rmtree(name, dir_fd=descriptor)
             file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode, dir_fd=descriptor)
             with open(file, "wb") as out:
+                if owner:
+                    os.fchown(file, *owner)
                 os.fchmod(file, mode)
                 out.write(content)
             os.rename(new, name, src_dir_fd=descriptor, dst_dir_fd=descriptor)
+
+    def rewrite(self, path: str, change: Callable[[bytes], bytes]) -> None:
+        """Puts what `change` makes of a file in its place, with its owner and mode.
+
+        Nothing is done where no regular file is, or one of more than 4 MB: none that is rewritten is as large.
+        """
+        if self.kind(path) != stat.S_IFREG:
+            return
+        parent, _, name = path.rpartition("/")
+        with self.directory(parent) as descriptor:
+            file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=descriptor)
+            with open(file, "rb") as old:
+                state = os.fstat(file)
+                content = old.read(_REWRITTEN_MAX) if state.st_size < _REWRITTEN_MAX else b""
+        changed = change(content)
+        if changed != content:
+            self.write(path, changed, stat.S_IMODE(state.st_mode), owner=(state.st_uid, state.st_gid))
 
     def make_directory(self, path: str, mode: int = 0o755) -> None:
         """Makes the directories of a path that are not there."""

@@ -1,0 +1,50 @@
+"""Who may change which base: administrators all, users those that they published from machines of their own.
+
+How many a user may have is a limit like others (`limits.bases`), and none unless an administrator grants it: a teacher gets
+his course's machine to a class without becoming root over everybody's.
+"""
+
+from __future__ import annotations
+
+from gaoler.daemon.caller import Caller
+from gaoler.errors import LimitReached, NotAllowed
+from gaoler.machines.bases import Bases
+from gaoler.machines.configuration import Configuration
+from gaoler.machines.limits import limit_of
+from gaoler.machines.names import base_name
+
+
+class BaseRights:
+    def __init__(self, configuration: Configuration, bases: Bases) -> None:
+        self._configuration = configuration
+        self._bases = bases
+
+    def may_change(self, caller: Caller, name: str, what: str) -> None:
+        """Raises NotAllowed, the same for no base and for another's."""
+        if not self._owns(caller, name):
+            caller.must_be_admin(what)
+
+    def may_publish(self, caller: Caller, name: str) -> None:
+        """Whether the caller may make, or make anew, a base of that name from a machine. Raises NotAllowed, LimitReached."""
+        if caller.admin:
+            return
+        limit = limit_of(self._configuration.limits, caller.account, "bases")
+        if not limit.value:
+            raise NotAllowed("you may not publish a base", f"{limit.setting} is 0, set by the administrator", "ask one")
+        if self._owns(caller, name):
+            return
+        reserved = name in self._configuration.base or name == self._configuration.machines.base
+        if reserved or self._bases.is_taken(name):
+            raise NotAllowed(f'"{name}" is not yours', "a base of that name is for others to change", "take another name")
+        own = [base.name for base in self._bases.all() if self._owns(caller, base.name)]
+        if len(own) >= limit.value:
+            raise LimitReached(
+                f"you have published {', '.join(own)}",
+                f"{limit.setting} is {limit.value:g}, set by the administrator",
+                f"gaol base rm {own[0]}",
+                limit="bases",
+            )
+
+    def _owns(self, caller: Caller, name: str) -> bool:
+        recipe = self._bases.recipe(base_name(name))
+        return recipe is not None and recipe.owner == caller.account.name
