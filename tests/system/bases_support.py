@@ -1,13 +1,15 @@
-"""A master on loopback for tests, and the smallest tree that is a base."""
+"""What bases are made from in tests: the smallest tree that is one, a master on loopback, archives and images."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import shutil
 import socket
 import stat
 import subprocess
+import tarfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -111,3 +113,44 @@ def contents(tree: Path) -> dict[str, list[object]]:
                 fields.append(hashlib.sha256(path.read_bytes()).hexdigest())
             found[str(path.relative_to(tree))] = fields
     return found
+
+
+class Image:
+    """An OCI image, a layer at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.layers = 0
+        self._umoci("init", "--layout", str(path))
+        self._umoci("new", "--image", f"{path}:latest")
+
+    def _umoci(self, *words: str) -> None:
+        subprocess.run(["umoci", *words], check=True, capture_output=True)
+
+    def add(self, layer: Path) -> None:
+        self.layers += 1
+        self._umoci("raw", "add-layer", "--image", f"{self.path}:latest", str(layer))
+
+    def add_tree(self, tree: Path) -> None:
+        layer = self.path.with_suffix(f".{self.layers}.tar")
+        words = ["tar", "-C", str(tree), "--xattrs", "--xattrs-include=*", "--numeric-owner", "-cf", str(layer), "."]
+        subprocess.run(words, check=True)
+        self.add(layer)
+
+    def add_entries(self, *entries: tuple[str, dict]) -> None:
+        layer = self.path.with_suffix(f".{self.layers}.tar")
+        write_archive(layer, *entries)
+        self.add(layer)
+
+
+def write_archive(archive: Path, *entries: tuple[str, dict]) -> None:
+    """An archive of entries as they are told, sense or no sense: `data`, or fields of tarfile.TarInfo."""
+    with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as file:
+        for name, fields in entries:
+            info = tarfile.TarInfo(name)
+            data = fields.get("data", b"")
+            info.size, info.mode = len(data), 0o755
+            for key, value in fields.items():
+                if key != "data":
+                    setattr(info, key, value)
+            file.addfile(info, io.BytesIO(data))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from system.bases_support import contents, small_tree
+from system.bases_support import Image, contents, small_tree, write_archive
 from system.support.gateway import Gateway
 
 pytestmark = [pytest.mark.root, pytest.mark.machine]
@@ -41,47 +40,6 @@ def outside(tmp_path: Path):
         now = sorted(os.listdir(path))
         assert [name for name in now if "evil" in name] == [name for name in names if "evil" in name]
     assert not list(Path("/").glob("evil*"))
-
-
-class Image:
-    """An OCI image, a layer at a time."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.layers = 0
-        self._umoci("init", "--layout", str(path))
-        self._umoci("new", "--image", f"{path}:latest")
-
-    def _umoci(self, *words: str) -> None:
-        subprocess.run(["umoci", *words], check=True, capture_output=True)
-
-    def add(self, layer: Path) -> None:
-        self.layers += 1
-        self._umoci("raw", "add-layer", "--image", f"{self.path}:latest", str(layer))
-
-    def add_tree(self, tree: Path) -> None:
-        layer = self.path.with_suffix(f".{self.layers}.tar")
-        words = ["tar", "-C", str(tree), "--xattrs", "--xattrs-include=*", "--numeric-owner", "-cf", str(layer), "."]
-        subprocess.run(words, check=True)
-        self.add(layer)
-
-    def add_entries(self, *entries: tuple[str, dict]) -> None:
-        layer = self.path.with_suffix(f".{self.layers}.tar")
-        write(layer, *entries)
-        self.add(layer)
-
-
-def write(archive: Path, *entries: tuple[str, dict]) -> None:
-    """An archive of entries as they are told, sense or no sense: `data`, or fields of tarfile.TarInfo."""
-    with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as file:
-        for name, fields in entries:
-            info = tarfile.TarInfo(name)
-            data = fields.get("data", b"")
-            info.size, info.mode = len(data), 0o755
-            for key, value in fields.items():
-                if key != "data":
-                    setattr(info, key, value)
-            file.addfile(info, io.BytesIO(data))
 
 
 @pytest.fixture
@@ -174,7 +132,7 @@ def test_nothing_is_written_outside(
     else:
         archive = tmp_path / "evil.tar"
         subprocess.run(["tar", "-C", tree, "-cf", archive, "."], check=True)
-        write(tmp_path / "more.tar", *entries)
+        write_archive(tmp_path / "more.tar", *entries)
         subprocess.run(["tar", "--concatenate", "-f", archive, tmp_path / "more.tar"], check=True)
         add(gateway, option, archive)
     shadow = gateway.store / "image/evil6"

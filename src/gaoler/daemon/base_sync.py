@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gaoler.daemon.caller import uid_of
@@ -16,7 +16,8 @@ from gaoler.machines.base_history import Attempt, Generation, Recipe
 from gaoler.machines.bases import Base
 from gaoler.machines.configuration import Configuration
 from gaoler.machines.lifecycle import Machines
-from gaoler.setup import base_archive, base_check, base_debian, base_pacstrap, base_rsync, clean
+from gaoler.setup import base_archive, base_check, base_debian, base_oci, base_pacstrap, base_rsync, clean
+from gaoler.setup.base_oci import Registries
 from gaoler.setup.base_rsync import Access, Interrupted, Moved
 from gaoler.setup.disown import disown
 from gaoler.setup.progress import Progress, Report
@@ -35,6 +36,17 @@ class Result:
     new: bool
 
 
+@dataclass(frozen=True)
+class _Fetched:
+    """What has come of a source."""
+
+    moved: Moved | None = None
+    """What has changed against the newest generation, where that is known."""
+    digest: str | None = None
+    same: bool = False
+    """The source is as it was: there is nothing in `incoming` to go on with."""
+
+
 class BaseSync:
     """Every method may be called from any thread; a base is changed by one at a time."""
 
@@ -46,11 +58,15 @@ class BaseSync:
         # The ids below those of machines: nobody's, and no machine's.
         first = configuration.ids.first - _IDS
         self.access = Access(masters.identity, masters.known_hosts, masters.password, first)
+        registries = configuration.registries
+        self.registries = Registries(registries.credentials, registries.certificates, tuple(registries.insecure), first)
 
     def add(self, name: str, recipe: Recipe, report: Report) -> Result:
         """Make a base, or a new generation of one that is there, and keep the recipe. Raises GaolerError."""
         if recipe.kind == "rsync":
             base_rsync.kind_of(recipe.argument)
+        if recipe.kind == "oci":
+            base_oci.reference(recipe.argument)
         return self._update(name, recipe, report, shrink=True)
 
     def sync(self, name: str, report: Report, *, shrink: bool = False) -> Result:
@@ -133,8 +149,9 @@ class BaseSync:
         before = self.bases.newest(name)
         resumed = self.bases.has_incoming(name)
         report = base_rsync.watch_space(self.bases.paths.store, report)
-        moved = self._fetch(name, recipe, report, lock)
-        if before is not None and not resumed and moved is not None and not moved.files:
+        fetched = self._fetch(name, recipe, report, lock)
+        moved = fetched.moved
+        if before is not None and (fetched.same or (not resumed and moved is not None and not moved.files)):
             self.bases.discard(name)
             last = self.bases.find(name).last
             return self.bases.show_newest(name), list(last.lacks) if last else []
@@ -156,9 +173,8 @@ class BaseSync:
         lacks = base_check.lacks(tree, master=recipe.kind == "rsync")
         report(Progress("publishing"))
         files, received = (moved.files, moved.received) if moved else (None, None)
-        self.bases.publish(
-            name, lambda number: Generation(number, time.time(), str(recipe), counted.files, counted.size, files, received)
-        )
+        sizes = (counted.files, counted.size, files, received)
+        self.bases.publish(name, lambda number: Generation(number, time.time(), str(recipe), *sizes, fetched.digest))
         return True, lacks
 
     def _guard(self, name: str, counted: base_check.Survey, *, shrink: bool) -> None:
@@ -174,30 +190,37 @@ class BaseSync:
                     f"look at the master; if that is right: gaol base sync {name} --shrink",
                 )
 
-    def _fetch(self, name: str, recipe: Recipe, report: Report, lock: int) -> Moved | None:
-        """Fill `incoming`. Returns what has changed in it, where that is known."""
+    def _fetch(self, name: str, recipe: Recipe, report: Report, lock: int) -> _Fetched:
+        """Fill `incoming`, unless it is known before that nothing has changed."""
         if recipe.kind in ("rsync", "directory"):
-            return base_rsync.sync(recipe.argument, self.bases.incoming(name), self.access, report, lock=lock)
-        aside = self.bases.aside(name)
-        made = self._make_aside(recipe, aside, report, lock)
+            return _Fetched(base_rsync.sync(recipe.argument, self.bases.incoming(name), self.access, report, lock=lock))
+        history = self.bases.history(name)
+        digest = None
+        if recipe.kind == "oci" and (image := base_oci.reference(recipe.argument)):
+            digest = base_oci.digest(image, self.registries, report, lock=lock)
+            if history and history[-1].digest == digest:
+                return _Fetched(same=True)
+            recipe = replace(recipe, argument=base_oci.pinned(image, digest))
         try:
+            made = self._make_aside(recipe, self.bases.aside(name), report, lock)
             newest = self.bases.newest(name)
             if newest is None or recipe.kind == "machine":
                 self.bases.put_incoming(name, made)
-                return None
+                return _Fetched(digest=digest)
             clean.clean(made)
             if recipe.kind in _BY_PACKAGES and base_check.packages(made) == base_check.packages(newest):
-                self.bases.incoming(name)
-                return Moved()
+                return _Fetched(same=True)
             # Into a clone of the newest generation, so that what is the same takes no room twice.
-            return base_rsync.sync(str(made), self.bases.incoming(name), self.access, report, lock=lock, step="comparing")
+            incoming = self.bases.incoming(name)
+            moved = base_rsync.sync(str(made), incoming, self.access, report, lock=lock, step="comparing")
+            return _Fetched(moved, digest)
         finally:
             self.bases.aside(name)
 
     def _make_aside(self, recipe: Recipe, aside: Path, report: Report, lock: int) -> Path:
         """A tree of its own, as a subvolume."""
         if recipe.kind == "oci":
-            return base_archive.oci(recipe.argument, aside, report, lock=lock, first_id=self.access.first_id)
+            return base_oci.fill(recipe.argument, aside, self.registries, report, lock=lock)
         if recipe.kind == "machine":
             report(Progress("asking the machine to write out its files"))
             self._take_machine(recipe.argument, aside)
@@ -206,7 +229,7 @@ class BaseSync:
         makers: dict[str, Callable[[], None]] = {
             "mmdebstrap": lambda: base_debian.make(aside, recipe.argument, recipe.mirror, report),
             "pacstrap": lambda: base_pacstrap.make(aside, self.configuration.daemon.cache, recipe.mirror, recipe.keyring, report),
-            "tar": lambda: base_archive.tar(recipe.argument, aside, report, lock=lock),
+            "tar": lambda: base_archive.fill(recipe.argument, aside, report, lock=lock),
         }
         makers[recipe.kind]()
         return aside

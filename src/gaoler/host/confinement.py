@@ -17,12 +17,18 @@ import collections
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from gaoler.errors import Failed
 
+OnLine = Callable[[str], None]
+Pulse = Callable[[], None]
+PULSE = 1.0
+"""Seconds."""
 TAIL = 30
 """Lines of a failed program's output that are kept."""
 _SOURCES = str(Path(__file__).parents[2])
@@ -66,15 +72,17 @@ class ProgramFailed(Failed):
 def run(
     argv: Sequence[str],
     confinement: Confinement,
-    on_line: Callable[[str], None],
+    on_line: OnLine,
     *,
     lock: int,
     environment: Mapping[str, str] | None = None,
+    pulse: Pulse | None = None,
 ) -> None:
     """Run a program of the host's confined, and give each line of its output and errors to `on_line`.
 
     The descriptor `lock` is held by the program too: a lock on it lasts until the last writer of the tree has ended,
-    even where this process is killed before. Ends the program when `on_line` raises. Raises ProgramFailed, Failed.
+    even where this process is killed before. `pulse` is called at once and every second, from a thread of its own. The
+    program is ended when `on_line` or `pulse` raises, which is raised here then. Raises ProgramFailed, Failed.
     """
     tail: collections.deque[str] = collections.deque(maxlen=TAIL)
     told = json.dumps({**asdict(confinement), "environment": dict(environment or {}), "lock": lock})
@@ -89,14 +97,43 @@ def run(
         env={"LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
     ) as process:
         assert process.stdout is not None
-        try:
-            for line in process.stdout:
-                if line.strip():
-                    tail.append(line.rstrip("\n"))
-                    on_line(tail[-1])
-        except BaseException:
-            process.kill()  # the program dies with it (PR_SET_PDEATHSIG)
-            raise
+        with _pulsing(process, pulse) as stopped:
+            try:
+                for line in process.stdout:
+                    if line.strip():
+                        tail.append(line.rstrip("\n"))
+                        on_line(tail[-1])
+            except BaseException:
+                process.kill()  # the program dies with it (PR_SET_PDEATHSIG)
+                raise
+    if stopped:
+        raise stopped[0]
     if process.returncode:
         status = process.returncode if process.returncode > 0 else 128 - process.returncode
         raise ProgramFailed(argv[0], status, tail)
+
+
+@contextmanager
+def _pulsing(process: subprocess.Popen[str], pulse: Pulse | None) -> Iterator[list[Exception]]:
+    """Call `pulse` while the block runs; what it raised, if it did, after it has ended the program."""
+    stopped: list[Exception] = []
+    over = threading.Event()
+
+    def work(pulse: Pulse) -> None:
+        try:
+            pulse()
+            while not over.wait(PULSE):
+                pulse()
+        except Exception as error:
+            stopped.append(error)
+            process.kill()
+
+    thread = threading.Thread(target=work, args=(pulse,), name="pulse", daemon=True) if pulse else None
+    if thread:
+        thread.start()
+    try:
+        yield stopped
+    finally:
+        over.set()
+        if thread:
+            thread.join()

@@ -61,6 +61,8 @@ class Generation(_File):
     """Made, changed and removed against the generation before; None where the way of making does not tell."""
     moved_bytes: int | None = None
     """Received from the source."""
+    digest: str | None = None
+    """Of the image that it was made from, where that has a name in a registry."""
 
 
 @dataclass(frozen=True)

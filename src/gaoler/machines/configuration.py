@@ -123,6 +123,16 @@ class Masters(Section):
     password: Path = Field(Path("/etc/gaoler/rsync_password"), description="the password for rsync modules that want one")
 
 
+class Registries(Section):
+    credentials: Path = Field(Path("/etc/gaoler/registries.json"), description="as skopeo login --authfile writes it")
+    certificates: Path = Field(
+        Path("/etc/containers/certs.d"), description="CAs that this host does not trust otherwise: HOST:PORT/ca.crt in it"
+    )
+    insecure: list[str] = Field(
+        [], description="registries, as HOST:PORT, that are believed without a certificate, and without TLS if they have none"
+    )
+
+
 class Base(Section):
     sync: Annotated[int, _converted(_interval), Field(ge=0)] = Field(
         0, description="how often it is brought up to date: never, hourly, daily, weekly or a duration"
@@ -152,6 +162,7 @@ class Configuration(Section):
     limits: Limits = Limits()
     ids: Ids = Ids()
     masters: Masters = Masters()
+    registries: Registries = Registries()
     metrics: Metrics = Metrics()
     base: dict[str, Base] = {}
 

@@ -41,7 +41,8 @@ _MASTERS_OWN = ("etc/fstab", "etc/rsyncd.*", "etc/gaoler-master", "etc/NetworkMa
 #: a file system's own user namespace may set, do not.
 _XATTRS = ("--filter=+x security.capability", "--filter=+x user.*", "--filter=-x *")
 
-_FIGURE = re.compile(r"(?P<name>Number of [a-z ]+|Total bytes received): (?P<count>[\d,]+)(?: \(reg: (?P<regular>[\d,]+))?")
+_NAMES = "Number of [a-z ]+|Total bytes (?:sent|received)"
+_FIGURE = re.compile(rf"(?P<name>{_NAMES}): (?P<count>[\d,]+)(?: \(reg: (?P<regular>[\d,]+))?")
 
 _WHY = {
     5: ("the master refuses", "is the module's name right, and is this host in its `hosts allow`?"),
@@ -143,7 +144,9 @@ def _pass(source: str, program: Confinement, report: Report, step: str, lock: in
     # What is new and a regular file counts among the transferred ones as well.
     old = found.get("Number of regular files transferred", 0) - found.get("Number of created files, regular", 0)
     files = found.get("Number of created files", 0) + found.get("Number of deleted files", 0) + old
-    return Moved(files, found.get("Total bytes received", 0)), still
+    # From a directory of this host it is our own process that sends.
+    direction = "sent" if kind_of(source) == "local" else "received"
+    return Moved(files, found.get(f"Total bytes {direction}", 0)), still
 
 
 def command(source: str) -> list[str]:

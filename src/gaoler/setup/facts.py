@@ -99,7 +99,7 @@ def literal(setting: Any) -> str:
     is_converted = any(hasattr(item, "func") for item in setting.metadata)  # a size or a duration
     if is_converted and value:
         value = show_size(value) if value >= 1 << 20 else show_duration(value)
-    return json.dumps(value if isinstance(value, bool | int | float) else str(value))
+    return json.dumps(value if isinstance(value, bool | int | float | list) else str(value))
 
 
 if __name__ == "__main__":
