@@ -23,7 +23,8 @@ SILENCE = 300.0
 _ANSWER = 60
 """Seconds for a registry to tell what it has."""
 _PART = r"[a-zA-Z0-9][a-zA-Z0-9._-]*"
-_REFERENCE = re.compile(rf"{_PART}(?::\d{{1,5}})?(?:/{_PART})*(?::[\w.-]{{1,128}})?(?:@sha256:[0-9a-f]{{64}})?")
+_REFERENCE = re.compile(rf"{_PART}(?::\d{{1,5}})?(?:/{_PART})+(?::[\w.-]{{1,128}})?(?:@sha256:[0-9a-f]{{64}})?")
+_HOST = re.compile(r"localhost|.*[.:].*")
 _TAG_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._/:@-]{0,254}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _TAG = "base"
@@ -82,18 +83,15 @@ def reference(image: str) -> str | None:
     if image.startswith("/"):
         return None
     name = image.removeprefix("docker://")
-    if not _REFERENCE.fullmatch(name):
-        what = f'"{image[:60]}" names no image'
-        raise Usage(
-            what, "a path, or a name such as docker.io/library/debian:12", "gaol base add NAME --oci docker://HOST/IMAGE:TAG"
-        )
+    if not _REFERENCE.fullmatch(name) or not _HOST.fullmatch(host_of(name)):
+        why = "a path, or a name with its registry: docker://HOST/IMAGE:TAG"
+        raise Usage(f'"{image[:60]}" names no image', why, "gaol base add tools --oci docker://registry.example/debian:12")
     return name
 
 
 def host_of(name: str) -> str:
-    """The registry of a name: its first part, if it looks like a host, else Docker's own as everywhere."""
-    first, slash, _ = name.partition("/")
-    return first if slash and (first == "localhost" or "." in first or ":" in first) else "docker.io"
+    """The registry of a name. No registry is meant by leaving it out."""
+    return name.partition("/")[0]
 
 
 def digest(name: str, registries: Registries, report: Report, *, lock: int) -> str:
@@ -121,9 +119,8 @@ def digest(name: str, registries: Registries, report: Report, *, lock: int) -> s
 
 def pinned(name: str, found: str) -> str:
     """The name with a digest instead of a tag: what was asked for is what is fetched, whoever moves the tag meanwhile."""
-    plain = name.partition("@")[0]
-    tag = plain.rpartition(":")
-    return f"{plain if '/' in tag[2] or not tag[0] else tag[0]}@{found}"
+    host, _, path = name.partition("@")[0].partition("/")
+    return f"{host}/{path.partition(':')[0]}@{found}"
 
 
 def fill(image: str, aside: Path, registries: Registries, report: Report, *, lock: int) -> Path:
