@@ -171,6 +171,9 @@ class Server:
             refused = error
         except (Closed, TimeoutError):
             raise
+        except OSError as error:  # the store's disk, most likely, or out of descriptors
+            _log.exception("in %s", name)
+            connection.send(_error(Failed("the host refuses", str(error), "gaol doctor")))
         except Exception as error:
             _log.exception("in %s", name)
             refused = Failed("gaoler made a mistake", f"{type(error).__name__}: {error}", "tell its makers, with the log")

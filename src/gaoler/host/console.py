@@ -40,21 +40,23 @@ class Log:
     def __init__(self, path: Path, limit: int) -> None:
         self._path = path
         self._half = max(1, limit // 2)
-        self._file = self._open()
+        self._file: FileIO | None = None
 
     def append(self, data: bytes) -> None:
+        """Raises OSError where the disk takes no more; the next one is tried again."""
         data = data[-self._half :]
+        if self._file is None:
+            self._file = FileIO(self._path, "ab")
         if self._file.tell() + len(data) > self._half:
-            self._file.close()
+            self.close()
             self._path.replace(self._path.with_name(f"{self._path.name}.1"))
-            self._file = self._open()
+            self._file = FileIO(self._path, "ab")
         self._file.write(data)
 
     def close(self) -> None:
-        self._file.close()
-
-    def _open(self) -> FileIO:
-        return FileIO(self._path, "ab")
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
 
 def sanitised(data: bytes) -> str:

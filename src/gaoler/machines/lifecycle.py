@@ -77,7 +77,7 @@ class Machines(Registry):
         with ExitStack() as undo:
             undo.callback(self.forget, machine)
             undo.callback(self.jailer.delete_gaol, machine.record)
-            self.save(machine)
+            self.save(machine.record)
             reach("create.recorded")
             gaol = self.jailer.gaol(machine.record)
             if populate:
@@ -104,11 +104,15 @@ class Machines(Registry):
         """Find out whether this host can limit what machines' files take."""
         try:
             btrfs.enable_quotas(self.paths.store)
+            self._no_quotas = None
         except GaolerError as error:
+            if self._no_quotas is None:
+                _log.warning("machines' disks are not limited: %s", error)
             self._no_quotas = error
-            _log.warning("machines' disks are not limited: %s", error)
 
     def _disk(self, request: Request) -> int | None:
+        if request.disk and self._no_quotas:
+            self.prepare_quotas()  # it may have been the store's trouble at that time, and not the kernel's
         if request.disk and self._no_quotas and request.disk_asked:
             raise self._no_quotas
         return None if self._no_quotas else request.disk
@@ -128,14 +132,18 @@ class Machines(Registry):
                 reach("start.wanted")
                 if self.jailer.left_over(machine.record):
                     self.jailer.release(machine.record)  # of a start, or a stop, that was cut short
-                observed, notify = self.jailer.start(
-                    machine.record, kernel, keys.public(self.paths.keys, machine.record.owner), self._busy()
-                )
-                reach("start.jailed")
-                machine.update(lambda: _set(machine, live=observed, busy=None))
-                self.tally.starts.inc()
-                watching.attend(self, machine, notify)
-                reach("start.watched")
+                with ExitStack() as undo:
+                    observed, notify = self.jailer.start(
+                        machine.record, kernel, keys.public(self.paths.keys, machine.record.owner), self._busy()
+                    )
+                    undo.callback(self.jailer.release, machine.record)
+                    undo.callback(notify.close)
+                    reach("start.jailed")
+                    machine.update(lambda: _set(machine, live=observed, busy=None))
+                    self.tally.starts.inc()
+                    watching.attend(self, machine, notify)
+                    reach("start.watched")
+                    undo.pop_all()
             except BaseException as error:
                 reason = str(error)
                 self.tally.failures.inc()
@@ -177,7 +185,7 @@ class Machines(Registry):
     def stop(self, machine: Machine, *, force: bool = False, reason: Reason = "asked") -> None:
         """Stop the machine, its programs first unless `force`; nothing where it does not run. Raises Failed."""
         with machine.lock:  # not in the middle of a start
-            self.want(machine, "stopped")
+            self.want_stopped(machine)
             observed = machine.live
             if observed is None:
                 return
@@ -213,7 +221,7 @@ class Machines(Registry):
             except GaolerError as error:
                 _log.error("%s", error)
             if not graceful:
-                self.want(machine, "stopped")
+                self.want_stopped(machine)
             self.tally.ends.labels(_reason(machine, machine.live, why)).inc()
             machine.update(lambda: _set(machine, live=None, reason=died))
 

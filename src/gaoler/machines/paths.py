@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +68,8 @@ class Paths:
     def make(self) -> None:
         """Make the directories that are missing."""
         self.private.mkdir(mode=0o700, exist_ok=True)
-        self.private.chmod(0o700)
+        if stat.S_IMODE(self.private.stat().st_mode) != 0o700:  # a store that is read-only by now is served on
+            self.private.chmod(0o700)
         for path in (
             self.records,
             self.gaols,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -93,7 +94,7 @@ def decode(data: bytes) -> Record:
 
 
 def write(path: Path, data: bytes, *, durable: bool) -> None:
-    """Replace a file atomically; `durable` waits until it would survive a power cut."""
+    """Replace a file atomically; `durable`: also over a power cut, after which it is the former one or this one, whole."""
     temporary = path.with_name(f".{path.name}.new")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -104,5 +105,6 @@ def write(path: Path, data: bytes, *, durable: bool) -> None:
                 os.fsync(file.fileno())
         temporary.rename(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise Failed(f"can't write {path}", error.strerror or str(error), "gaol store info tells how full it is") from None

@@ -32,7 +32,7 @@ def recover(machines: Machines) -> None:
         machines.adopt(machine)
         try:
             _settle(machines, machine)
-        except GaolerError as error:
+        except (GaolerError, OSError) as error:
             _log.error("machine %s: %s", machine.record.id, error)
     _clear_strays(machines)
     _try(machines.bases.spares.clear)
@@ -91,6 +91,8 @@ def _running(machines: Machines, machine: Machine) -> live.Live | None:
 def _clear_strays(machines: Machines) -> None:
     """What bears the name of a machine that has no record: jails and runtime directories, throw-away gaols, staging."""
     known = {machine.record.id for machine in machines.all()}
+    # Whose record is there but can't be read is left alone, running or not.
+    known |= {path.parent.name for path in machines.paths.records.glob("*/record.json")}
     prefix = f"{machines.jailer.prefix}-"
     for name in jail.listed(prefix, runtime=machines.paths.jails):
         if name.removeprefix(prefix) not in known:

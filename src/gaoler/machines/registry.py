@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from gaoler.machines.jailing import IDS, Jailer
 from gaoler.machines.limits import limit_of
 from gaoler.machines.machine import Machine
 from gaoler.machines.record import Account, Record
+
+_log = logging.getLogger(__name__)
 
 
 class Registry:
@@ -118,12 +121,21 @@ class Registry:
 
     def change(self, machine: Machine, **changes: object) -> None:
         """Change what is wanted of a machine, durably."""
-        machine.record = machine.record.with_(**changes)
-        self.save(machine)
+        changed = machine.record.with_(**changes)
+        self.save(changed)
+        machine.record = changed
 
     def want(self, machine: Machine, wanted: record.Wanted) -> None:
         if machine.record.wanted != wanted and not machine.gone:
             self.change(machine, wanted=wanted)
+
+    def want_stopped(self, machine: Machine) -> None:
+        """Not to be hindered by a store that is full or takes no writes: a later daemon will say it was running."""
+        try:
+            self.want(machine, "stopped")
+        except Failed as error:
+            _log.error("%s: stopped all the same: %s", machine.record.id, error)
+            machine.record = machine.record.with_(wanted="stopped")
 
     def _record_path(self, of: Record) -> Path:
         return self.jailer.runtime(of).record if of.ephemeral else self.paths.records / of.id / "record.json"
@@ -131,10 +143,10 @@ class Registry:
     def log_path(self, of: Record) -> Path:
         return self.jailer.runtime(of).root / "console.log" if of.ephemeral else self.paths.records / of.id / "console.log"
 
-    def save(self, machine: Machine) -> None:
-        path = self._record_path(machine.record)
+    def save(self, of: Record) -> None:
+        path = self._record_path(of)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise Failed(f"can't write {path}", error.strerror or str(error), "gaol store info tells how full it is") from None
-        record.write(path, record.encode(machine.record), durable=not machine.record.ephemeral)
+        record.write(path, record.encode(of), durable=not of.ephemeral)

@@ -49,6 +49,8 @@ class Watch:
     """Readable when its control group has run out (version 1)."""
     reason: str | None = None
     """Why it will have ended, where something tells."""
+    mute: bool = False
+    """Whether its log could not be written, which is told once."""
     said: Pace = field(default_factory=lambda: Pace(*_CONSOLE))
     told: Pace = field(default_factory=lambda: Pace(*_MILESTONES))
 
@@ -66,10 +68,15 @@ def attend(machines: Machines, machine: Machine, notify: socket.socket) -> None:
                 _note(machines, machine, notify.recv(8192))
         _later(lambda: machines.ended(machine, observed))
         return
+    try:
+        output = os.open(runtime.console, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        os.close(pidfd)
+        raise
     watch = Watch(
         pidfd,
         notify,
-        os.open(runtime.console, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC),
+        output,
         console.Log(machines.log_path(machine.record), LOG_LIMIT),
         out_of_memory=cgroup.oom_event(machines.jailer.cgroup(machine.record)),
     )
@@ -195,7 +202,9 @@ def _take(watch: Watch) -> int:
     except BlockingIOError:
         return 0
     except OSError as error:
-        _log.warning("a console's output is lost: %s", error)
+        if not watch.mute:
+            watch.mute = True
+            _log.warning("what a console says is lost: %s", error)
         return 65536  # not again at once
 
 
@@ -229,7 +238,7 @@ def _later(work: Callable[[], None]) -> None:
     def guarded() -> None:
         try:
             work()
-        except GaolerError as error:
+        except (GaolerError, OSError) as error:
             _log.error("%s", error)
 
     threading.Thread(target=guarded, name="clear-up", daemon=True).start()

@@ -22,6 +22,12 @@ def directory(prefix: str) -> Path:
 
 def clear(prefix: str) -> None:
     """Whoever has claimed the prefix may: nobody else uses these names."""
+    end(prefix)
+    shutil.rmtree(directory(prefix), ignore_errors=True)
+
+
+def end(prefix: str) -> None:
+    """Take away all but the files on disk, as a power cut does."""
     for pid in _processes(prefix):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -33,7 +39,6 @@ def clear(prefix: str) -> None:
     for table in (f"bridge {prefix}_guard", f"inet {prefix}_nat"):
         subprocess.run(["nft", "delete", "table", *table.split()], capture_output=True, check=False)
     unmount(directory(prefix))
-    shutil.rmtree(directory(prefix), ignore_errors=True)
     shutil.rmtree(runtime(prefix), ignore_errors=True)
 
 
