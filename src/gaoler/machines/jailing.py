@@ -143,15 +143,18 @@ class Jailer:
             btrfs.set_limit(gaol, record.disk)
 
     def delete_gaol(self, record: Record) -> None:
-        """Delete the machine's files and snapshots. Idempotent."""
+        """Delete the machine's files and snapshots. Idempotent.
+
+        Its tree first, in one step: a record without a tree tells a later daemon to go on.
+        """
+        gaol = self.gaol(record)
+        if gaol.exists():
+            btrfs.delete(gaol)
         snapshots = self.paths.snapshots / record.id
         if snapshots.is_dir():
             for path in snapshots.iterdir():
                 btrfs.delete(path)
             snapshots.rmdir()
-        gaol = self.gaol(record)
-        if gaol.exists():
-            btrfs.delete(gaol)
 
 
 def bind_notify(runtime: Runtime) -> socket.socket:

@@ -231,7 +231,10 @@ class Machines(Registry):
         with machine.lock:
             if machine.gone:
                 return
-            self.want(machine, "removed")
+            try:
+                self.want(machine, "removed")
+            except Failed as error:  # the store is full, which this mends; or takes no writes at all, as we shall see
+                _log.warning("%s: removed without a note of it: %s", machine.record.id, error)
             reach("remove.wanted")
             if self.jailer.left_over(machine.record):
                 self.jailer.release(machine.record)
