@@ -218,6 +218,14 @@ def test_the_console_is_kept_bounded_and_shown_clean(gateway, alice, quiet):
     assert kept <= 2 << 20
 
 
+@pytest.mark.parametrize("text", ['"', "\\\\", "\\n", "[{", "\\303\\251", "\\360\\237\\230\\200"])
+def test_a_console_full_of_whatever_can_be_shown(quiet, text):
+    """It becomes longer on its way than it is: quotes, ends of lines, and what is not ASCII are written otherwise in JSON."""
+    quiet.sh(f"yes '' | head -n 250000 | tr '\\n' x | sed 's/x/{text}/g' > /tmp/said; cat /tmp/said > /dev/console")
+    shown = until(lambda: len(done.stdout) if not (done := quiet.gaol("log")).returncode else 0, "there is a log")
+    assert shown > 1000
+
+
 def test_a_machine_of_the_kernels_own_death_says_why(gateway, alice):
     with running(gateway, alice, "panic", "--no-network") as machine:
         machine.sh("echo 2 > /proc/sys/vm/panic_on_oom")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import socket
 import struct
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,8 +17,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gaoler.daemon.shares import BURST
+from system.support import users
 from system.support.machine import running
-from system.support.waiting import until
+from system.support.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.root, pytest.mark.machine]
 
@@ -236,6 +240,12 @@ def test_a_message_without_an_end_is_cut_off(gateway, alice):
     assert fine(gateway, alice)
 
 
+def used(pid: int) -> float:
+    """Seconds of processor time."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def resident(gateway) -> int:
     return int(Path(f"/proc/{gateway.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
 
@@ -287,6 +297,29 @@ def connected_as_root(gateway):
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(str(gateway.socket))
         yield sock
+
+
+def test_who_asks_without_end_waits_and_nobody_else_does(gateway, bob):
+    with users.account(f"{gateway.prefix}greedy") as greedy, running(gateway, greedy, "wordy", "--no-network") as machine:
+        machine.sh("for i in $(seq 20); do head -c 50000 /dev/zero | tr '\\0' 'x' > /dev/console; done")
+        over = threading.Event()
+        log = b'{"method":"org.gaoler.Log","parameters":{"name":"wordy"}}'
+
+        def ask_on(sock) -> None:
+            while not over.is_set():
+                ask(sock, log)
+
+        with ThreadPoolExecutor(48) as pool, ExitStack() as undo:
+            undo.callback(over.set)
+            before = used(gateway.process.pid)
+            for sock in [undo.enter_context(connected(gateway, greedy)) for _ in range(48)]:
+                pool.submit(ask_on, sock)
+            until(lambda: used(gateway.process.pid) - before > BURST + 1, "more than his burst is spent", timeout=3 * PATIENCE)
+            with connected(gateway, greedy) as sock:
+                sock.sendall(log + b"\0")
+                assert fine(gateway, bob)
+                assert not select.select([sock], [], [], 0)[0], "he comes later, and is served before"
+                assert "error" not in answer(sock), "he waits, and is not refused"
 
 
 def test_a_flood_of_creates_ends_at_the_limit(gateway, alice):

@@ -3,12 +3,14 @@
 import json
 import os
 import socket
+import threading
+import tracemalloc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gaoler.wire.framing import DEPTH_LIMIT, MESSAGE_LIMIT, Closed, Connection, ProtocolError, decode, encode
+from gaoler.wire.framing import DEPTH_LIMIT, MESSAGE_LIMIT, REPLY_LIMIT, Closed, Connection, ProtocolError, decode, encode
 
 
 @pytest.fixture
@@ -80,6 +82,28 @@ def test_a_message_without_end_is_bounded(pair):
             other._fill()
             if len(other._buffer) > MESSAGE_LIMIT:
                 other.receive()
+
+
+def test_the_daemon_may_answer_more_than_it_may_be_asked(pair):
+    """The machines of a thousand students, or a log of nothing but quotes."""
+    one, other = pair
+    client = Connection(other.sock, REPLY_LIMIT)
+    machines = {"machines": [{"name": f"m{number}", "reason": '"' * 400, "missing": []} for number in range(2000)]}
+    assert len(encode(machines)) > 4 * MESSAGE_LIMIT
+    sending = threading.Thread(target=one.send, args=(machines,))
+    sending.start()
+    assert client.receive() == machines
+    sending.join()
+
+
+@pytest.mark.parametrize("text", [b"x" * 200_000, b"\\u0041" * 30_000])
+def test_a_long_string_costs_little_memory(text):
+    tracemalloc.start()
+    try:
+        decode(b'{"a":"' + text + b"[" * 40 + b'"}')
+        assert tracemalloc.get_traced_memory()[1] < 8 * MESSAGE_LIMIT
+    finally:
+        tracemalloc.stop()
 
 
 def test_descriptors_arrive(pair):

@@ -13,7 +13,7 @@ import os
 from _socket import AF_UNIX, SOCK_STREAM, socket  # what is below `socket`, which takes 7 ms to import
 
 from gaoler.errors import Unreachable, with_code
-from gaoler.wire.framing import Closed, Connection, ProtocolError
+from gaoler.wire.framing import REPLY_LIMIT, Closed, Connection, ProtocolError
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Gaoler:
                 f"{self.path}: {error.strerror or error}",
                 "gaol doctor, or as root: systemctl start gaoler",
             ) from None
-        self.connection = Connection(sock)
+        self.connection = Connection(sock, REPLY_LIMIT)
 
     def __enter__(self) -> Gaoler:
         return self

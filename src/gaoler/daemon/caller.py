@@ -8,6 +8,7 @@ import pwd
 import socket
 import struct
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gaoler.errors import NotAllowed, NotFound
 from gaoler.machines.record import Account
@@ -31,9 +32,20 @@ class Caller:
             raise NotAllowed(f"you may not {what}", "that is the administrators' to do", "ask one, or be in their group")
 
 
-def identify(sock: socket.socket, admin_group: str) -> Caller:
-    """The peer of a connected AF_UNIX socket, as it was when it connected. Raises NotAllowed for one without an account."""
+class Peer(NamedTuple):
+    pid: int
+    uid: int
+
+
+def peer(sock: socket.socket) -> Peer:
+    """Who connected an AF_UNIX socket, as the kernel has it from that moment."""
     pid, uid, _ = _PEERCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEERCRED.size))
+    return Peer(pid, uid)
+
+
+def identify(sock: socket.socket, admin_group: str) -> Caller:
+    """The account behind the peer of a connection. Raises NotAllowed for one without an account."""
+    pid, uid = peer(sock)
     account = account_of(uid)
     return Caller(account, pid, uid == 0 or admin_group in {name for name, _ in account.groups} or account.group == admin_group)
 

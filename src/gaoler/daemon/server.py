@@ -1,7 +1,7 @@
 """The socket: connections, their bounds, and the way from a message to a method and back.
 
-A thread serves a connection; how many there may be, in all and of one user, how large and how slow a message may be,
-is bounded. Replies go out in Varlink's form.
+A thread serves a connection; how many there may be, in all and of one user, how large and how slow a message may be, and
+how much of the daemon's time a user may take, is bounded. Replies go out in Varlink's form.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from gaoler.daemon import introspection
-from gaoler.daemon.caller import Caller, identify
+from gaoler.daemon.caller import Caller, identify, peer
+from gaoler.daemon.shares import Shares
 from gaoler.errors import Failed, GaolerError, LimitReached, Usage
 from gaoler.machines.tally import Tally
 from gaoler.wire.framing import Closed, Connection, ProtocolError
@@ -87,6 +88,7 @@ class Server:
         self._methods = methods
         self._tally = tally
         self._connections: Counter[int] = Counter()
+        self._shares = Shares()
         self._lock = threading.Lock()
         self._listener = _listen(path)
 
@@ -111,12 +113,15 @@ class Server:
     def _converse(self, sock: socket.socket) -> None:
         connection = Connection(sock)
         try:
-            caller = identify(sock, self._admin_group)
-            with self._counted(caller.uid):
+            uid = peer(sock).uid
+            with self._counted(uid), self._shares.of(uid) as share:
+                share.wait()
+                caller = identify(sock, self._admin_group)
                 while True:
                     message = connection.receive(PATIENCE)
                     for descriptor in connection.take_descriptors():
                         os.close(descriptor)  # no method takes any
+                    share.wait()
                     self._answer(connection, caller, message)
         except GaolerError as error:
             self._tally.answered("connect", error)

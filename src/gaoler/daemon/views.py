@@ -30,7 +30,7 @@ def info_of(machines: Machines, machine: Machine) -> dict[str, Any]:
         disk=record.disk,
         created=record.created,
         started=live.started if live else None,
-        expires=watching.expires(live.started if live else None, record.ttl),
+        expires=watching.expires(live, record.ttl),
         pid=live.process.pid if live else None,
         console=f"gaol shell {record.name}",
         init=record.init,
@@ -54,5 +54,5 @@ def usage_of(machines: Machines, machine: Machine) -> dict[str, Any] | None:
         memory_limit=machine.record.memory,
         cpu_seconds=used.cpu_seconds,
         tasks=used.tasks,
-        uptime=watching.uptime(live.started),
+        uptime=live.process.age(),
     ).model_dump()

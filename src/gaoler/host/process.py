@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gaoler.errors import NotFound
+from gaoler.host.clock import since_boot
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,10 @@ class Process:
     def alive(self) -> bool:
         """Whether it has not ended yet (a zombie has)."""
         return not self.wait(0)
+
+    def age(self) -> float:
+        """Seconds since it was started, to a clock tick (10 ms), whatever was done to the time of day."""
+        return since_boot() - self.start_time / os.sysconf("SC_CLK_TCK")
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         """Send a signal; a process that is gone already needs none."""

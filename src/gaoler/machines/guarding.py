@@ -8,7 +8,6 @@ each is opened for what its machine may send.
 from __future__ import annotations
 
 import logging
-import time
 from functools import partial
 
 from gaoler.errors import GaolerError
@@ -60,4 +59,4 @@ def _note(machines: Machines, leases: dict[str, list[str]]) -> None:
         for tap in leases.keys() - set(links.list_links(network.prefix)):
             del leases[tap]
     finally:
-        machines.monitor.at(time.time() + _LOOK, partial(_note, machines, leases))
+        machines.monitor.after(_LOOK, partial(_note, machines, leases))

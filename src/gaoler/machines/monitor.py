@@ -8,8 +8,9 @@ import logging
 import os
 import select
 import threading
-import time
 from collections.abc import Callable
+
+from gaoler.host.clock import since_boot
 
 Callback = Callable[[], None]
 _log = logging.getLogger(__name__)
@@ -21,10 +22,10 @@ class Monitor:
     Callbacks are short: what takes long they hand to another thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = since_boot) -> None:
+        self._clock = clock
         self._epoll = select.epoll()
         self._callbacks: dict[int, Callback] = {}
-        self._timers: list[tuple[float, int, Callback]] = []
         self._delays: list[tuple[float, int, Callback]] = []
         self._order = itertools.count()
         self._lock = threading.Lock()
@@ -47,16 +48,10 @@ class Monitor:
             if self._callbacks.pop(descriptor, None) is not None:
                 self._epoll.unregister(descriptor)
 
-    def at(self, moment: float, callback: Callback) -> None:
-        """Call back at that moment of `time.time()`'s clock."""
-        with self._lock:
-            heapq.heappush(self._timers, (moment, next(self._order), callback))
-        os.write(self._wake_writer, b"t")
-
     def after(self, seconds: float, callback: Callback) -> None:
-        """Call back in so many seconds, whatever happens to the clock."""
+        """Call back in so many seconds, whatever is done to the time of day; at once when they are past."""
         with self._lock:
-            heapq.heappush(self._delays, (time.monotonic() + seconds, next(self._order), callback))
+            heapq.heappush(self._delays, (self._clock() + seconds, next(self._order), callback))
         os.write(self._wake_writer, b"t")
 
     def _woken(self) -> None:
@@ -80,18 +75,14 @@ class Monitor:
 
     def _patience(self) -> float | None:
         with self._lock:
-            waits = [queue[0][0] - clock() for queue, clock in self._queues() if queue]
-        # Clocks jump: look again at least every minute.
-        return min(60.0, max(0.0, min(waits))) if waits else None
+            wait = self._delays[0][0] - self._clock() if self._delays else None
+        # While the host sleeps, ours goes on and epoll's does not: look again at least every minute.
+        return None if wait is None else min(60.0, max(0.0, wait))
 
     def _due(self) -> list[Callback]:
         due = []
         with self._lock:
-            for queue, clock in self._queues():
-                now = clock()
-                while queue and queue[0][0] <= now:
-                    due.append(heapq.heappop(queue)[2])
+            now = self._clock()
+            while self._delays and self._delays[0][0] <= now:
+                due.append(heapq.heappop(self._delays)[2])
         return due
-
-    def _queues(self) -> tuple[tuple[list[tuple[float, int, Callback]], Callable[[], float]], ...]:
-        return (self._timers, time.time), (self._delays, time.monotonic)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from gaoler.errors import GaolerError
+from gaoler.errors import Failed, GaolerError
 from gaoler.host import btrfs, jail
 from gaoler.machines import live, record, sessions, watching
 from gaoler.machines.jailing import bind_notify
@@ -27,8 +27,13 @@ _log = logging.getLogger(__name__)
 
 
 def recover(machines: Machines) -> None:
-    """Make memory, records and the host agree."""
-    for machine in _recorded(machines):
+    """Make memory, records and the host agree. Raises Failed where the records can't be read: nothing is touched then."""
+    try:
+        recorded = list(_recorded(machines))
+    except OSError as error:
+        why = f"{error.filename}: {error.strerror}"
+        raise Failed("the records of machines can't be read", why, "mend the store; what runs runs on meanwhile") from error
+    for machine in recorded:
         machines.adopt(machine)
         try:
             _settle(machines, machine)

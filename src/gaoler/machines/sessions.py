@@ -113,5 +113,4 @@ def console_text(machines: Machines, machine: Machine) -> str:
     for part in (path.with_name(f"{path.name}.1"), path):
         if part.exists():
             text += console.sanitised(part.read_bytes())
-    # It must fit in a message, where a character that is not ASCII may take 12 bytes.
-    return text[-200_000:] if text.isascii() else text[-16_000:]
+    return text[-200_000:]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from gaoler.errors import GaolerError
 from gaoler.host import cgroup, console, mconsole, usage
+from gaoler.host.clock import since_boot
 from gaoler.machines import idling, live
 from gaoler.machines.limits import limit_of
 from gaoler.machines.pace import Pace
@@ -101,7 +102,7 @@ def attend(machines: Machines, machine: Machine, notify: socket.socket) -> None:
         monitor.watch(watch.out_of_memory, starved)
     machines.observe(machine, observed)
     if machine.record.ttl:
-        monitor.at(observed.started + machine.record.ttl, lambda: _expire(machines, machine, observed))
+        monitor.after(machine.record.ttl - observed.process.age(), lambda: _expire(machines, machine, observed))
     idle = limit_of(machines.configuration.limits, machine.record.owner, "idle").value
     if idle:
         _look_for_idleness(machines, machine, observed, _mark(machines, machine), idle)
@@ -215,7 +216,7 @@ def _expire(machines: Machines, machine: Machine, observed: live.Live) -> None:
 
 
 def _mark(machines: Machines, machine: Machine) -> idling.Mark:
-    return idling.Mark(time.time(), usage.of(machines.jailer.cgroup(machine.record)).cpu_seconds)
+    return idling.Mark(since_boot(), usage.of(machines.jailer.cgroup(machine.record)).cpu_seconds)
 
 
 def _look_for_idleness(machines: Machines, machine: Machine, observed: live.Live, mark: idling.Mark, period: float) -> None:
@@ -229,7 +230,7 @@ def _look_for_idleness(machines: Machines, machine: Machine, observed: live.Live
         else:
             _look_for_idleness(machines, machine, observed, kept, period)
 
-    machines.monitor.at(time.time() + period / idling.LOOKS, look)
+    machines.monitor.after(period / idling.LOOKS, look)
 
 
 def _later(work: Callable[[], None]) -> None:
@@ -244,10 +245,6 @@ def _later(work: Callable[[], None]) -> None:
     threading.Thread(target=guarded, name="clear-up", daemon=True).start()
 
 
-def expires(started: float | None, ttl: int | None) -> float | None:
-    """When a machine's time to live is over, in seconds since the epoch."""
-    return started + ttl if started and ttl else None
-
-
-def uptime(started: float) -> float:
-    return max(0.0, time.time() - started)
+def expires(observed: live.Live | None, ttl: int | None) -> float | None:
+    """When a machine's time to live is over, in seconds since the epoch as the clock stands now."""
+    return time.time() + ttl - observed.process.age() if observed and ttl else None

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 # (enum, re), are not needed for that. json comes while the daemon works.
 
 MESSAGE_LIMIT = 256 * 1024
-"""Bytes in one message; a command line and its environment are the largest things that anyone sends."""
+"""Bytes in one message to the daemon; a command line and its environment are the largest things that anyone sends."""
+REPLY_LIMIT = 64 << 20
+"""Bytes that the daemon, which is trusted, may answer: the list of thousands of machines."""
 DEPTH_LIMIT = 16
 """Nested objects and arrays in one message."""
 DESCRIPTOR_LIMIT = 8
@@ -51,8 +53,9 @@ def _shallow(data: bytes) -> bool:
     import re  # noqa: PLC0415
 
     depth = 0
-    # A string without an end takes the rest, so that no text makes this look twice at a byte.
-    for token in re.finditer(rb'"(?:[^"\\]|\\.)*"?|[\[{\]}]', data, re.DOTALL):
+    # A string without an end takes the rest, so that no text makes this look twice at a byte; and nothing is given back
+    # (possessive), or re would keep a note of every byte.
+    for token in re.finditer(rb'"(?:[^"\\]++|\\.)*+"?|[\[{\]}]', data, re.DOTALL):
         if token[0] in (b"{", b"["):
             depth += 1
             if depth > DEPTH_LIMIT:
@@ -109,8 +112,9 @@ def _plain(value: object) -> str | None:
 class Connection:
     """One end of a conversation. Not thread-safe: a connection has one reader and one writer."""
 
-    def __init__(self, sock: socket) -> None:
+    def __init__(self, sock: socket, limit: int = MESSAGE_LIMIT) -> None:
         self.sock = sock
+        self._limit = limit
         self._buffer = bytearray()
         self._descriptors: list[int] = []
 
@@ -144,8 +148,8 @@ class Connection:
                     self.sock.settimeout(patience)  # for the answer
                 return decode(data)
             searched = len(self._buffer)
-            if searched > MESSAGE_LIMIT:
-                raise ProtocolError(f"a message of more than {MESSAGE_LIMIT} bytes")
+            if searched > self._limit:
+                raise ProtocolError(f"a message of more than {self._limit} bytes")
             if deadline is not None:
                 left = deadline - time.monotonic()
                 if left <= 0:

@@ -49,7 +49,6 @@ class _File:
         """Offset, what was there, what is there now: by sectors, oldest first."""
 
     def read(self, offset: int, size: int) -> bytes:
-        self._work()
         return os.pread(self.descriptor, size, offset)
 
     def write(self, offset: int, data: bytes) -> None:
@@ -177,7 +176,7 @@ class Disk:
         os.close(kernel)
 
     def fail(self, number: int) -> None:
-        """Refuse all reads, writes and flushes with that errno from now on; 0 mends the disk."""
+        """Refuse all writes and flushes with that errno from now on; 0 mends the disk."""
         self._ask(fail=number)
 
     def cut(self, copy: Path, seed: int, writes: int) -> int:
