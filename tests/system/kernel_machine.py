@@ -1,29 +1,44 @@
-"""A bare kernel under test: booted, watched and taken apart from the host's side."""
+"""A bare kernel under test: found, booted, watched and taken apart from the host's side."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import os
+import signal
 import socket
 import struct
 import subprocess
 import threading
+from collections.abc import Sequence
 from pathlib import Path
+
+import pytest
+
+from system.support.waiting import PATIENCE
 
 TUNSETIFF = 0x400454CA
 IFF_TAP_NO_PI_VNET_HDR = 0x0002 | 0x1000 | 0x4000
 
 
-class Machine:
-    """A booted kernel; `console` is all that it has printed once it has ended."""
+@pytest.fixture(scope="session")
+def kernel() -> str:
+    """Fails rather than skips: a kernel that nobody tested is what this is here to prevent."""
+    path = os.environ.get("GAOLER_TEST_KERNEL")
+    assert path, "GAOLER_TEST_KERNEL names no kernel: set it to the `linux` that `gaol kernel build` made"
+    return path
 
-    def __init__(self, command: list[str], pass_fds: tuple[int, ...], address: str) -> None:
+
+class Machine:
+    """A booted kernel; `console` is all that it has printed so far. What started it ends with it."""
+
+    def __init__(self, command: Sequence[str | Path], pass_fds: tuple[int, ...] = (), address: str = "") -> None:
         self.address = address
         self.console = ""
         self.process = subprocess.Popen(
-            command, pass_fds=pass_fds, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
+            command, pass_fds=pass_fds, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            umask=0, start_new_session=True,
+        )  # fmt: skip
         self._changed = threading.Condition()
         self.reader = threading.Thread(target=self._read)
         self.reader.start()
@@ -36,11 +51,18 @@ class Machine:
         with self._changed:
             self._changed.notify_all()
 
-    def wait_for(self, text: str, timeout: float = 20) -> None:
+    def wait_for(self, text: str, timeout: float = PATIENCE) -> None:
         with self._changed:
             found = self._changed.wait_for(lambda: text in self.console or not self.reader.is_alive(), timeout)
-        assert found, f"nothing new on the console in {timeout} s:\n{self.console}"
-        assert text in self.console, f"no {text!r} on the console:\n{self.console}"
+        assert found, f"no {text!r} on the console in {timeout} s:\n{self.console}"
+        assert text in self.console, f"ended without {text!r} on the console:\n{self.console}"
+
+    def kill(self) -> None:
+        """At once, and wait for the end."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.reader.join()
 
     def connect(self, what: str) -> socket.socket:
         stream = socket.socket(socket.AF_UNIX)
@@ -49,9 +71,9 @@ class Machine:
         stream.sendall(what.encode())
         return stream
 
-    def finish(self) -> str:
+    def finish(self, timeout: float = PATIENCE) -> str:
         """Wait for its end by itself; gives back the console."""
-        assert self.process.wait(20) == 0, self.console
+        assert self.process.wait(timeout) == 0, self.console
         self.reader.join()
         return self.console
 

@@ -1,145 +1,22 @@
-"""hostfs as the file system of a machine: POSIX, ownership, trees, a home shared with the host, and what a crash loses.
-
-GAOLER_TEST_KERNEL names the kernel. A machine's root is a btrfs subvolume on a loop device, seen through what the jail
-makes of it (hostfs/jail.c) and, for the same tests, by plain root. Programs come from the host's own /usr, read-only.
-"""
+"""hostfs as the file system of a machine: POSIX, ownership, trees, a home shared with the host, and what a crash loses."""
 
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
-import signal
-import subprocess
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
+from system.hostfs_machine import OWNER, PROMISED, machine, programs, store  # noqa: F401 - fixtures
+from system.kernel_machine import kernel  # noqa: F401 - fixture
+
 pytestmark = [pytest.mark.root, pytest.mark.machine]
 
-PROGRAMS = Path(__file__).with_name("hostfs")
-OWNER = 1000
-STARTED = 60  # seconds that a machine may take to say what a test waits for
 
-
-@pytest.fixture(scope="session")
-def kernel() -> str:
-    """Fails rather than skips: a kernel that nobody tested is what this is here to prevent."""
-    path = os.environ.get("GAOLER_TEST_KERNEL")
-    assert path, "GAOLER_TEST_KERNEL names no kernel: set it to the `linux` that `gaol kernel build` made"
-    return path
-
-
-@pytest.fixture(scope="session")
-def programs(tmp_path_factory) -> Path:
-    built = tmp_path_factory.mktemp("programs")
-    headers = ["-idirafter", "/usr/include", "-idirafter", "/usr/include/x86_64-linux-gnu"]
-    for name in ("jail", "init", "posix"):
-        subprocess.run(
-            ["musl-gcc", "-static", "-O1", *headers, "-o", built / name, PROGRAMS / f"{name}.c"], check=True
-        )
-    return built
-
-
-@pytest.fixture(scope="session")
-def store(tmp_path_factory) -> Iterator[Path]:
-    """A btrfs of this session's own."""
-    image, mounted = tmp_path_factory.mktemp("store") / "image", tmp_path_factory.mktemp("mounted")
-    with image.open("wb") as file:
-        file.truncate(8 << 30)
-    subprocess.run(["mkfs.btrfs", "--quiet", image], check=True)
-    subprocess.run(["mount", "-o", "loop,noatime", image, mounted], check=True)
-    yield mounted
-    subprocess.run(["umount", mounted], check=True)
-
-
-@dataclass
-class Machine:
-    """A root tree, a home, and how to start a machine on them."""
-
-    kernel: str
-    programs: Path
-    root: Path
-    home: Path
-    shown: Path
-    jailed: bool
-    processes: list[subprocess.Popen[str]] = field(default_factory=list)
-
-    # In scripts: mount -c, or mount(8) takes a name that lies in its directory for a path.
-
-    def start(self, script: str, *, extra: tuple[str, ...] = ()) -> subprocess.Popen[str]:
-        (self.root / "script").write_text(script)
-        root, home = (self.shown / "gaol", self.shown / "home") if self.jailed else (self.root, self.home)
-        command: list[str | Path] = [
-            self.kernel, "mem=512M", f"umid=hostfs{secrets.token_hex(6)}", f"uml_dir={self.shown}",
-            "con0=null,fd:1", "con=null", "ssl=null", "noreboot", "seccomp=on", "quiet",
-            "root=root", "rootfstype=hostfs", "rw", "init=/init",
-            f"hostfs_tree=root:{root}", "hostfs_tree=usr:/usr:ro", f"hostfs_tree=home:{home}:owner={OWNER}.{OWNER}",
-            *extra,
-        ]  # fmt: skip
-        if self.jailed:
-            jail = [self.programs / "jail", "--map", f"{self.root}:{root}"]
-            command = [*jail, "--squash", f"{OWNER}.{OWNER}:{self.home}:{home}", "--", *command]
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            errors="replace", umask=0, start_new_session=True,
-        )  # fmt: skip
-        self.processes.append(process)
-        return process
-
-    def run(self, script: str) -> str:
-        """What the script printed; fails when it failed."""
-        console, _ = self.start(script).communicate(timeout=240)
-        assert "EXIT 0" in console, console
-        return console
-
-    def end(self) -> None:
-        for process in self.processes:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-
-
-@pytest.fixture(params=["jailed", "plain"])
-def machine(request, kernel, programs, store, tmp_path) -> Iterator[Machine]:
-    root, home, shown = store / secrets.token_hex(6), tmp_path / "home", tmp_path / "shown"
-    subprocess.run(["btrfs", "--quiet", "subvolume", "create", root], check=True)
-    for name in ("proc", "dev", "usr", "model", "test", "home", "etc", "mnt"):
-        (root / name).mkdir()
-    (root / "model").chmod(0o755)
-    for name in ("bin", "sbin", "lib", "lib64"):
-        (root / name).symlink_to(f"usr/{name}")
-    for program in (programs / "init", programs / "posix", PROGRAMS / "model.py", PROGRAMS / "stress.py"):
-        shutil.copy(program, root)
-    shutil.copy("/etc/passwd", root / "etc")
-    home.mkdir()
-    os.chown(home, OWNER, OWNER)
-    (shown / "gaol").mkdir(parents=True)
-    (shown / "home").mkdir()
-    shown.chmod(0o777)
-    for directory in [tmp_path, *list(tmp_path.parents)[:3]]:
-        directory.chmod(directory.stat().st_mode | 0o011)
-    made = Machine(kernel, programs, root, home, shown, request.param == "jailed")
-    yield made
-    made.end()
-    subprocess.run(["btrfs", "--quiet", "subvolume", "delete", root], check=True)
-
-
-def wait_for(process: subprocess.Popen[str], text: str) -> None:
-    """Reads the console until it says so."""
-    assert process.stdout
-    seen = ""
-    for line in process.stdout:
-        seen += line
-        if text in line:
-            return
-    pytest.fail(f"the machine ended without saying {text!r}:\n{seen}")
-
-
-def test_posix(machine):
+@pytest.mark.parametrize("flags", ["", ":slow"])
+def test_posix(machine, flags):
+    """Also where helper threads make all calls of the host."""
+    machine.flags = flags
     machine.run("ulimit -n 8192; /posix /test")
 
 
@@ -236,13 +113,13 @@ def test_home_is_shared_both_ways(machine):
     for name, text in (("changed", "before"), ("removed", "")):
         (machine.home / name).write_text(text)
         os.chown(machine.home / name, OWNER, OWNER)
-    wait_for(inside, "READY")
+    inside.wait_for("READY")
     assert (machine.home / "from-inside").read_text() == "first\n"
     (machine.home / "missing").write_text("there now\n")
     (machine.home / "changed").write_text("after")
     (machine.home / "removed").unlink()
-    wait_for(inside, "there now")
-    wait_for(inside, "EXIT 0")
+    inside.wait_for("there now")
+    inside.wait_for("EXIT 0", PROMISED)
 
 
 def test_appending_from_both_sides_loses_nothing(machine):
@@ -256,11 +133,11 @@ def test_appending_from_both_sides_loses_nothing(machine):
         python3 -c 'for i in range(2000): open("/home/log", "a").write(f"inside {i}\\n")'
         """
     )
-    wait_for(inside, "READY")
+    inside.wait_for("READY")
     for i in range(2000):
         with log.open("a") as file:
             file.write(f"outside {i}\n")
-    wait_for(inside, "EXIT 0")
+    inside.wait_for("EXIT 0", PROMISED)
     lines = log.read_text().splitlines()
     assert [line for line in lines if line.startswith("outside")] == [f"outside {i}" for i in range(2000)]
     assert [line for line in lines if line.startswith("inside")] == [f"inside {i}" for i in range(2000)]
@@ -288,16 +165,8 @@ while True:
 '
         """
     )
-    assert inside.stdout
-    last, deadline = -1, time.monotonic() + STARTED
-    for line in inside.stdout:
-        assert time.monotonic() < deadline, line
-        if line.startswith("SYNCED"):
-            last = int(line.split()[1])
-        if last == 40:
-            break
-    os.killpg(inside.pid, signal.SIGKILL)
-    inside.wait()
+    inside.wait_for("SYNCED 40\n", PROMISED)
+    inside.kill()
     mapped = (machine.root / "test/mapped").read_bytes()
     for i in range(41):
         assert (machine.root / f"test/file{i}").read_bytes() == b"x" * 5000

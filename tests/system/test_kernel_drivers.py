@@ -22,17 +22,17 @@ from pathlib import Path
 
 import pytest
 
-from system.kernel_machine import Machine, cpu_seconds, open_tap, passed, run, stubs
+from system.kernel_machine import (
+    Machine,
+    cpu_seconds,
+    kernel,  # noqa: F401 - fixture
+    open_tap,
+    passed,
+    run,
+    stubs,
+)
 
 pytestmark = [pytest.mark.root, pytest.mark.machine]
-
-
-@pytest.fixture(scope="session")
-def kernel() -> str:
-    """Fails rather than skips: a kernel that nobody tested is what this is here to prevent."""
-    path = os.environ.get("GAOLER_TEST_KERNEL")
-    assert path, "GAOLER_TEST_KERNEL names no kernel: set it to the `linux` that `gaol kernel build` made"
-    return path
 
 
 @pytest.fixture(scope="session")
@@ -69,9 +69,7 @@ def boot(kernel, initramfs):
                 f"uml_dir={directory}", f"umid={secrets.token_hex(4)}", *words,
             ]  # fmt: skip
             machine = Machine(command, (*fds, listener.fileno()), address)
-            stack.callback(machine.reader.join)
-            stack.callback(machine.process.wait)
-            stack.callback(machine.process.kill)
+            stack.callback(machine.kill)
             return machine
 
         yield start
