@@ -28,8 +28,8 @@ _HEADERS = ["-idirafter", "/usr/include", "-idirafter", "/usr/include/x86_64-lin
 _SOURCES = {"jail": ["jail"], "init": ["init"], "posix": ["posix", "owners", "names", "contents", "kinds"]}
 
 
-@pytest.fixture(scope="session")
-def programs(tmp_path_factory) -> Path:
+@pytest.fixture(scope="session", name="programs")
+def programs_fixture(tmp_path_factory) -> Path:
     built = tmp_path_factory.mktemp("programs")
     for name, sources in _SOURCES.items():
         files = [PROGRAMS / f"{source}.c" for source in sources]
@@ -37,8 +37,8 @@ def programs(tmp_path_factory) -> Path:
     return built
 
 
-@pytest.fixture(scope="session")
-def store(tmp_path_factory) -> Iterator[Path]:
+@pytest.fixture(scope="session", name="store")
+def store_fixture(tmp_path_factory) -> Iterator[Path]:
     """A btrfs of this session's own."""
     image, mounted = tmp_path_factory.mktemp("store") / "image", tmp_path_factory.mktemp("mounted")
     with image.open("wb") as file:
@@ -86,8 +86,8 @@ class Place:
         return console
 
 
-@pytest.fixture(params=["jailed", "plain"])
-def machine(request, kernel, programs, store) -> Iterator[Place]:
+@pytest.fixture(params=["jailed", "plain"], name="machine")
+def machine_fixture(request, kernel, programs, store) -> Iterator[Place]:
     root = store / secrets.token_hex(6)
     # Not below pytest's directory: every other run that begins takes the way there from all but root.
     shown = Path(tempfile.mkdtemp(prefix="gaoler-hostfs-"))

@@ -21,8 +21,8 @@ TUNSETIFF = 0x400454CA
 IFF_TAP_NO_PI_VNET_HDR = 0x0002 | 0x1000 | 0x4000
 
 
-@pytest.fixture(scope="session")
-def kernel() -> str:
+@pytest.fixture(scope="session", name="kernel")
+def kernel_fixture() -> str:
     """Fails rather than skips: a kernel that nobody tested is what this is here to prevent."""
     path = os.environ.get("GAOLER_TEST_KERNEL")
     assert path, "GAOLER_TEST_KERNEL names no kernel: set it to the `linux` that `gaol kernel build` made"

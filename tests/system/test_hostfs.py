@@ -7,8 +7,8 @@ import shutil
 
 import pytest
 
-from system.hostfs_machine import OWNER, PROMISED, machine, programs, store  # noqa: F401 - fixtures
-from system.kernel_machine import kernel  # noqa: F401 - fixture
+from system.hostfs_machine import OWNER, PROMISED, machine_fixture, programs_fixture, store_fixture  # noqa: F401
+from system.kernel_machine import kernel_fixture  # noqa: F401
 
 pytestmark = [pytest.mark.root, pytest.mark.machine]
 

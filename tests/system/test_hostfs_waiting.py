@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from system.hostfs_machine import OWNER, PROMISED, machine, programs  # noqa: F401 - fixtures
-from system.kernel_machine import Machine, kernel  # noqa: F401 - fixture
+from system.hostfs_machine import OWNER, PROMISED, machine_fixture, programs_fixture  # noqa: F401
+from system.kernel_machine import Machine, kernel_fixture  # noqa: F401
 from system.support.waiting import until
 
 pytestmark = [pytest.mark.root, pytest.mark.machine]

@@ -22,15 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from system.kernel_machine import (
-    Machine,
-    cpu_seconds,
-    kernel,  # noqa: F401 - fixture
-    open_tap,
-    passed,
-    run,
-    stubs,
-)
+from system.kernel_machine import Machine, cpu_seconds, kernel_fixture, open_tap, passed, run, stubs  # noqa: F401
 
 pytestmark = [pytest.mark.root, pytest.mark.machine]
 
