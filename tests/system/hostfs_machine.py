@@ -60,6 +60,10 @@ class Place:
     shown: Path
     jailed: bool
     flags: str = ""
+    """Of the root and of the home, each with its colon."""
+    words: tuple[str, ...] = ()
+    """More for the kernel's command line."""
+    fds: tuple[int, ...] = ()
     started: list[Machine] = field(default_factory=list)
 
     # In scripts: mount -c, or mount(8) takes a name that lies in its directory for a path.
@@ -72,11 +76,12 @@ class Place:
             "con0=null,fd:1", "con=null", "ssl=null", "noreboot", "seccomp=on", "quiet",
             "root=root", "rootfstype=hostfs", "rw", "init=/init", f"hostfs_tree=root:{root}{self.flags}",
             "hostfs_tree=usr:/usr:ro", f"hostfs_tree=home:{home}:owner={OWNER}.{OWNER}{self.flags}",
+            *self.words,
         ]  # fmt: skip
         if self.jailed:
             jail = [self.programs / "jail", "--map", f"{self.root}:{root}"]
             command = [*jail, "--squash", f"{OWNER}.{OWNER}:{self.home}:{home}", "--", *command]
-        self.started.append(Machine(command))
+        self.started.append(Machine(command, self.fds))
         return self.started[-1]
 
     def run(self, script: str) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import secrets
 import signal
 import socket
 import struct
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,18 @@ def open_tap(name: str) -> int:
     fd = os.open("/dev/net/tun", os.O_RDWR)
     fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TAP_NO_PI_VNET_HDR))
     return fd
+
+
+@pytest.fixture(name="tap")
+def tap_fixture() -> Iterator[tuple[int, str]]:
+    """A TAP's descriptor and the network namespace that its other end is in, as 10.83.0.1/24."""
+    name = f"k1t{secrets.token_hex(3)}"
+    with contextlib.ExitStack() as stack:
+        fd = open_tap(name)
+        stack.callback(os.close, fd)
+        run("ip", "netns", "add", name)
+        stack.callback(run, "ip", "netns", "delete", name)
+        run("ip", "link", "set", name, "netns", name)
+        run("ip", "-n", name, "address", "add", "10.83.0.1/24", "dev", name)
+        run("ip", "-n", name, "link", "set", name, "up")
+        yield fd, name

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from system.hostfs_machine import OWNER, PROMISED, machine_fixture, programs_fixture  # noqa: F401
-from system.kernel_machine import Machine, kernel_fixture  # noqa: F401
+from system.kernel_machine import Machine, kernel_fixture, tap_fixture  # noqa: F401
 from system.support.waiting import until
 
 pytestmark = [pytest.mark.root, pytest.mark.machine]
@@ -158,6 +158,30 @@ def test_tree_that_hangs_stops_no_other(machine, store):
     assert "EXIT 0" in inside.finish(PROMISED)
 
 
+@pytest.mark.network
+def test_network_goes_on(machine, disk, tap):
+    fd, namespace = tap
+    machine.words, machine.fds = (f"vec0:transport=tap,fd={fd}",), (fd,)
+    inside = machine.start(
+        f"""
+        {ANSWERS}
+        cd /test; echo old > old
+        ip address add 10.83.0.2/24 dev vec0; ip link set vec0 up
+        (answer begin; python3 -c 'import os; os.fsync(os.open("old", os.O_RDWR))') &
+        echo READY
+        wait
+        """
+    )
+    inside.wait_for("READY")
+    with frozen(disk):
+        ask(machine, inside, "begin")
+        until(lambda: blocked(inside), "fsync waits for the disk")
+        ping = ["ip", "netns", "exec", namespace, "ping", "-c", "100", "-i", "0.002", "-W", "20", "10.83.0.2"]
+        said = subprocess.run(ping, capture_output=True, text=True).stdout
+        assert " 100 received" in said, said
+    assert "EXIT 0" in inside.finish(PROMISED)
+
+
 def test_process_that_waits_for_the_disk_can_be_killed(machine, disk):
     inside = machine.start(
         f"""
@@ -183,8 +207,9 @@ os.fsync(os.open("old", os.O_RDWR))' &
     assert "EXIT 0" in inside.finish(PROMISED)
 
 
-@pytest.mark.parametrize("how", ["power off", "SIGKILL"])
+@pytest.mark.parametrize("how", ["power off", "panic", "SIGKILL"])
 def test_machine_ends_as_soon_as_the_host_lets_its_thread_go(machine, disk, how):
+    machine.words = ("PANIC=1",) if how == "panic" else ()
     inside = machine.start(
         f"""
         {ANSWERS}
@@ -202,6 +227,14 @@ def test_machine_ends_as_soon_as_the_host_lets_its_thread_go(machine, disk, how)
             inside.process.kill()
         else:
             ask(machine, inside, "last")
-            inside.wait_for("EXIT 0")
-    assert inside.process.wait(PROMISED) == (0 if how == "power off" else -9)
+            inside.wait_for("Kernel panic" if how == "panic" else "EXIT 0")
+    assert (inside.process.wait(PROMISED) == 0) == (how == "power off")
     assert (machine.root / "test/old").read_text() == "old\n"
+
+
+def test_helpers_have_no_more_rights_than_the_kernel_in_its_jail(quiet):
+    quiet.sh("echo > /root/x; sync /root/x; sync")
+    tasks = [path.read_text().splitlines() for path in Path(f"/proc/{quiet.info()['pid']}/task").glob("*/status")]
+    assert "Name:\thostfs" in [task[0] for task in tasks]
+    rights = ("Uid:", "Gid:", "Groups:", "Cap", "NoNewPrivs:", "Seccomp")
+    assert len({tuple(line for line in task if line.startswith(rights)) for task in tasks}) == 1

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from system.kernel_machine import Machine, cpu_seconds, kernel_fixture, open_tap, passed, run, stubs  # noqa: F401
+from system.kernel_machine import Machine, cpu_seconds, kernel_fixture, passed, run, stubs, tap_fixture  # noqa: F401
 
 pytestmark = [pytest.mark.root, pytest.mark.machine]
 
@@ -213,21 +213,6 @@ def test_panic_ends_the_process(boot, mode):
     machine.process.wait(20)
     machine.reader.join()
     assert "Kernel panic - not syncing: Attempted to kill init!" in machine.console
-
-
-@pytest.fixture
-def tap():
-    """A TAP's descriptor and the network namespace that its other end is in, as 10.83.0.1/24."""
-    name = f"k1t{secrets.token_hex(3)}"
-    with contextlib.ExitStack() as stack:
-        fd = open_tap(name)
-        stack.callback(os.close, fd)
-        run("ip", "netns", "add", name)
-        stack.callback(run, "ip", "netns", "delete", name)
-        run("ip", "link", "set", name, "netns", name)
-        run("ip", "-n", name, "address", "add", "10.83.0.1/24", "dev", name)
-        run("ip", "-n", name, "link", "set", name, "up")
-        yield fd, name
 
 
 @pytest.mark.network
