@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import shutil
 import socket
@@ -15,6 +16,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from system.support.gateway import Gateway
 from system.support.waiting import until
 
 PROGRAMS = ("cat", "grep", "sed", "mkdir", "rm", "cp", "chown", "ln", "ls", "true", "sleep", "touch", "dd", "stat")
@@ -87,6 +91,26 @@ def master(directory: Path, *settings: str) -> Iterator[Master]:
     finally:
         server.terminate()
         server.wait()
+
+
+def set_last_sync(gateway: Gateway, base: str, **changes: object) -> None:
+    """Let the last sync of a base have been another than it was: `time`, `good`."""
+    note = gateway.store / f".gaoler/generations/{base}/last.json"
+    note.write_text(json.dumps({**json.loads(note.read_text()), **changes}))
+
+
+@pytest.fixture(name="source")
+def source_fixture(tmp_path: Path) -> Iterator[Master]:
+    with master(tmp_path) as served:
+        yield served
+
+
+@pytest.fixture(name="base")
+def base_fixture(gateway: Gateway, source: Master) -> Iterator[str]:
+    """A base of that master, by the name `small`."""
+    gateway.gaol("base", "add", "small", "--rsync", source.url, check=True)
+    yield "small"
+    gateway.gaol("base", "rm", "small", check=True)
 
 
 def _answers(port: int) -> bool:

@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from system.bases_support import Master, contents, master, small_tree
+from system.bases_support import Master, base_fixture, contents, master, small_tree, source_fixture  # noqa: F401 - fixtures too
 from system.support.gateway import Gateway
 from system.support.machine import running
 from system.support.users import User
 
 pytestmark = [pytest.mark.root, pytest.mark.machine]
-
-
-@pytest.fixture
-def source(tmp_path):
-    with master(tmp_path) as served:
-        yield served
-
-
-@pytest.fixture
-def base(gateway: Gateway, source: Master):
-    """A base of that master, by the name `small`."""
-    gateway.gaol("base", "add", "small", "--rsync", source.url, check=True)
-    yield "small"
-    gateway.gaol("base", "rm", "small", check=True)
 
 
 def sync(gateway: Gateway, *options: str):
@@ -198,3 +185,59 @@ def test_a_directory_and_a_local_rsync_are_the_same(gateway: Gateway, tmp_path: 
         assert gateway.gaol("base", "add", "local", option, str(tree)).returncode == 0
         assert gateway.gaol("run", "--base", "local", "--no-network", "--", "true").returncode == 0
         gateway.gaol("base", "rm", "local", check=True)
+
+
+def test_a_base_is_not_replaced_by_mistake(gateway: Gateway, source: Master, base: str, tmp_path: Path):
+    other = small_tree(tmp_path / "other")
+    (other / "etc/told").write_text("other\n")
+    done = gateway.gaol("base", "add", base, "--directory", str(other))
+    assert done.returncode == 1 and f"from rsync {source.url}" in done.stderr
+    assert not shown(gateway, "etc/told").exists()
+    assert "unchanged" in gateway.gaol("base", "add", base, "--rsync", source.url, check=True).stdout, "the same is a sync"
+    gateway.gaol("base", "add", base, "--replace", "--directory", str(other), check=True)
+    assert shown(gateway, "etc/told").read_text() == "other\n"
+    assert gateway.json("base", "info", base)["source"] == f"directory {other}"
+
+
+def test_what_lies_in_the_store_is_not_taken_for_ours(gateway: Gateway, tmp_path: Path):
+    tree, place = small_tree(tmp_path / "tree"), gateway.store / "mine"
+    for make in (place.mkdir, place.touch, lambda: place.symlink_to("/nowhere")):
+        make()
+        try:
+            done = gateway.gaol("base", "add", "mine", "--directory", str(tree))
+            assert done.returncode == 1 and "gaoler did not make" in done.stderr
+            assert gateway.gaol("base", "rm", "mine").returncode in (3, 4)
+            assert os.path.lexists(place)
+        finally:
+            place.rmdir() if place.is_dir() else place.unlink()
+
+
+def test_options_that_mean_nothing_are_told(gateway: Gateway, tmp_path: Path):
+    done = gateway.gaol("base", "add", "x", "--directory", str(tmp_path), "--mirror", "http://m.example/")
+    assert done.returncode == 2 and "--mirror means nothing to --directory" in done.stderr
+
+
+def test_a_base_goes_and_its_machines_stay(gateway: Gateway, alice: User, source: Master):
+    gateway.gaol("base", "add", "passing", "--rsync", source.url, check=True)
+    with running(gateway, alice, "left", "--base", "passing", "--no-network") as machine:
+        gateway.gaol("base", "rm", "passing", check=True)
+        assert machine.sh("grep root: /etc/group") == "root:x:0:"
+        machine.gaol("down", check=True)
+        machine.up()
+        assert gateway.gaol("up", "another", "--base", "passing", user=alice).returncode == 3
+    assert not (gateway.store / ".gaoler/generations/passing").exists()
+
+
+def test_what_an_administrator_reads(gateway: Gateway, source: Master, base: str):
+    (source.tree / "etc/told").write_text("new\n")
+    assert re.fullmatch(r"small  generation 2: \d+ files, [\d.]+M; 1 changed, [\d.]+K moved; [\d.]+ s\n", sync(gateway).stdout)
+    source.tree.rename(source.tree.with_name("away"))
+    for _ in range(2):
+        assert sync(gateway).returncode == 1
+    source.tree.with_name("away").rename(source.tree)
+    (row,) = (line for line in gateway.gaol("base", "ls").stdout.splitlines() if line.startswith("small "))
+    assert "by hand" in row and "failed 2 times" in row
+    told = gateway.gaol("base", "info", base).stdout
+    assert re.search(r"^last sync  .*, failed, [\d.]+ s$", told, re.MULTILINE)
+    assert re.search(r"^last good  .*; 2 failed since$", told, re.MULTILINE)
+    assert re.search(r"^why +can't sync from rsync://", told, re.MULTILINE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from system.bases_support import Master, contents, master
+from system.bases_support import Master, base_fixture, contents, master, set_last_sync, small_tree  # noqa: F401 - fixtures too
 from system.support.gateway import Gateway
 from system.support.waiting import until
 
@@ -29,13 +30,6 @@ def source(tmp_path: Path):
         yield served
 
 
-@pytest.fixture
-def base(gateway: Gateway, source: Master):
-    gateway.gaol("base", "add", "small", "--rsync", source.url, check=True)
-    yield "small"
-    gateway.gaol("base", "rm", "small", check=True)
-
-
 def change(tree: Path, mark: int) -> None:
     """A tenth of the files, and one that tells which state of the master this is."""
     for number in random.Random(mark).sample(range(3000), 300):
@@ -43,9 +37,9 @@ def change(tree: Path, mark: int) -> None:
     (tree / "etc/mark").write_text(f"{mark}")
 
 
-def writers(gateway: Gateway) -> list[str]:
+def writers(gateway: Gateway, base: str = "small") -> list[str]:
     """Processes that have the base's lock open, besides the daemon."""
-    lock = gateway.store / ".gaoler/generations/small/lock"
+    lock = gateway.store / f".gaoler/generations/{base}/lock"
     held = subprocess.run(["fuser", lock], capture_output=True, text=True, check=False).stdout.split()
     daemon = str(gateway.process.pid) if gateway.process else ""
     return [pid for pid in held if pid != daemon]
@@ -118,7 +112,8 @@ def test_two_at_once_are_one(gateway: Gateway, source: Master, base: str):
     assert (gateway.store / "small/etc/mark").read_text() == "1"
 
 
-def test_a_full_disk_leaves_the_base_and_room_for_machines(gateway: Gateway, source: Master, base: str):
+@pytest.mark.parametrize("way", ["rsync", "tar"])
+def test_a_full_disk_leaves_the_base_and_room_for_machines(gateway: Gateway, source: Master, base: str, tmp_path: Path, way: str):
     before = contents(gateway.store / "small")
     filler = gateway.store / "filler"
     space = os.statvfs(gateway.store)
@@ -127,8 +122,12 @@ def test_a_full_disk_leaves_the_base_and_room_for_machines(gateway: Gateway, sou
         os.posix_fallocate(file.fileno(), 0, free - (900 << 20))
     try:
         (source.tree / "usr/share/big").write_bytes(os.urandom(1 << 20) * 300)
-        done = gateway.gaol("base", "sync", base)
-        assert done.returncode == 1 and "full" in done.stderr, done.stderr
+        if way == "rsync":
+            done = gateway.gaol("base", "sync", base)
+        else:
+            subprocess.run(["tar", "-C", source.tree, "-cf", tmp_path / "tree.tar", "."], check=True)
+            done = gateway.gaol("base", "add", base, "--replace", "--tar", str(tmp_path / "tree.tar"))
+        assert done.returncode == 1 and "the store is nearly full" in done.stderr, done.stderr
         assert contents(gateway.store / "small") == before
         assert gateway.gaol("run", "--no-network", "--", "dd", "if=/dev/zero", "of=/x", "bs=1M", "count=50").returncode == 0
         assert not (gateway.store / ".gaoler/generations/small/incoming").exists()
@@ -163,3 +162,65 @@ def test_failure_does_not_stop_starts(gateway: Gateway, source: Master, base: st
     (source.tree / "usr/bin/sh").unlink()
     assert gateway.gaol("base", "sync", base).returncode == 1
     assert gateway.gaol("run", "--base", base, "--no-network", "--", "true").returncode == 0
+
+
+def test_a_first_sync_that_was_cut_short_is_seen_and_gone_on_with(gateway: Gateway, source: Master):
+    def listed() -> dict[str, object] | None:
+        return next((one for one in gateway.json("base", "ls") if one["name"] == "first"), None)
+
+    def cut_short() -> None:
+        client = gateway.popen(
+            "base", "add", "first", "--rsync", source.url, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        incoming = gateway.store / ".gaoler/generations/first/incoming"
+        until(incoming.exists, "it has begun")
+        gateway.kill(signal.SIGKILL)
+        client.wait()
+        until(lambda: not writers(gateway, "first"), "rsync has died with the daemon")
+        gateway.start()
+
+    cut_short()
+    found = listed()
+    assert found and (found["result"], found["generation"]) == ("unfinished", None) and "goes on" in str(found["reason"])
+    assert gateway.gaol("run", "--base", "first", "--", "true").returncode == 3, "nobody gets half a tree"
+    gateway.gaol("base", "rm", "first", check=True)
+    assert listed() is None
+    cut_short()
+    gateway.gaol("base", "add", "first", "--rsync", source.url, check=True)
+    assert gateway.gaol("run", "--base", "first", "--no-network", "--", "true").returncode == 0
+    gateway.gaol("base", "rm", "first", check=True)
+
+
+def test_nothing_else_is_done_to_a_base_meanwhile(gateway: Gateway, source: Master, base: str):
+    change(source.tree, 1)
+    gateway.gaol("base", "sync", base, check=True)
+    with subprocess.Popen(["flock", gateway.store / f".gaoler/generations/{base}/lock", "sleep", "infinity"]) as holder:
+        # As if a writer of a killed daemon were still there: the sync waits for it.
+        until(lambda: len(writers(gateway)) > 1, "the lock is held")
+        client = gateway.popen("base", "sync", base, stdout=subprocess.DEVNULL)
+        until(lambda: gateway.json("base", "info", base)["syncing"], "a sync waits")
+        for words in (("sync", base), ("rollback", base), ("rm", base)):
+            done = gateway.gaol("base", *words)
+            assert done.returncode == 1 and "under way" in done.stderr
+        assert gateway.gaol("run", "--base", base, "--no-network", "--", "true").returncode == 0
+        children = subprocess.run(["pgrep", "-P", str(holder.pid)], capture_output=True, text=True, check=True).stdout.split()
+        for pid in (holder.pid, *map(int, children)):
+            os.kill(pid, signal.SIGKILL)
+        assert client.wait(60) == 0
+
+
+def test_one_that_breaks_does_not_keep_others_from_being_synced(gateway: Gateway, source: Master, base: str, tmp_path: Path):
+    gateway.restart(base={name: {"sync": "weekly"} for name in ("aaa", base)})
+    tree = small_tree(tmp_path / "other")
+    gateway.gaol("base", "add", "aaa", "--directory", str(tree), check=True)
+    try:
+        (tree / "usr/bin/sh").unlink()
+        change(source.tree, 7)
+        for name in ("aaa", base):
+            set_last_sync(gateway, name, time=0)
+        done = gateway.gaol("base", "sync", "--due", "--json")
+        assert done.returncode == 1
+        assert {one["name"]: one["result"] for one in json.loads(done.stdout)} == {"aaa": "failed", base: "new"}
+    finally:
+        gateway.gaol("base", "rm", "aaa", check=True)
+        gateway.restart()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from system.bases_support import Master, master, small_tree
+from system.bases_support import Master, base_fixture, set_last_sync, small_tree, source_fixture  # noqa: F401 - fixtures too
 from system.support.gateway import Gateway
 from system.support.waiting import until
 
@@ -20,44 +19,16 @@ ADDRESS = "127.0.0.77"
 
 
 @pytest.fixture
-def source(tmp_path: Path):
-    with master(tmp_path) as served:
-        yield served
-
-
-@pytest.fixture
-def base(gateway: Gateway, source: Master):
-    gateway.gaol("base", "add", "small", "--rsync", source.url, check=True)
-    yield "small"
-    gateway.gaol("base", "rm", "small", check=True)
-
-
-@pytest.fixture
 def configured(gateway: Gateway):
-    """Restart the daemon with further lines in its configuration."""
-
-    def restart(text: str) -> None:
-        gateway.kill(signal.SIGTERM)
-        gateway.configure()
-        gateway.configuration.write_text(gateway.configuration.read_text() + text)
-        gateway.start()
-
-    yield restart
-    restart("")
-
-
-def last(gateway: Gateway) -> Path:
-    return gateway.store / ".gaoler/generations/small/last.json"
-
-
-def set_last(gateway: Gateway, **changes: object) -> None:
-    last(gateway).write_text(json.dumps({**json.loads(last(gateway).read_text()), **changes}))
+    """Restart the daemon with further settings, by section."""
+    yield gateway.restart
+    gateway.restart()
 
 
 def test_the_daemon_syncs_what_is_due(gateway: Gateway, source: Master, base: str, configured):
     (source.tree / "etc/told").write_text("new\n")
-    set_last(gateway, time=time.time() - 90_000)
-    configured('[base.small]\nsync = "daily"\n')
+    set_last_sync(gateway, "small", time=time.time() - 90_000)
+    configured(base={"small": {"sync": "daily"}})
     until((gateway.store / "small/etc/told").exists, "the daemon has synced the base")
     until(lambda: gateway.json("base", "info", "small")["result"] == "new", "and noted it")
     assert gateway.json("base", "info", "small")["interval"] == 86400
@@ -71,32 +42,32 @@ def syncs_are_good(gateway: Gateway) -> bool:
 
 
 def test_what_is_due_is_synced_and_nothing_else(gateway: Gateway, source: Master, base: str, configured):
-    configured('[base.small]\nsync = "daily"\n')
+    configured(base={"small": {"sync": "daily"}})
     due = ("base", "sync", "--due", "--json")
     assert json.loads(gateway.gaol(*due, check=True).stdout) == [], "it was made a moment ago"
     (source.tree / "etc/told").write_text("new\n")
-    set_last(gateway, time=time.time() - 90_000)
+    set_last_sync(gateway, "small", time=time.time() - 90_000)
     assert [one["name"] for one in json.loads(gateway.gaol(*due, check=True).stdout)] == ["small"]
     assert (gateway.store / "small/etc/told").exists()
-    set_last(gateway, time=time.time() + 90_000)
+    set_last_sync(gateway, "small", time=time.time() + 90_000)
     assert json.loads(gateway.gaol(*due, check=True).stdout), "a clock that was wrong does not stop syncs for good"
 
     (source.tree / "usr/bin/sh").rename(source.tree / "usr/bin/hidden")
-    set_last(gateway, time=time.time() - 90_000)
+    set_last_sync(gateway, "small", time=time.time() - 90_000)
     failed = gateway.gaol(*due)
     assert failed.returncode == 1 and json.loads(failed.stdout)[0]["result"] == "failed"
     assert json.loads(gateway.gaol(*due, check=True).stdout) == [], "a failure is tried again in an hour, not at once"
-    set_last(gateway, time=time.time() - 4000)
+    set_last_sync(gateway, "small", time=time.time() - 4000)
     assert gateway.gaol(*due).returncode == 1
     assert gateway.json("base", "info", "small")["failures"] == 2
     assert syncs_are_good(gateway), "yesterday's is good enough"
-    set_last(gateway, good=time.time() - 3 * 86400)
+    set_last_sync(gateway, "small", good=time.time() - 3 * 86400)
     assert not syncs_are_good(gateway)
     assert gateway.gaol("run", "--base", "small", "--no-network", "--", "true").returncode == 0
 
     (source.tree / "usr/bin/hidden").rename(source.tree / "usr/bin/sh")
     gateway.gaol("base", "rollback", "small", check=True)
-    set_last(gateway, time=time.time() - 90_000)
+    set_last_sync(gateway, "small", time=time.time() - 90_000)
     assert json.loads(gateway.gaol(*due, check=True).stdout) == [], "a base that was rolled back is left alone"
 
 
@@ -124,7 +95,7 @@ def ssh_master(tmp_path: Path):
 
 
 def test_by_ssh_with_a_known_host_key_alone(gateway: Gateway, ssh_master: Path, configured):
-    configured(f'[masters]\nidentity = "{ssh_master}/gateway"\nknown_hosts = "{ssh_master}/known"\n')
+    configured(masters={"identity": str(ssh_master / "gateway"), "known_hosts": str(ssh_master / "known")})
     source = f"root@{ADDRESS}:{ssh_master}/tree"
     done = gateway.gaol("base", "add", "secure", "--rsync", source)
     assert done.returncode == 0, done.stderr

@@ -91,10 +91,12 @@ def test_an_image_is_followed_by_its_tag(gateway: Gateway, plain: Registry, imag
 
     image.add_tree(layer_with(tmp_path, "new"))
     plain.push(image.path, "lab:1")
-    assert sync(gateway).stdout == "image  generation 2\n"
+    assert sync(gateway).stdout.startswith("image  generation 2: ")
     assert (gateway.store / "image/etc/told").read_text() == "new"
     assert gateway.json("base", "history", "image")[-1]["moved_files"] == 1
-    missing = add(gateway, f"docker://{plain.host}/lab:2")
+    other = add(gateway, f"docker://{plain.host}/lab:2")
+    assert other.returncode == 1 and f"from oci docker://{plain.host}/lab:1" in other.stderr
+    missing = gateway.gaol("base", "add", "image", "--replace", "--oci", f"docker://{plain.host}/lab:2")
     assert missing.returncode == 3 and "no such image" in missing.stderr
 
 
@@ -146,8 +148,8 @@ def test_what_is_not_as_its_digest_says_is_refused(
     assert not (gateway.store / ".gaoler/generations/image/aside").exists()
 
     harm(plain.blob(digest))
-    refused = add(gateway, f"{plain.host}/lab@{digest}")
-    assert refused.returncode != 0
+    refused = gateway.gaol("base", "add", "image", "--replace", "--oci", f"{plain.host}/lab@{digest}")
+    assert refused.returncode == 1
     assert contents(gateway.store / "image") == before
 
 

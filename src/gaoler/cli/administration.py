@@ -44,6 +44,10 @@ def _kernel_ls(arguments: list[str]) -> int:
     return verbs.listing("kernel ls", "The kernels that machines run.", "KernelList", "kernels", arguments, columns)
 
 
+def _kernel_rm(arguments: list[str]) -> int:
+    return verbs.removal("kernel", "KernelRemove", arguments, "Remove a kernel that no machine uses.")
+
+
 def _store_info(arguments: list[str]) -> int:
     parser = Parser("store info", "The file system that holds bases and machines.")
     parser.add_argument("--json", action="store_true")
@@ -68,6 +72,6 @@ def _store_init(arguments: list[str]) -> int:
 
 
 _COMMANDS: dict[str, dict[str, Verb]] = {
-    "kernel": {"build": _kernel_build, "ls": _kernel_ls, "rm": lambda rest: verbs.removal("kernel", "KernelRemove", rest)},
+    "kernel": {"build": _kernel_build, "ls": _kernel_ls, "rm": _kernel_rm},
     "store": {"info": _store_info, "init": _store_init},
 }

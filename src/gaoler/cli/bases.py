@@ -43,10 +43,27 @@ def _publish(arguments: list[str]) -> int:
 
 def _list(arguments: list[str]) -> int:
     columns = {
-        "name": str, "generation": or_dash, "created": show_time, "machines": str, "synced": show_time,
-        "result": or_dash, "source": or_dash,
+        "name": str, "generation": or_dash, "created": show_time, "size": _size, "machines": str, "follows": str,
+        "synced": show_time, "result": or_dash, "source": or_dash,
     }  # fmt: skip
-    return verbs.listing("base ls", "The trees that machines are cloned from.", "BaseList", "bases", arguments, columns)
+
+    def row(base: dict[str, Any]) -> dict[str, Any]:
+        failures = base["failures"]
+        return {**base, "follows": _follows(base), "result": f"failed {failures} times" if failures > 1 else base["result"]}
+
+    return verbs.listing("base ls", "The trees that machines are cloned from.", "BaseList", "bases", arguments, columns, row)
+
+
+def _follows(base: dict[str, Any]) -> str:
+    if base["syncing"]:
+        return "syncing"
+    if base["held"]:
+        return "held"
+    return f"every {show_duration(base['interval'])}" if base["interval"] else "by hand"
+
+
+def _size(value: int | None) -> str:
+    return "-" if value is None else show_size(value)
 
 
 def _add(arguments: list[str]) -> int:
@@ -60,6 +77,7 @@ def _add(arguments: list[str]) -> int:
             group.add_argument(f"--{kind}", action="store_const", const="", help=text)
     parser.add_argument("--mirror", metavar="URL", help="where packages come from (as the host's own without it)")
     parser.add_argument("--keyring", metavar="FILE", help="the public keys that packages of --pacstrap are signed with")
+    parser.add_argument("--replace", action="store_true", help="even if there is a base of that name from another source")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     kind = next(kind for kind in _SOURCES if getattr(options, kind) is not None)
@@ -67,6 +85,7 @@ def _add(arguments: list[str]) -> int:
         reply = gaoler.call(
             "BaseAdd", progress,
             name=options.name, source=kind, argument=getattr(options, kind), mirror=options.mirror, keyring=options.keyring,
+            replace=options.replace,
         )  # fmt: skip
     return _show_change(reply, as_json=options.json)
 
@@ -108,10 +127,20 @@ def _show_change(reply: dict[str, Any], *, as_json: bool) -> int:
     if as_json:
         show_json(base)
         return 0
-    print(clean(f"{base['name']}  generation {base['generation']}" + ("" if reply.get("new", True) else ", unchanged")))
-    for lack in base["lacks"]:
+    new = reply.get("new")
+    told = {True: _told(base), False: ", unchanged", None: ""}[new]
+    print(clean(f"{base['name']}  generation {base['generation']}{told}"))
+    for lack in base["lacks"] if new else ():
         print(clean(f"note: {lack}"), file=sys.stderr)
     return 0
+
+
+def _told(base: dict[str, Any]) -> str:
+    """What a sync has made, in numbers."""
+    parts = [f"{base['files']} files, {show_size(base['size'])}"]
+    if base["moved_files"] is not None:
+        parts.append(f"{base['moved_files']} changed, {show_size(base['moved_bytes'])} moved")
+    return f": {'; '.join(parts)}; {base['seconds']:.1f} s"
 
 
 def _inspected(title: str, description: str, arguments: list[str]) -> tuple[dict[str, Any], bool]:
@@ -129,13 +158,22 @@ def _info(arguments: list[str]) -> int:
     if as_json:
         show_json({**base, "generations": reply["generations"]})
         return 0
-    shown: dict[str, Any] = {
-        "created": show_time,
-        "synced": show_time,
-        "interval": lambda value: show_duration(value) if value else "by hand",
-    }
-    lacks = "; ".join(base.pop("lacks")) or None
-    show_pairs([(key, shown.get(key, or_dash)(value)) for key, value in base.items()] + [("lacks", or_dash(lacks))])
+    synced = f"{show_time(base['synced'])}, {base['result']}, {base['seconds']:.1f} s" if base["synced"] else None
+    good = f"{show_time(base['good'])}; {base['failures']} failed since" if base["failures"] else None
+    lines = [
+        ("name", base["name"]),
+        ("generation", f"{or_dash(base['generation'])}, of {show_time(base['created'])}"),
+        ("source", or_dash(base["source"])),
+        ("files", or_dash(base["files"])),
+        ("size", _size(base["size"])),
+        ("machines", base["machines"]),
+        ("follows", _follows(base)),
+        ("last sync", or_dash(synced)),
+        *([("why", base["reason"])] if base["reason"] else []),
+        *([("last good", good)] if good else []),
+        *[("lacks" if number == 0 else "", lack) for number, lack in enumerate(base["lacks"])],
+    ]
+    show_pairs(lines)
     return 0
 
 
@@ -144,20 +182,16 @@ def _history(arguments: list[str]) -> int:
     if as_json:
         show_json(reply["generations"])
         return 0
-
-    def sized(value: int | None) -> str:
-        return "-" if value is None else show_size(value)
-
     columns = {
         "generation": str, "current": lambda value: "yes" if value else "", "created": show_time, "machines": str,
-        "files": str, "size": sized, "moved_files": or_dash, "moved_bytes": sized, "source": str,
+        "files": str, "size": _size, "moved_files": or_dash, "moved_bytes": _size, "source": str,
     }  # fmt: skip
     show_rows(reply["generations"], columns)
     return 0
 
 
 def _remove(arguments: list[str]) -> int:
-    return verbs.removal("base", "BaseRemove", arguments)
+    return verbs.removal("base", "BaseRemove", arguments, "Remove a base with its generations. Machines keep their files.")
 
 
 _VERBS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from gaoler.errors import GaolerError
+from gaoler.wire.limits import show_size
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ def clean(text: object, *, keep: str = "") -> str:
 
 def complain(error: GaolerError) -> None:
     """`gaol: WHAT: WHY`, and what to try."""
-    print(f"gaol: {clean(error)}", file=sys.stderr)
+    # What a program said over several lines stays so, indented: none of it can pass for a line of ours.
+    first, *more = str(error).splitlines() or [""]
+    for line in (f"gaol: {clean(first)}", *(f"    {clean(line.strip())}" for line in more)):
+        print(line, file=sys.stderr)
     if error.hint:
         print(f"try: {clean(error.hint)}", file=sys.stderr)
 
@@ -54,9 +58,12 @@ class Progress:
     def __call__(self, reply: dict[str, Any]) -> None:
         step = clean(reply.get("step", ""))
         done, total = reply.get("done"), reply.get("total")
-        share = f" {100 * done // total}%" if isinstance(done, int) and isinstance(total, int) and total else ""
+        amount = share = ""
+        if isinstance(done, int):
+            amount = f" {show_size(done)}" if reply.get("unit") == "bytes" and done else ""
+            share = f" {100 * done // total}%" if isinstance(total, int) and total else ""
         if self.live:
-            print(f"\r\x1b[K{step}{share}", end="", file=sys.stderr, flush=True)
+            print(f"\r\x1b[K{step}{amount}{share}", end="", file=sys.stderr, flush=True)
         elif step != self.last:
             print(step, file=sys.stderr, flush=True)
         self.last = step

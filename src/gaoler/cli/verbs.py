@@ -27,8 +27,19 @@ def run(noun: str, verbs: Mapping[str, Verb], arguments: list[str]) -> int:
     return verbs[arguments[0]](arguments[1:])
 
 
-def listing(title: str, description: str, method: str, key: str, arguments: list[str], columns: dict[str, Any]) -> int:
-    """A table of what a method returns under `key`; a column is named after its value, and says how to show it."""
+def listing(
+    title: str,
+    description: str,
+    method: str,
+    key: str,
+    arguments: list[str],
+    columns: dict[str, Any],
+    row: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+) -> int:
+    """A table of what a method returns under `key`; a column is named after its value, and says how to show it.
+
+    `row` makes of one of them what the table shows.
+    """
     parser = Parser(title, description)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
@@ -37,7 +48,7 @@ def listing(title: str, description: str, method: str, key: str, arguments: list
     if options.json:
         show_json(found)
     else:
-        show_rows(found, columns)
+        show_rows([row(one) for one in found], columns)
     return 0
 
 
@@ -45,8 +56,8 @@ def show_rows(rows: list[dict[str, Any]], columns: dict[str, Any]) -> None:
     show_table([name.upper() for name in columns], [[show(row[name]) for name, show in columns.items()] for row in rows])
 
 
-def removal(what: str, method: str, arguments: list[str]) -> int:
-    parser = Parser(f"{what} rm", f"Remove a {what} that no machine uses.")
+def removal(what: str, method: str, arguments: list[str], description: str) -> int:
+    parser = Parser(f"{what} rm", description)
     parser.add_argument("name", metavar="NAME")
     options = parser.parse_args(arguments)
     with Gaoler() as gaoler:

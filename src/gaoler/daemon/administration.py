@@ -67,6 +67,6 @@ def methods(configuration: Configuration, machines: Machines, metrics: Metrics) 
 
 def report_to(conversation: Conversation) -> Callable[[Progress], None]:
     def tell(progress: Progress) -> None:
-        conversation.progress({"step": progress.step, "done": progress.done, "total": progress.total})
+        conversation.progress({"step": progress.step, "done": progress.done, "total": progress.total, "unit": progress.unit})
 
     return tell

@@ -22,22 +22,39 @@ def methods(machines: Machines, syncs: BaseSync) -> dict[type[messages.Request],
     rights = BaseRights(syncs.configuration, bases)
 
     def view(base: Base) -> dict[str, Any]:
-        last = base.last
+        last, note = base.last, bases.note(base)
         return messages.Base(
             name=base.name,
             generation=base.generation,
             source=base.source,
             created=base.created,
             machines=sum(machine.record.base == base.name for machine in machines.all()),
+            files=note.files if note else None,
+            size=note.size if note else None,
+            moved_files=note.moved_files if note else None,
+            moved_bytes=note.moved_bytes if note else None,
             interval=syncs.configuration.of_base(base.name).sync or None,
             held=base.held,
             syncing=bases.is_updating(base.name),
             synced=last.time if last else None,
             result=last.result if last else None,
+            seconds=last.seconds if last else None,
             reason=last.reason if last else None,
             good=last.good if last else None,
             failures=last.failures if last else 0,
             lacks=list(last.lacks) if last else [],
+        ).model_dump()
+
+    def unfinished(name: str) -> dict[str, Any]:
+        working = bases.is_updating(name)
+        why = (
+            None
+            if working
+            else f"its first sync was cut short: gaol base add {name} again goes on, gaol base rm {name} clears up"
+        )
+        source = str(bases.recipe(name) or "") or None
+        return messages.Base(
+            name=name, generation=None, source=source, created=None, machines=0, syncing=working, result="unfinished", reason=why
         ).model_dump()
 
     def generations(base: Base) -> list[dict[str, Any]]:
@@ -58,7 +75,7 @@ def methods(machines: Machines, syncs: BaseSync) -> dict[type[messages.Request],
         ]
 
     def base_list(_: messages.BaseList, __: Conversation) -> Answer:
-        return Answer({"bases": [view(base) for base in bases.all()]})
+        return Answer({"bases": [*map(view, bases.all()), *map(unfinished, bases.unfinished())]})
 
     def inspect(request: messages.BaseInspect, _: Conversation) -> Answer:
         base = bases.find(request.name)
@@ -67,7 +84,7 @@ def methods(machines: Machines, syncs: BaseSync) -> dict[type[messages.Request],
     def add(request: messages.BaseAdd, conversation: Conversation) -> Answer:
         conversation.caller.must_be_admin("add a base")
         recipe = _recipe(request, conversation.caller)
-        result = syncs.add(request.name, recipe, report_to(conversation))
+        result = syncs.add(request.name, recipe, report_to(conversation), replace=request.replace)
         return Answer({"base": view(result.base), "new": result.new})
 
     def sync(request: messages.BaseSync, conversation: Conversation) -> Answer:
@@ -92,7 +109,8 @@ def methods(machines: Machines, syncs: BaseSync) -> dict[type[messages.Request],
         rights.may_publish(conversation.caller, request.base)
         machines.find(conversation.caller.uid, request.name)
         recipe = Recipe("machine", f"{conversation.caller.account.name}/{request.name}")
-        return Answer({"base": view(syncs.add(request.base, recipe, report_to(conversation)).base)})
+        result = syncs.add(request.base, recipe, report_to(conversation), replace=not conversation.caller.admin)
+        return Answer({"base": view(result.base), "new": result.new})
 
     return {
         messages.BaseList: base_list,
@@ -115,4 +133,9 @@ def _recipe(request: messages.BaseAdd, caller: Caller) -> Recipe:
         raise Usage(f"the {request.source} must be given by its absolute path", argument[:100], example)
     if request.source == "directory" and not Path(argument).is_dir():
         raise NotFound(f"no directory {argument}", "", "ls")
+    for option, kinds in (("mirror", ("pacstrap", "mmdebstrap")), ("keyring", ("pacstrap",))):
+        if getattr(request, option) is not None and request.source not in kinds:
+            raise Usage(
+                f"--{option} means nothing to --{request.source}", f"it goes with --{' or --'.join(kinds)}", "gaol base add -h"
+            )
     return Recipe(request.source, argument, request.mirror, request.keyring)

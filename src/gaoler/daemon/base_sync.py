@@ -11,12 +11,15 @@ from pathlib import Path
 from gaoler.daemon.caller import uid_of
 from gaoler.errors import Failed, GaolerError
 from gaoler.host import btrfs
+from gaoler.host.btrfs_ioctl import explained
 from gaoler.machines import sessions
 from gaoler.machines.base_history import Attempt, Generation, Recipe
 from gaoler.machines.bases import Base
 from gaoler.machines.configuration import Configuration
 from gaoler.machines.lifecycle import Machines
-from gaoler.setup import base_archive, base_check, base_debian, base_oci, base_pacstrap, base_rsync, clean
+from gaoler.machines.machine import Machine
+from gaoler.machines.names import base_name
+from gaoler.setup import base_archive, base_check, base_debian, base_oci, base_pacstrap, base_rsync, clean, space
 from gaoler.setup.base_oci import Registries
 from gaoler.setup.base_rsync import Access, Interrupted, Moved
 from gaoler.setup.disown import disown
@@ -61,12 +64,20 @@ class BaseSync:
         registries = configuration.registries
         self.registries = Registries(registries.credentials, registries.certificates, tuple(registries.insecure), first)
 
-    def add(self, name: str, recipe: Recipe, report: Report) -> Result:
-        """Make a base, or a new generation of one that is there, and keep the recipe. Raises GaolerError."""
+    def add(self, name: str, recipe: Recipe, report: Report, *, replace: bool = False) -> Result:
+        """Make a base and keep the recipe; one that is there is brought up to date, from elsewhere only with `replace`.
+
+        Raises GaolerError.
+        """
         if recipe.kind == "rsync":
             base_rsync.kind_of(recipe.argument)
         if recipe.kind == "oci":
             base_oci.reference(recipe.argument)
+        if recipe.kind == "machine":
+            self._machine(recipe.argument)
+        there = self.bases.recipe(base_name(name))
+        if there not in (None, recipe) and self.bases.newest(name) and not replace:
+            raise Failed(f'there is a base "{name}" already', f"from {there}", f"gaol base sync {name}, or add it with --replace")
         return self._update(name, recipe, report, shrink=True)
 
     def sync(self, name: str, report: Report, *, shrink: bool = False) -> Result:
@@ -101,7 +112,7 @@ class BaseSync:
             try:
                 self.sync(name, report)
             except GaolerError as error:
-                _log.error("base %s: %s", name, error)
+                _log.error("base %s: %s", name, one_line(error))
         return names
 
     def _update(self, name: str, recipe: Recipe, report: Report, *, shrink: bool) -> Result:
@@ -112,6 +123,10 @@ class BaseSync:
                     self.bases.save_recipe(name, recipe)  # so that what a kill leaves behind can be gone on with
                 new, lacks = self._make(name, recipe, report, lock, shrink=shrink)
                 self.bases.save_recipe(name, recipe)
+            except OSError as error:  # the disk, most likely: the tree itself was looked at with care
+                told = explained(f'can\'t bring "{name}" up to date', error)
+                self._give_up(name, told, begun)
+                raise told from None
             except Exception as error:
                 self._give_up(name, error, begun)
                 raise
@@ -135,7 +150,7 @@ class BaseSync:
             try:
                 now, last = time.time(), self.bases.find(name).last or _NONE
                 failures = last.failures + 1
-                why = str(error)[:2000]
+                why = one_line(error)[:2000]
                 self._note(name, Attempt(now, "failed", now - begun, why, last.lacks, last.good, failures))
             except GaolerError as unwritten:
                 _log.error("%s", unwritten)
@@ -148,7 +163,7 @@ class BaseSync:
         """The next generation, published, and what it lacks; False where nothing has changed. Raises GaolerError."""
         before = self.bases.newest(name)
         resumed = self.bases.has_incoming(name)
-        report = base_rsync.watch_space(self.bases.paths.store, report)
+        report = space.watch(self.bases.paths.store, report)
         fetched = self._fetch(name, recipe, report, lock)
         moved = fetched.moved
         if before is not None and (fetched.same or (not resumed and moved is not None and not moved.files)):
@@ -193,7 +208,7 @@ class BaseSync:
     def _fetch(self, name: str, recipe: Recipe, report: Report, lock: int) -> _Fetched:
         """Fill `incoming`, unless it is known before that nothing has changed."""
         if recipe.kind in ("rsync", "directory"):
-            return _Fetched(base_rsync.sync(recipe.argument, self.bases.incoming(name), self.access, report, lock=lock))
+            return _Fetched(base_rsync.sync(recipe.argument, self._incoming(name), self.access, report, lock=lock))
         history = self.bases.history(name)
         digest = None
         if recipe.kind == "oci" and (image := base_oci.reference(recipe.argument)):
@@ -211,21 +226,25 @@ class BaseSync:
             if recipe.kind in _BY_PACKAGES and base_check.packages(made) == base_check.packages(newest):
                 return _Fetched(same=True)
             # Into a clone of the newest generation, so that what is the same takes no room twice.
-            incoming = self.bases.incoming(name)
-            moved = base_rsync.sync(str(made), incoming, self.access, report, lock=lock, step="comparing")
+            moved = base_rsync.sync(str(made), self._incoming(name), self.access, report, lock=lock, step="comparing")
             return _Fetched(moved, digest)
         finally:
             self.bases.aside(name)
+
+    def _incoming(self, name: str) -> Path:
+        tree = self.bases.incoming(name)
+        space.limit(tree)
+        return tree
 
     def _make_aside(self, recipe: Recipe, aside: Path, report: Report, lock: int) -> Path:
         """A tree of its own, as a subvolume."""
         if recipe.kind == "oci":
             return base_oci.fill(recipe.argument, aside, self.registries, report, lock=lock)
         if recipe.kind == "machine":
-            report(Progress("asking the machine to write out its files"))
-            self._take_machine(recipe.argument, aside)
+            self._take_machine(self._machine(recipe.argument), aside, report)
             return aside
         btrfs.create(aside)
+        space.limit(aside)
         makers: dict[str, Callable[[], None]] = {
             "mmdebstrap": lambda: base_debian.make(aside, recipe.argument, recipe.mirror, report),
             "pacstrap": lambda: base_pacstrap.make(aside, self.configuration.daemon.cache, recipe.mirror, recipe.keyring, report),
@@ -234,17 +253,26 @@ class BaseSync:
         makers[recipe.kind]()
         return aside
 
-    def _take_machine(self, argument: str, target: Path) -> None:
-        """A machine's files as they are now, without what is its owner's."""
+    def _machine(self, argument: str) -> Machine:
+        """Of OWNER/NAME. Raises NotFound."""
         owner, _, name = argument.partition("/")
-        machine = self.machines.find(uid_of(owner), name)
+        return self.machines.find(uid_of(owner), name)
+
+    def _take_machine(self, machine: Machine, target: Path, report: Report) -> None:
+        """A machine's files as they are now, without what is its owner's."""
         gaol = self.machines.jailer.gaol(machine.record)
         if machine.live:
+            report(Progress(f"asking {machine.record.name} to write out its files"))
             sessions.write_out(self.machines, machine)
         with machine.lock:
             self.machines.check_there(machine)
             btrfs.snapshot(gaol, target)
         disown(target, machine.record.owner.name)
+
+
+def one_line(error: Exception) -> str:
+    """What programs said over several lines, for a log and a file."""
+    return "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
 
 
 _BY_PACKAGES = frozenset({"mmdebstrap", "pacstrap"})

@@ -82,7 +82,12 @@ class Bases:
 
     def is_taken(self, name: str) -> bool:
         """Whether there is a base of that name, or one is being made, or something that is no base."""
-        return self._directory(name).exists() or (self.paths.store / name).exists()
+        return self._directory(name).exists() or os.path.lexists(self.paths.store / name)
+
+    def unfinished(self) -> list[str]:
+        """Names of bases whose first sync works, or was cut short: what has come is kept for the next one."""
+        there = sorted(os.listdir(self.paths.generations))
+        return [name for name in there if not self._generations(name) and not os.path.lexists(self.paths.store / name)]
 
     def recipe(self, name: str) -> Recipe | None:
         return Recipe.read(self._directory(name) / "recipe.json")
@@ -155,9 +160,9 @@ class Bases:
             self._busy.add(name)
         try:
             directory = self._directory(name)
-            if (self.paths.store / name).exists() and not self._generations(name):
-                where = str(self.paths.store / name)
-                raise Failed(f'"{name}" is a directory that gaoler did not make', where, "take another name")
+            where = self.paths.store / name
+            if os.path.lexists(where) and not self._generations(name):
+                raise Failed(f'"{name}" is taken', f"gaoler did not make {where}", "take another name")
             directory.mkdir(mode=0o700, exist_ok=True)
             lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
@@ -248,8 +253,9 @@ class Bases:
         if generation is None and base.generation in there[1:]:
             generation = there[there.index(base.generation) - 1]
         if generation is None or generation not in there:
+            which = f"generation {generation[:20]}" if generation else "older generation"
             listed = ", ".join(there) or "none"
-            raise NotFound(f'no such generation of "{name}"', f"there are: {listed}", f"gaol base history {name}")
+            raise NotFound(f'no {which} of "{name}"', f"there are: {listed}", f"gaol base history {name}")
         self._held(name).touch()
         self._show(name, generation)
         return self.find(name)

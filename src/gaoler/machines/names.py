@@ -24,7 +24,9 @@ def machine_name(name: str) -> str:
 
 
 def base_name(name: str) -> str:
-    if not _BASE.fullmatch(name) or name in _TAKEN or ".." in name:
+    if name in _TAKEN:
+        raise Usage(f'"{name}" is no name for a base', "gaoler's own files are there", "take another name")
+    if not _BASE.fullmatch(name) or ".." in name:
         raise Usage(
             f'"{name[:40]}" is no name for a base',
             "lower-case letters, digits, dots, hyphens and underscores, a letter or digit first",

@@ -7,6 +7,7 @@ from pathlib import Path
 from gaoler.errors import Failed, NotFound, Usage
 from gaoler.host import confinement
 from gaoler.host.confinement import Bind, Confinement, ProgramFailed
+from gaoler.setup import space
 from gaoler.setup.progress import Progress, Report
 
 _MAGIC = {b"\x1f\x8b": "--gzip", b"\xfd7zXZ": "--xz", b"\x28\xb5\x2f\xfd": "--zstd", b"BZh": "--bzip2"}
@@ -30,6 +31,8 @@ def unpacked(words: list[str], confined: Confinement, source: str, report: Repor
     try:
         confinement.run(words, confined, lambda _: None, lock=lock, pulse=lambda: report(step))
     except ProgramFailed as error:
+        if space.is_full(error.tail):
+            raise space.NoSpace from None
         said = "; ".join(line.strip()[:300] for line in error.tail[-4:])
         raise Failed(
             f"can't unpack {source}", f"{error.what}: {said}", "is it whole? is the store full? gaol store info"

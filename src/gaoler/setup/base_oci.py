@@ -15,6 +15,7 @@ from pathlib import Path
 from gaoler.errors import Failed, GaolerError, NotFound, Usage
 from gaoler.host import btrfs, confinement
 from gaoler.host.confinement import Bind, Confinement, ProgramFailed
+from gaoler.setup import space
 from gaoler.setup.base_archive import file_of, unpacked
 from gaoler.setup.progress import Progress, Report
 
@@ -55,7 +56,6 @@ _WHY = (
         "what it sends is not what its digest says",
         "push the image again, or ask who keeps the registry",
     ),
-    ("no space left", "the store is full", "gaol store info; remove machines or make the store bigger"),
     (
         "connection refused|no such host|i/o timeout|deadline exceeded|unreachable",
         "it can't be reached",
@@ -128,7 +128,8 @@ def fill(image: str, aside: Path, registries: Registries, report: Report, *, loc
 
     Whiteouts, links across layers and extended attributes are umoci's affair. Raises NotFound, Usage, Failed.
     """
-    aside.mkdir(mode=0o700)
+    btrfs.create(aside)
+    space.limit(aside)
     (layout := aside / "layout").mkdir()
     work = Bind(str(layout), "/layout", writable=True, mapped=True)
     copy = ["skopeo", "--tmpdir=/layout", "copy", "--quiet"]  # its scratch files go beside the image: /tmp is small in there
@@ -143,6 +144,7 @@ def fill(image: str, aside: Path, registries: Registries, report: Report, *, loc
     _run(words, confined, image, lock, lambda _: None, _watch(layout, f"fetching {image}", report))
     (out := aside / "out").mkdir()
     btrfs.create(out / "tree")
+    space.limit(out / "tree")
     # umoci insists on making the directory itself, or on finding it empty.
     whole = Confinement((Bind(str(layout), "/layout"), Bind(str(out), "/out", writable=True)))
     unpacked(["umoci", "raw", "unpack", "--image", f"/layout:{_TAG}", "/out/tree"], whole, image, report, lock=lock)
@@ -229,6 +231,8 @@ def _run(
 
 
 def _told(image: str, tail: list[str]) -> GaolerError:
+    if space.is_full(tail):
+        return space.NoSpace()
     said = "; ".join(line.strip()[-300:] for line in tail[-3:])
     name = image.removeprefix("docker://")
     for pattern, why, hint in _WHY:

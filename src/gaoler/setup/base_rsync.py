@@ -5,7 +5,6 @@ The rsync process runs confined (gaoler.host.confinement): a master may be anybo
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 from gaoler.errors import Failed, NotFound, Usage
 from gaoler.host import confinement
 from gaoler.host.confinement import Bind, Confinement, ProgramFailed
-from gaoler.setup import clean
+from gaoler.setup import clean, space
 from gaoler.setup.progress import Progress, Report
 
 PASSES = 4
@@ -21,9 +20,6 @@ PASSES = 4
 TIMEOUT = 120
 """Seconds that a master may be silent."""
 _CONNECT = 20
-
-RESERVE, RESERVE_SHARE = 1 << 30, 20
-"""A sync leaves a gigabyte, or a twentieth of a small store, to the machines that run."""
 
 _WORD = r"[A-Za-z0-9_.][A-Za-z0-9_.-]*"
 _HOST = rf"(?:{_WORD}@)?(?:{_WORD}|\[[0-9a-fA-F:]+\])"
@@ -196,31 +192,14 @@ def confined(source: str, tree: Path, access: Access) -> Confinement:
 
 def _told(source: str, status: int, complaints: list[str]) -> Failed:
     why, hint = _WHY.get(status, (f"rsync ended with {status}", ""))
-    full = any("No space left" in line for line in complaints)
-    if full:
-        why, hint = "the store is full", "gaol store info; remove machines or make the store bigger"
+    if space.is_full(complaints):
+        return space.NoSpace()
     if any("IDENTIFICATION HAS CHANGED" in line or "verification failed" in line for line in complaints):
         why, hint = "its host key is not the known one", _WHY[255][1]
-    kind = NoSpace if full else Interrupted if status in _INTERRUPTED else Failed
+    kind = Interrupted if status in _INTERRUPTED else Failed
     said = "; ".join(line for line in complaints[:_SHOWN] if "@@@" not in line)
     return kind(f"can't sync from {source}", f"{why} ({said})" if said else why, hint)
 
 
 class Interrupted(Failed):
     """The connection ended early: what has come is good, and the next sync need not fetch it again."""
-
-
-class NoSpace(Failed):
-    """The store has no room for the tree."""
-
-
-def watch_space(tree: Path, report: Report) -> Report:
-    """A report that raises NoSpace before a sync takes the room that running machines write to."""
-
-    def look(progress: Progress) -> None:
-        space = os.statvfs(tree)
-        if space.f_bavail * space.f_frsize < min(space.f_blocks * space.f_frsize // RESERVE_SHARE, RESERVE):
-            raise NoSpace("the store is nearly full", "the rest is kept for running machines", "gaol store info")
-        report(progress)
-
-    return look

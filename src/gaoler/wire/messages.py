@@ -73,6 +73,12 @@ class Base(Message):
     source: str | None
     created: float | None
     machines: int
+    files: int | None = None
+    size: int | None = None
+    """Bytes in the files of the current generation."""
+    moved_files: int | None = None
+    moved_bytes: int | None = None
+    """By the sync that made it."""
     interval: int | None = None
     """Seconds between syncs; None: by hand."""
     held: bool = False
@@ -81,7 +87,9 @@ class Base(Message):
     synced: float | None = None
     """When the last sync ended."""
     result: str | None = None
-    """How: `new`, `unchanged` or `failed`."""
+    """How: `new`, `unchanged` or `failed`; `unfinished` for a base that was never made."""
+    seconds: float | None = None
+    """How long it took."""
     reason: str | None = None
     good: float | None = None
     """When the last sync ended that did not fail."""
@@ -265,6 +273,8 @@ class BaseAdd(Request):
     argument: Text | None = None
     mirror: Text | None = None
     keyring: Text | None = None
+    replace: bool = False
+    """Even if there is a base of that name from another source."""
 
 
 class BaseInspect(Request):
