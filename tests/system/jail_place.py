@@ -16,9 +16,10 @@ from gaoler.host.process import Process
 
 
 def compiled(source: str, directory: Path) -> Path:
-    """A static program from a source beside this file."""
-    program = directory / "probe"
-    subprocess.run(["gcc", "-static", "-O1", "-o", program, Path(__file__).with_name(source)], check=True)
+    """A static program from a source beside this file, or from a directory of them."""
+    program, place = directory / "probe", Path(__file__).with_name(source)
+    sources = sorted(place.glob("*.c")) if place.is_dir() else [place]
+    subprocess.run(["gcc", "-static", "-O1", "-Wall", "-Wno-unused-result", "-o", program, *sources], check=True)
     return program
 
 

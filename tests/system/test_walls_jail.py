@@ -1,4 +1,4 @@
-"""A kernel process that was taken over (walls_hostile.c), in the jail that machines get: what it tries, and what it is."""
+"""A kernel process that was taken over (hostile/), in the jail that machines get: what it tries, and what it is."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def prepared():
 
 @pytest.fixture(scope="session")
 def probe(tmp_path_factory):
-    return compiled("walls_hostile.c", tmp_path_factory.mktemp("hostile"))
+    return compiled("hostile", tmp_path_factory.mktemp("hostile"))
 
 
 @pytest.fixture

@@ -15,6 +15,13 @@ from gaoler.errors import Failed
 ROOT = Path("/sys/fs/cgroup")
 UNIFIED = "unified"  # where systemd puts an additional version 2 hierarchy, without controllers
 
+WEIGHT = 20
+"""Of one machine, for processors and disks, where the host's own services together have 100 (systemd's system.slice).
+
+Version 2 only: there, groups weigh against the host's slices. On version 1 each of the host's processes weighs as much as
+a whole machine, by itself; and its weights for disks are heeded by none of btrfs' writing.
+"""
+
 
 def is_v2() -> bool:
     """Whether the whole host uses the unified hierarchy."""
@@ -82,6 +89,15 @@ def pin(cgroup: str, cpu: int) -> None:
             with suppress(ProcessLookupError):
                 os.sched_setaffinity(thread, {cpu})
         done |= fresh
+
+
+def weigh_io(cgroup: str) -> None:
+    """Give a control group its weight at disks, where the host has any: the controller is an option, and so is who heeds it."""
+    if not is_v2():
+        return
+    for name in ("io.weight", "io.bfq.weight"):
+        with suppress(OSError), open(ROOT / relative(cgroup) / name, "r+") as file:
+            file.write(f"default {WEIGHT}")
 
 
 def oom_event(cgroup: str) -> int | None:

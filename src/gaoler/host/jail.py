@@ -87,6 +87,7 @@ def start(jail: Jail, *, console: int, agent: int, tap: int | None, runtime: Pat
         why = _reason(log)
         remove(jail.name, runtime=runtime, cgroup_path=jail.cgroup)
         raise Failed(f"cannot start the jail of {jail.name}", why)
+    cgroup.weigh_io(jail.cgroup)
     if jail.cpu is not None:
         # Not before: newer versions of crun undo what they inherit, and crun itself is faster on all processors.
         cgroup.pin(jail.cgroup, jail.cpu)

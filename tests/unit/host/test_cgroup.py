@@ -44,3 +44,20 @@ def test_members_are_those_of_all_hierarchies_and_removal_is_idempotent(root):
 def test_never_the_root_nor_anything_outside(root, path):
     with pytest.raises(Failed):
         cgroup.directories(path)
+
+
+@pytest.mark.parametrize("there", [["io.weight"], ["io.bfq.weight"], ["io.weight", "io.bfq.weight"], []])
+def test_disks_are_weighed_where_the_host_has_it(root, there):
+    (root / "cgroup.controllers").touch()
+    (root / "one").mkdir()
+    for name in there:
+        (root / "one" / name).touch()
+    cgroup.weigh_io("/one")
+    assert {path.name: path.read_text() for path in (root / "one").iterdir()} == dict.fromkeys(there, "default 20")
+
+
+def test_version_1_is_not_weighed(root):
+    (root / "blkio/one").mkdir(parents=True)
+    (root / "blkio/one/io.weight").touch()
+    cgroup.weigh_io("one")
+    assert not (root / "blkio/one/io.weight").read_text()
