@@ -13,65 +13,19 @@ import pytest
 from gaoler.errors import Failed
 from gaoler.host import links, nft
 from gaoler.host.guard import Guard
-from gaoler.host.guard_rules import interface_identifier
 from gaoler.host.tap import VNET_HEADER, open_tap
 from system.host_fixtures import network, nothing_left_over  # noqa: F401 - fixtures
+from system.support.frames import IPV4, Station, advert, dhcp, forgeries, icmp6, raw, udp
 
 pytestmark = [pytest.mark.root, pytest.mark.network]
 
 MAC, OTHER = "02:00:00:00:00:01", "02:00:00:00:00:02"
 IP4, OTHER4 = "10.231.0.16", "10.231.0.17"
 IP6, OTHER6 = "fd00:231::10", "fd00:231::11"
-LOCAL6 = str(ip_address(0xFE80 << 112 | interface_identifier(MAC)))
-BROADCAST = "ff:ff:ff:ff:ff:ff"
-ARP, IPV4, IPV6 = 0x0806, 0x0800, 0x86DD
-
-
-def raw(mac: str) -> bytes:
-    return bytes.fromhex(mac.replace(":", ""))
-
-
-def frame(kind: int, payload: bytes, source: str = MAC, to: str = BROADCAST) -> bytes:
-    return raw(to) + raw(source) + struct.pack(">H", kind) + payload
-
-
-def arp(sender: str, address: str, operation: int = 1, source: str = MAC) -> bytes:
-    body = struct.pack(">HHBBH", 1, IPV4, 6, 4, operation)
-    return frame(ARP, body + raw(sender) + ip_address(address).packed + bytes(6) + ip_address("10.231.0.1").packed, source)
-
-
-def checksum(data: bytes) -> int:
-    total = sum(struct.unpack(f">{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
-
-
-def ip4(source: str, payload: bytes = b"", protocol: int = 253, to: str = "255.255.255.255") -> bytes:
-    head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(payload), 0, 0, 64, protocol, 0)
-    head += ip_address(source).packed + ip_address(to).packed
-    return frame(IPV4, head[:10] + struct.pack(">H", checksum(head)) + head[12:] + payload)
-
-
-def ip6(source: str, payload: bytes = b"", protocol: int = 253, to: str = "ff02::1") -> bytes:
-    head = struct.pack(">IHBB", 6 << 28, len(payload), protocol, 255)
-    return frame(IPV6, head + ip_address(source).packed + ip_address(to).packed + payload)
-
-
-def udp(source: int, to: int, payload: bytes = b"") -> bytes:
-    return struct.pack(">4H", source, to, 8 + len(payload), 0) + payload
-
-
-def dhcp(mac: str) -> bytes:
-    return udp(68, 67, struct.pack(">4BI2H4s4s4s4s", 1, 1, 6, 0, 1, 0, 0, b"", b"", b"", b"") + raw(mac) + bytes(202))
-
-
-def icmp6(kind: int, body: bytes = bytes(4)) -> bytes:
-    return struct.pack(">BBH", kind, 0, 0) + body
-
-
-def advert(target: str) -> bytes:
-    return icmp6(136, bytes(4) + ip_address(target).packed)
+GATEWAY = "10.231.0.1"
+ME = Station(MAC, IP4, IP6, GATEWAY)
+LOCAL6 = ME.local6
+frame, arp, ip4, ip6 = ME.frame, ME.arp, ME.ip, ME.ipv6
 
 
 class Wire:
@@ -121,31 +75,7 @@ def wire(guard):
         yield Wire(*ends)
 
 
-ALWAYS_FORBIDDEN = {
-    "another MAC": frame(IPV4, ip4(IP4)[14:], OTHER),
-    "ARP with another MAC inside": arp(OTHER, IP4),
-    "ARP for another address": arp(MAC, OTHER4),
-    "ARP answer for another address": arp(MAC, OTHER4, 2),
-    "another IPv4 address": ip4(OTHER4),
-    "another IPv6 address": ip6(OTHER6),
-    "another link-local address": ip6("fe80::1"),
-    "DHCP server": ip4(IP4, udp(67, 68), 17),
-    "DHCP request for another MAC": ip4("0.0.0.0", dhcp(OTHER), 17),
-    "from nobody, but not DHCP": ip4("0.0.0.0", udp(68, 53), 17),
-    "router advertisement": ip6(LOCAL6, icmp6(134, bytes(12)), 58),
-    "redirect": ip6(LOCAL6, icmp6(137, bytes(36)), 58),
-    "listener query": ip6(LOCAL6, icmp6(130, bytes(20)), 58),
-    "DHCPv6 server": ip6(LOCAL6, udp(547, 546), 17),
-    "advertisement of another's IPv6 address": ip6(LOCAL6, advert(OTHER6), 58),
-    "advertisement of the router's address": ip6(LOCAL6, advert("fe80::1"), 58),
-    "VLAN": frame(0x8100, struct.pack(">HH", 5, IPV4) + ip4(IP4)[14:]),
-    "priority tag": frame(0x8100, struct.pack(">HH", 0, IPV4) + ip4(IP4)[14:]),
-    "double VLAN": frame(0x88A8, struct.pack(">HHHH", 5, 0x8100, 6, IPV4) + ip4(IP4)[14:]),
-    "spanning tree": frame(4, b"\x42\x42\x03" + bytes(35), to="01:80:c2:00:00:00"),
-    "link-local group": frame(IPV4, ip4(IP4)[14:], to="01:80:c2:00:00:0e"),
-    "LLDP": frame(0x88CC, bytes(46)),
-    "PPPoE": frame(0x8863, bytes(46)),
-}
+ALWAYS_FORBIDDEN = forgeries(ME, Station(OTHER, OTHER4, OTHER6, GATEWAY))
 
 
 @pytest.mark.parametrize("what", ALWAYS_FORBIDDEN)
