@@ -1,19 +1,23 @@
 """cp: files and directories into a machine or out of it, as a tar stream through a session.
 
 What comes out of a machine is hostile: GNU tar keeps it inside the directory that it unpacks in, which is a fresh one, and
-without --same-permissions makes no set-id files.
+without --same-permissions makes no set-id files. Of that only what was asked for, by its name, goes on to the target
+(scp's CVE-2019-6111), and what the machine complains is shown without its controls (CVE-2019-6109).
 """
 
 from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gaoler.cli.arguments import Parser, split_owner
+from gaoler.cli.output import clean
 from gaoler.client import Gaoler
 from gaoler.client.session import Session
 from gaoler.errors import Failed, NotFound, Usage
@@ -62,7 +66,8 @@ def _copy_in(source: Path, name: str, path: str, user: str) -> None:
         assert tar.stdout
         stream = tar.stdout.fileno()
         sink = os.open(os.devnull, os.O_WRONLY)
-        _attend(name, [_TAR_IN, "cp", path, whole.name], user, lambda session: session.copy(stream, [sink, 2]))
+        with _complaints() as errors:
+            _attend(name, [_TAR_IN, "cp", path, whole.name], user, lambda session: session.copy(stream, [sink, errors]))
         os.close(sink)
     if tar.returncode:
         raise Failed(f"not all of {source} was copied", "tar says why above")
@@ -79,13 +84,36 @@ def _copy_out(name: str, path: str, target: Path, user: str) -> None:
         with subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as tar:
             assert tar.stdin and tar.stderr
             sink = tar.stdin.fileno()
-            _attend(name, [_TAR_OUT, "cp", path], user, lambda session: session.copy(None, [sink, 2]))
+            with _complaints() as errors:
+                _attend(name, [_TAR_OUT, "cp", path], user, lambda session: session.copy(None, [sink, errors]))
             tar.stdin.close()
             complaint = tar.stderr.read().decode(errors="replace")
         if tar.returncode:
             raise Failed(f"can't write {target}", " ".join(complaint.split())[:300])
+        wanted = os.path.basename(path.rstrip("/"))
         for entry in Path(scratch.name).iterdir():
+            if wanted not in ("", ".", "..", entry.name):  # of the first three it is the content
+                raise Failed("not copied", f"the machine sent {entry.name[:99]} for {wanted[:99]}", "see what is wrong inside")
             _place(entry, target / entry.name if target.is_dir() else target)
+
+
+@contextmanager
+def _complaints() -> Iterator[int]:
+    """A descriptor that shows what is written to it as errors of ours are shown."""
+    reader, writer = os.pipe()
+
+    def show() -> None:
+        while data := os.read(reader, 4096):
+            sys.stderr.write(clean(data.decode(errors="replace"), keep="\n\t"))
+        os.close(reader)
+
+    shown = threading.Thread(target=show)
+    shown.start()
+    try:
+        yield writer
+    finally:
+        os.close(writer)
+        shown.join()
 
 
 def _place(entry: Path, target: Path) -> None:
