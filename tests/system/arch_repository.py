@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 _KEY = "Test of gaoler <test@example.invalid>"
 
 #: Arch's names, and the Debian packages that give their files. What those need besides goes into `libraries`.
@@ -160,6 +162,13 @@ def make(directory: Path) -> Repository:
     repository.add("core", "base", "3-1", _empty(directory / "trees/base"), _BASE)
     repository.add_greeting("1.0-1")
     return repository
+
+
+@pytest.fixture(scope="module", name="repository")
+def repository_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
+    made = make(tmp_path_factory.mktemp("arch"))
+    yield made
+    made.close()
 
 
 def _filesystem(repository: Repository, tree: Path) -> None:

@@ -8,18 +8,12 @@ from pathlib import Path
 import pytest
 
 from system import arch_repository, qemu_master
+from system.arch_repository import repository_fixture  # noqa: F401 - a fixture
 from system.support.gateway import Gateway
 from system.support.machine import running
 from system.support.users import User
 
 pytestmark = [pytest.mark.root, pytest.mark.machine, pytest.mark.network, pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory):
-    made = arch_repository.make(tmp_path_factory.mktemp("arch"))
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -106,3 +106,16 @@ def test_its_ending_is_told(run):
     with pytest.raises(ProgramFailed) as caught:
         run("exec sh -c 'kill -9 $$; sleep 1' & wait $!; exit $?", network=True)
     assert caught.value.status >= 128
+
+
+def test_a_pulse_that_raises_ends_it(tmp_path: Path):
+    beats: list[int] = []
+
+    def pulse() -> None:
+        beats.append(1)
+        if len(beats) == 2:
+            raise RuntimeError("enough")
+
+    with (tmp_path / "lock").open("w") as lock, pytest.raises(RuntimeError, match="enough"):
+        confinement.run(["sleep", "infinity"], Confinement(()), lambda _: None, lock=lock.fileno(), pulse=pulse)
+    assert len(beats) == 2

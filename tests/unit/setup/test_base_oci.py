@@ -2,8 +2,10 @@
 
 import pytest
 
-from gaoler.errors import Usage
+from gaoler.errors import Failed, NotFound, Usage
+from gaoler.setup import base_oci
 from gaoler.setup.base_oci import host_of, pinned, reference
+from gaoler.setup.space import NoSpace
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -34,3 +36,30 @@ def test_a_path_is_none():
 def test_what_names_no_image_is_refused(image):
     with pytest.raises(Usage):
         reference(image)
+
+
+def test_a_fetch_tells_what_has_come_and_is_given_up_when_nothing_does(tmp_path, monkeypatch):
+    told = []
+    pulse = base_oci._watch(tmp_path, "fetching", told.append)
+    pulse()
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs/one").write_bytes(b"x" * 1000)
+    monkeypatch.setattr(base_oci, "SILENCE", 0)
+    pulse()
+    assert [progress.done for progress in told] == [0, 1000]
+    with pytest.raises(Failed, match="fell silent"):
+        pulse()
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "why"),
+    [
+        ("pinging container registry h.example: Get http: server gave HTTP response to HTTPS client", Failed, "speak TLS"),
+        ("reading manifest 2 in h.example/a: manifest unknown: manifest unknown", NotFound, "no such image"),
+        ("Error writing blob: write /layout/oci-put-blob1: no space left on device", NoSpace, "kept for running machines"),
+        ("something that nobody has thought of", Failed, "nobody has thought of"),
+    ],
+)
+def test_what_skopeo_says_is_told_in_words_that_help(said, kind, why):
+    error = base_oci._told("docker://h.example/a:1", [said])
+    assert isinstance(error, kind) and why in error.why
