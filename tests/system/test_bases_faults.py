@@ -191,6 +191,19 @@ def test_a_first_sync_that_was_cut_short_is_seen_and_gone_on_with(gateway: Gatew
     gateway.gaol("base", "rm", "first", check=True)
 
 
+@pytest.mark.parametrize("way", ["add", "sync"])
+def test_a_generation_that_was_not_shown_any_more_is_shown_next_time(gateway: Gateway, source: Master, base: str, way: str):
+    """As a daemon leaves it that was killed between the last two steps of a base's first sync, or in the last of another's."""
+    shown, leftover = gateway.store / base, gateway.store / f".{base}.next"
+    shown.rename(leftover)
+    (found,) = (one for one in gateway.json("base", "ls") if one["name"] == base)
+    assert found["result"] == "unfinished"
+    options = ("--rsync", source.url) if way == "add" else ()
+    gateway.gaol("base", way, base, *options, check=True)
+    assert gateway.gaol("run", "--base", base, "--no-network", "--", "true").returncode == 0
+    assert not leftover.exists()
+
+
 def test_nothing_else_is_done_to_a_base_meanwhile(gateway: Gateway, source: Master, base: str):
     change(source.tree, 1)
     gateway.gaol("base", "sync", base, check=True)

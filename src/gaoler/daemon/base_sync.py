@@ -148,7 +148,7 @@ class BaseSync:
             self.bases.discard(name)
         if self.bases.newest(name) is not None:
             try:
-                now, last = time.time(), self.bases.find(name).last or _NONE
+                now, last = time.time(), self.bases.last(name) or _NONE
                 failures = last.failures + 1
                 why = one_line(error)[:2000]
                 self._note(name, Attempt(now, "failed", now - begun, why, last.lacks, last.good, failures))
@@ -168,7 +168,7 @@ class BaseSync:
         moved = fetched.moved
         if before is not None and (fetched.same or (not resumed and moved is not None and not moved.files)):
             self.bases.discard(name)
-            last = self.bases.find(name).last
+            last = self.bases.last(name)
             return self.bases.show_newest(name), list(last.lacks) if last else []
         tree = self.bases.incoming(name)
         btrfs.sync(tree)  # until then the space that it takes is not known

@@ -77,8 +77,12 @@ class Bases:
             note.created if note else tree.stat().st_mtime,
             note.source if note else str(recipe) if recipe else None,
             self._held(name).exists(),
-            Attempt.read(self._directory(name) / "last.json"),
+            self.last(name),
         )
+
+    def last(self, name: str) -> Attempt | None:
+        """How its last sync ended."""
+        return Attempt.read(self._directory(name) / "last.json")
 
     def is_taken(self, name: str) -> bool:
         """Whether there is a base of that name, or one is being made, or something that is no base."""
@@ -87,7 +91,7 @@ class Bases:
     def unfinished(self) -> list[str]:
         """Names of bases whose first sync works, or was cut short: what has come is kept for the next one."""
         there = sorted(os.listdir(self.paths.generations))
-        return [name for name in there if not self._generations(name) and not os.path.lexists(self.paths.store / name)]
+        return [name for name in there if not os.path.lexists(self.paths.store / name)]
 
     def recipe(self, name: str) -> Recipe | None:
         return Recipe.read(self._directory(name) / "recipe.json")
@@ -167,6 +171,7 @@ class Bases:
             lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX)
+                btrfs.delete(self._next(name))  # of a daemon that was killed in `_show`
                 yield lock
             finally:
                 os.close(lock)
@@ -260,12 +265,14 @@ class Bases:
         self._show(name, generation)
         return self.find(name)
 
+    def _next(self, name: str) -> Path:
+        """Beside /uml/NAME, not in staging: a read-only directory can't be moved to another parent."""
+        return self.paths.store / f".{name}.next"
+
     def _show(self, name: str, generation: str) -> None:
         """The atomic step: /uml/NAME is the former generation before, and this one after."""
         current = self.paths.store / name
-        # Beside it, not in staging: a read-only directory can't be moved to another parent.
-        shown = self.paths.store / f".{name}.next"
-        btrfs.delete(shown)  # of a daemon that was killed here
+        shown = self._next(name)
         btrfs.sync(self.paths.store)  # the generation is on disk before the name is
         if current.exists():
             btrfs.snapshot(self._directory(name) / generation, shown, readonly=True)
