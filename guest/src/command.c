@@ -144,6 +144,27 @@ static const char *become(const struct request *request, const struct identity *
 	return NULL;
 }
 
+/*
+ * A function of its own, since one that calls vfork is never inlined: nothing but these arguments lives across the call.
+ * The child shares our memory until it executes, and tells through it what failed.
+ */
+static pid_t start(const struct request *request, const struct identity *identity, const int stdio[3], int tty,
+		   const char *file, char **argv, char **env, const char *volatile *stage, volatile int *error)
+{
+	pid_t child = vfork();
+
+	if (child == 0) {
+		*stage = become(request, identity, stdio, tty);
+		if (!*stage) {
+			environ = env;            /* execvp looks for the file in this PATH */
+			execvp(file, argv);
+		}
+		*error = errno;
+		_exit(127);
+	}
+	return child;
+}
+
 pid_t command_start(const struct request *request, const int stdio[3], int tty, struct failure *failure)
 {
 	static struct identity identity;
@@ -163,18 +184,9 @@ pid_t command_start(const struct request *request, const int stdio[3], int tty, 
 		return fail(failure, 125, ENOMEM, "", file);
 	umask(022);
 
-	child = vfork();
+	child = start(request, &identity, stdio, tty, file, argv, env, &stage, &error);
 	if (child < 0)
 		return fail(failure, 125, errno, "cannot start ", file);
-	if (child == 0) {
-		stage = become(request, &identity, stdio, tty);
-		if (!stage) {
-			environ = env;            /* execvp looks for the file in this PATH */
-			execvp(file, argv);
-		}
-		error = errno;
-		_exit(127);
-	}
 	if (!error)
 		return child;
 	if (!stage)

@@ -26,7 +26,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not shutil.which("musl-gcc"):
         pytest.skip("needs musl-gcc (package musl-tools)")
     output = tmp_path_factory.mktemp("guest")
-    subprocess.run(["make", "-s", "-C", GUEST, f"O={output}"], check=True)
+    subprocess.run(["make", "-s", "-C", GUEST, f"O={output}", "WERROR=-Werror"], check=True)
     return output
 
 
