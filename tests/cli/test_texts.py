@@ -63,7 +63,7 @@ def test_no_daemon(gaol):
 @pytest.mark.parametrize(
     "arguments",
     [[], ["bogus"], ["up", "--colour"], ["up", "a", "b"], ["run"], ["run", "ls"], ["exec", "web"], ["exec", "--", "ls"], ["info", "a", "b"],
-     ["up", "--memory", "lots"], ["up", "--ttl", "soon"], ["wait", "web"], ["cp", "a", "b"], ["cp", "a:b", "c:d"], ["base"], ["base", "paint"],
+     ["up", "--memory", "lots"], ["up", "--ttl", "soon"], ["wait", "web"], ["down"], ["down", "web", "--all"], ["cp", "a", "b"], ["cp", "a:b", "c:d"], ["base"], ["base", "paint"],
      ["base", "add", "x"], ["kernel"], ["up", "--cpus", "many"], ["up", "--mode", "magic"]],
 )  # fmt: skip
 def test_wrong_usage(daemon, gaol, arguments):
@@ -105,6 +105,16 @@ def test_another_users_machine_is_named_by_owner(daemon, gaol):
     daemon.answer("Inspect", machine=MACHINE)
     gaol("info", "alice/web")
     assert daemon.calls == [("Inspect", {"owner": "alice", "name": "web"})]
+
+
+def test_down_all_asks_each_that_runs_and_tells_of_those_that_stay(daemon, gaol):
+    daemon.answer("List", machines=[MACHINE, {**MACHINE, "owner": "bob"}, {**MACHINE, "name": "old", "state": "stopped"}])
+    daemon.answer("Down", machine=MACHINE)
+    assert gaol("down", "--all").returncode == 0
+    asked = [(call["owner"], call["name"]) for method, call in daemon.calls if method == "Down"]
+    assert sorted(asked) == [("alice", "web"), ("bob", "web")]
+    daemon.refuse("Down", "it stays", "", "", 1)
+    assert "2 machines could not be stopped: it stays" in gaol("down", "--all").stderr
 
 
 def test_a_daemon_that_speaks_nonsense(daemon, gaol):

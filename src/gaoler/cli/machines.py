@@ -173,14 +173,50 @@ def _wait(arguments: list[str]) -> int:
 
 def _down(arguments: list[str]) -> int:
     parser = Parser("down", "Stop a machine; its files stay.")
-    add_name(parser)
+    add_name(parser, optional=True)
+    parser.add_argument("--all", action="store_true", help="everybody's, all that run (administrator)")
     parser.add_argument("--force", action="store_true", help="at once, without letting its programs end")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
+    if bool(options.name) == options.all:
+        parser.error("a NAME or --all is needed")
+    if options.all:
+        return _down_all(options.force, options.json)
     with Gaoler() as gaoler:
         machine = gaoler.down(force=options.force, **split_owner(options.name))  # type: ignore[arg-type]
     if options.json:
         show_json(machine)
+    return 0
+
+
+def _down_all(force: bool, json: bool) -> int:
+    """Side by side, since each may take as long as its programs take to end. One that can't be stopped keeps none running."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from gaoler.errors import Failed, GaolerError, NotFound
+
+    def stop(machine: dict[str, Any]) -> dict[str, Any] | str | None:
+        try:
+            with Gaoler() as gaoler:
+                return gaoler.down(machine["name"], force, machine["owner"])
+        except NotFound:  # a throw-away one that has ended meanwhile
+            return None
+        except GaolerError as error:
+            return str(error)
+
+    with Gaoler() as gaoler:
+        running = [machine for machine in gaoler.machines(everybody=True) if machine["state"] not in ("stopped", "failed")]
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        done = list(pool.map(stop, running))
+    stopped = [machine for machine in done if isinstance(machine, dict)]
+    if json:
+        show_json(stopped)
+    else:
+        for machine in stopped:
+            print(clean(f"{machine['owner']}/{machine['name']}"))
+    problems = [text for text in done if isinstance(text, str)]
+    if problems:
+        raise Failed(f"{len(problems)} machines could not be stopped", problems[0])
     return 0
 
 

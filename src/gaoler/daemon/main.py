@@ -20,7 +20,7 @@ from gaoler.daemon.metrics_file import MetricsFile
 from gaoler.daemon.server import Server
 from gaoler.daemon.service import Service
 from gaoler.errors import GaolerError, NotAllowed
-from gaoler.host import jail, mounts
+from gaoler.host import cgroup, jail, mounts
 from gaoler.machines import configuration as settings
 from gaoler.machines import guarding, recovery
 from gaoler.machines.bases import Bases
@@ -39,7 +39,7 @@ def main() -> int:
     parser.add_argument("--config", type=Path, default=Path(os.environ.get("GAOLER_CONFIG") or DEFAULT_CONFIGURATION))
     parser.add_argument("--check", action="store_true", help="check the host, print what was found as JSON, and end")
     parser.add_argument("--make-store", action="store_true", help="make and mount the store, and end")
-    parser.add_argument("--close", action="store_true", help="take down the network that the daemon left, and end")
+    parser.add_argument("--close", action="store_true", help="take down the network and the control group that the daemon left, and end")
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--version", action="version", version=f"gaoler {__version__}")
     options = parser.parse_args()
@@ -56,6 +56,7 @@ def main() -> int:
             make_store(configuration)
         elif options.close:
             _network(configuration).close()
+            cgroup.remove_parent()
         else:
             serve(configuration)
     except GaolerError as error:

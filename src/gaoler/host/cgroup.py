@@ -13,6 +13,13 @@ from pathlib import Path
 from gaoler.errors import Failed
 
 ROOT = Path("/sys/fs/cgroup")
+
+PARENT = "gaoler"
+"""Machines' groups are below this one, as other runtimes have one below the root. At each daemon-reload systemd takes from
+the root's children the controllers that no unit of its needs, and limits go with them (seen: io, and with
+DefaultTasksAccounting=no pids); it can't where a group below hands them on (EBUSY).
+"""
+
 UNIFIED = "unified"  # where systemd puts an additional version 2 hierarchy, without controllers
 
 WEIGHT = 20
@@ -61,6 +68,13 @@ def remove(cgroup: str, timeout: float = 5.0) -> None:
 def processes(cgroup: str) -> set[int]:
     """Pids in a control group; empty when there is none."""
     return {pid for directory in directories(cgroup) for pid in _members(directory)}
+
+
+def remove_parent() -> None:
+    """Remove what all machines' groups were in; nothing while one is there."""
+    for directory in directories(PARENT):
+        with suppress(OSError):
+            directory.rmdir()
 
 
 def hurry() -> None:

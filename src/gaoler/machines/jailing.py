@@ -47,7 +47,7 @@ class Jailer:
         return f"{self.prefix}-{record.id}"
 
     def cgroup(self, record: Record) -> str:
-        return f"/{self.container(record)}"
+        return f"/{cgroup.PARENT}/{self.container(record)}"
 
     def start(
         self, record: Record, kernel: Kernel, authorized_keys: str, busy: dict[int, int]

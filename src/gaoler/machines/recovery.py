@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from gaoler.errors import Failed, GaolerError
-from gaoler.host import btrfs, jail
+from gaoler.host import btrfs, cgroup, jail
 from gaoler.machines import live, record, sessions, watching
 from gaoler.machines.jailing import bind_notify
 from gaoler.machines.lifecycle import Machines
@@ -101,7 +101,7 @@ def _clear_strays(machines: Machines) -> None:
     prefix = f"{machines.jailer.prefix}-"
     for name in jail.listed(prefix, runtime=machines.paths.jails):
         if name.removeprefix(prefix) not in known:
-            _try(partial(jail.remove, name, runtime=machines.paths.jails, cgroup_path=f"/{name}"))
+            _try(partial(jail.remove, name, runtime=machines.paths.jails, cgroup_path=f"/{cgroup.PARENT}/{name}"))
     for path in machines.paths.machines.iterdir():
         if path.name not in known:
             shutil.rmtree(path, ignore_errors=True)

@@ -36,14 +36,7 @@ def purge(settings: Settings, display: Display, agreed: bool) -> None:
         ask_person()
     if facts:
         down(settings, display)
-    if service.use_systemd(settings) and service.UNIT_PLACE.exists():
-        run(["systemctl", "disable", "--quiet", service.UNIT])
-        service.UNIT_PLACE.unlink()
-        if service.TIMER_PLACES[0].exists():
-            run(["systemctl", "disable", "--quiet", "--now", service.TIMER])
-        for place in service.TIMER_PLACES:
-            place.unlink(missing_ok=True)
-        run(["systemctl", "daemon-reload"])
+    service.forget(settings)
     for path in doomed:
         remove(path)
     if facts and has_group(facts.admin_group):

@@ -20,9 +20,10 @@ from gaoler.setup.settings import Settings
 from gaoler.setup.stream import TAIL, plain_environment
 
 UNIT = "gaoler.service"
-UNIT_PLACE = Path("/etc/systemd/system") / UNIT
 TIMER = "gaoler-bases.timer"
-TIMER_PLACES = [Path("/etc/systemd/system") / name for name in (TIMER, "gaoler-bases.service")]
+MACHINES = "gaoler-machines.service"
+UNITS = (UNIT, MACHINES, TIMER, "gaoler-bases.service")
+UNITS_PLACE = Path("/etc/systemd/system")
 
 #: How long the daemon may take to be ready, and to end, in seconds. It takes over running machines before it serves.
 PATIENCE = 60.0
@@ -72,11 +73,11 @@ def start(settings: Settings, facts: Facts) -> None:
     """Starts the daemon anew and waits until it serves. Machines outlive this."""
     stop(settings, facts)
     if use_systemd(settings):
-        for place in (UNIT_PLACE, *TIMER_PLACES):
-            shutil.copyfile(places.PACKAGING / place.name, place)
+        for name in UNITS:
+            shutil.copyfile(places.PACKAGING / name, UNITS_PLACE / name)
         run(["systemctl", "daemon-reload"])
         run(["systemctl", "enable", "--quiet", UNIT])
-        run(["systemctl", "enable", "--quiet", "--now", TIMER])
+        run(["systemctl", "enable", "--quiet", "--now", MACHINES, TIMER])
         try:
             run(["systemctl", "start", UNIT])
         except Failed as error:
@@ -85,6 +86,17 @@ def start(settings: Settings, facts: Facts) -> None:
     else:
         start_in_background(settings, facts)
     (facts.runtime / "version").write_text(version(settings))
+
+
+def forget(settings: Settings) -> None:
+    """Takes the units out of systemd, where it knows them. The daemon must have ended."""
+    known = [name for name in UNITS if (UNITS_PLACE / name).exists()]
+    if not use_systemd(settings) or not known:
+        return
+    run(["systemctl", "disable", "--quiet", "--now", *known])
+    for name in known:
+        (UNITS_PLACE / name).unlink()
+    run(["systemctl", "daemon-reload"])
 
 
 def start_in_background(settings: Settings, facts: Facts) -> None:
@@ -122,7 +134,7 @@ def start_in_background(settings: Settings, facts: Facts) -> None:
 
 def stop(settings: Settings, facts: Facts) -> None:
     """Ends the daemon and waits until it has ended; machines run on."""
-    if use_systemd(settings) and UNIT_PLACE.exists():
+    if use_systemd(settings) and (UNITS_PLACE / UNIT).exists():
         run(["systemctl", "stop", UNIT])
     found = pid(facts.socket)
     if not found:

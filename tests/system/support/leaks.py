@@ -65,7 +65,7 @@ def _processes(gateway: Gateway) -> Iterator[str]:
 
 
 def _cgroups(gateway: Gateway) -> Iterator[str]:
-    for pattern in (f"{gateway.prefix}-*", f"*/{gateway.prefix}-*"):
+    for pattern in (f"gaoler/{gateway.prefix}-*", f"*/gaoler/{gateway.prefix}-*"):
         for directory in _CGROUPS.glob(pattern):
             yield f"control group {directory}"
 

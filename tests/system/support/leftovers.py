@@ -68,7 +68,7 @@ def _processes(prefix: str) -> list[int]:
 
 def _groups(prefix: str) -> list[Path]:
     root = Path("/sys/fs/cgroup")
-    return [group for pattern in (f"{prefix}-*", f"*/{prefix}-*") for group in root.glob(pattern)]
+    return [group for pattern in (f"gaoler/{prefix}-*", f"*/gaoler/{prefix}-*") for group in root.glob(pattern)]
 
 
 def _removed(group: Path) -> bool:
