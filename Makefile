@@ -2,12 +2,14 @@
 #
 #   sudo make up      everything: components, kernel, guest files, store, base, daemon, a first machine
 #   sudo make test    all tests; installs what they need
+#   sudo make hosts   tests on whole virtual hosts, Debian 12 and 13 (SUITES="trixie" names one)
 #   sudo make down    stop the machines and the daemon
 #   sudo make purge   remove every trace, after asking (YES=1: without)
 #   sudo make walls   the tests of docs/explanation/threat-model.md; writes walls-report.md
 #        make lint    ruff, mypy --strict, import-linter
 #
-# PREFIX (/usr/local), CACHE (/var/cache/gaoler) and GAOLER_CONFIG (/etc/gaoler/gaoler.toml) move things elsewhere.
+# PREFIX (/usr/local), CACHE (/var/cache/gaoler) and GAOLER_CONFIG (/etc/gaoler/gaoler.toml) move things elsewhere. BASE=DIRECTORY makes the
+# base a copy of that tree, with no mirror needed.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -15,16 +17,16 @@ SHELL := /bin/bash
 PREFIX ?= /usr/local
 CACHE ?= /var/cache/gaoler
 GAOLER_CONFIG ?= /etc/gaoler/gaoler.toml
-export PREFIX CACHE GAOLER_CONFIG YES
+export PREFIX CACHE GAOLER_CONFIG YES BASE SUITES BARE
 
 # Debian's own interpreter: no site packages are needed before the environment exists.
 SETUP := PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$(CURDIR)/src /usr/bin/python3 -m gaoler.setup
 
-.PHONY: help up down purge test lint
+.PHONY: help up down purge test hosts lint
 help:
 	@sed -n 's/^#   /  /p' Makefile
 
-up down purge test lint: python
+up down purge test hosts lint: python
 	@$(SETUP) $@ $(ARGS)
 
 # In the environment that `make test` makes.

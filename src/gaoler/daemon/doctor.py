@@ -102,11 +102,13 @@ def _space(configuration: Configuration) -> str:
     free = space.f_bavail * space.f_frsize
     if free < _LOW:
         raise GaolerError("the store is nearly full", f"{show_size(free)} free")
-    if not configuration.store.device:
-        below = os.statvfs(configuration.store.image.parent)
-        if below.f_bavail * below.f_frsize < _LOW:
-            raise GaolerError(f"the disk below {configuration.store.image} is nearly full", "the image grows on it")
-    return f"{show_size(free)} free"
+    if configuration.store.device:
+        return f"{show_size(free)} free"
+    below = os.statvfs(configuration.store.image.parent)
+    there = below.f_bavail * below.f_frsize
+    if there < _LOW:
+        raise GaolerError(f"the disk below {configuration.store.image} is nearly full", "the image grows on it")
+    return f"{show_size(free)} free" + (f", of which the disk below has {show_size(there)}" if there < free else "")
 
 
 def _quotas(configuration: Configuration) -> str:

@@ -39,7 +39,7 @@ def main() -> int:
     parser.add_argument("--config", type=Path, default=Path(os.environ.get("GAOLER_CONFIG") or DEFAULT_CONFIGURATION))
     parser.add_argument("--check", action="store_true", help="check the host, print what was found as JSON, and end")
     parser.add_argument("--make-store", action="store_true", help="make and mount the store, and end")
-    parser.add_argument("--close", action="store_true", help="take down the network and the control group that the daemon left, and end")
+    parser.add_argument("--close", action="store_true", help="take down the network that the daemon left, and end")
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--version", action="version", version=f"gaoler {__version__}")
     options = parser.parse_args()

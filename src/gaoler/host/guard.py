@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from ipaddress import IPv4Address
 
 from gaoler.errors import Failed
 from gaoler.host import guard_rules, nft
@@ -51,7 +52,7 @@ class Guard:
             if "No such file or directory" not in error.why:
                 raise
             return []
-        return [element for entry in shown for element in entry.get("set", {}).get("elem", [])]
+        return [str(IPv4Address(element)) for entry in shown for element in entry.get("set", {}).get("elem", [])]
 
     def remove(self, tap: str) -> None:
         """Forget a port; nothing when it is not known."""

@@ -18,6 +18,7 @@ from gaoler.errors import Failed
 MACHINES = "machines"  # the verdict map from ports to chains for what comes from there
 _CLIENTS = "clients"  # and to chains for the DHCP answers that go there
 
+_GIVEN = "@th,192,32"  # the address that a BOOTP answer gives, 24 bytes into the datagram
 _LEASES_MAX = 8  # addresses offered or given to one machine
 _PRIORITY = -350  # before anything else that hooks in there
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")
@@ -94,25 +95,27 @@ def port(prefix: str, tap: str, mac: str, addresses: Sequence[str] | None, lease
     ip4 = [str(address) for address in known if isinstance(address, IPv4Address)]
     ip6 = [address for address in known if isinstance(address, IPv6Address)]
     name, own = table(prefix), chain(tap)
-    fixed = f"{{ {', '.join(ip4)} }}" if ip4 else None
-    allowed = f"@{leases(tap)}" if addresses is None else fixed
+    known_ip4 = f"{{ {', '.join(ip4)} }}" if ip4 else None
+    # What is learned is a number to newer nft (1.1.3), which compares no address with it: so bytes are compared with it.
+    arp_sender, ip4_sender = ("@nh,112,32", "@nh,96,32") if addresses is None else ("arp saddr ip", "ip saddr")
+    allowed = f"@{leases(tap)}" if addresses is None else known_ip4
     rules = [
         f"ether saddr != {mac} drop",
         "ether type { 8021q, 8021ad, 0x9100 } drop",
         "ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 drop",
-        *_arp(mac, allowed),
-        *_ip4(mac, allowed),
+        *_arp(mac, allowed and f"{arp_sender} {allowed}"),
+        *_ip4(mac, allowed and f"{ip4_sender} {allowed}"),
         *_ip6(mac, ip6),
         "drop",
     ]
-    # A BOOTP answer (2) to this MAC, 8 and 36 bytes into the datagram; the address that it gives is at 24.
-    learn = f"@th,64,8 2 @th,288,48 {_hexadecimal(mac)} update @{leases(tap)} {{ @th,192,32 }}"
+    # A BOOTP answer (2) to this MAC, 8 and 36 bytes into the datagram.
+    learn = f"@th,64,8 2 @th,288,48 {_hexadecimal(mac)} update @{leases(tap)} {{ {_GIVEN} }}"
     commands = [
         *_objects(name, tap),
         f"flush chain bridge {name} {own}",
         f"flush chain bridge {name} {_answers(tap)}",
         f"flush set bridge {name} {leases(tap)}",
-        *(f"add element bridge {name} {leases(tap)} {{ {ip_address(one)} }}" for one in leased),
+        *(f"add element bridge {name} {leases(tap)} {{ {int(IPv4Address(one)):#010x} }}" for one in leased),
         *(f"add rule bridge {name} {own} {rule}" for rule in rules),
         f"add rule bridge {name} {_answers(tap)} {learn}",
     ]
@@ -140,31 +143,31 @@ def _objects(name: str, tap: str) -> list[str]:
     return [
         f"add chain bridge {name} {chain(tap)}",
         f"add chain bridge {name} {_answers(tap)}",
-        f"add set bridge {name} {leases(tap)} {{ type ipv4_addr; flags dynamic; size {_LEASES_MAX}; }}",
+        f"add set bridge {name} {leases(tap)} {{ typeof {_GIVEN}; flags dynamic; size {_LEASES_MAX}; }}",
         f'add element bridge {name} {MACHINES} {{ "{tap}" : goto {chain(tap)} }}',
         f'add element bridge {name} {_CLIENTS} {{ "{tap}" : goto {_answers(tap)} }}',
     ]
 
 
-def _arp(mac: str, allowed: str | None) -> list[str]:
+def _arp(mac: str, sender: str | None) -> list[str]:
     arp = "ether type arp arp"
     rules = [
         f"{arp} saddr ether != {mac} drop",
         f"{arp} htype 1 arp ptype ip arp saddr ip 0.0.0.0 accept",  # asks whether an address is free (RFC 5227)
     ]
-    if allowed:
-        rules.append(f"{arp} htype 1 arp ptype ip arp saddr ip {allowed} accept")
+    if sender:
+        rules.append(f"{arp} htype 1 arp ptype ip {sender} accept")
     return rules
 
 
-def _ip4(mac: str, allowed: str | None) -> list[str]:
+def _ip4(mac: str, sender: str | None) -> list[str]:
     rules = [
         # The hardware address in a DHCP request lies 28 bytes into it: one machine, one lease.
         f"ether type ip udp dport 67 @th,288,48 != {_hexadecimal(mac)} drop",
         "ether type ip ip saddr 0.0.0.0 ip daddr 255.255.255.255 udp sport 68 udp dport 67 accept",
     ]
-    if allowed:
-        rules.append(f"ether type ip ip saddr {allowed} goto send_ip4")
+    if sender:
+        rules.append(f"ether type ip {sender} goto send_ip4")
     return rules
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
@@ -52,7 +53,8 @@ def _some_user_namespace() -> int:
     with Popen(command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, bufsize=0) as child:
         assert child.stdin is not None
         assert child.stdout is not None
-        child.stdin.write(b"\n")
+        with suppress(BrokenPipeError):  # it has ended already: unshare failed
+            child.stdin.write(b"\n")
         if not child.stdout.read(1):
             raise Failed("cannot make a user namespace", "unshare failed", "sysctl user.max_user_namespaces=65536")
         namespace = os.open(f"/proc/{child.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)

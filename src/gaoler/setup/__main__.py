@@ -21,6 +21,7 @@ def main(words: list[str]) -> int:
         "down": lambda: down.down(settings, display),
         "purge": lambda: purge.purge(settings, display, os.environ.get("YES") == "1"),
         "test": lambda: checks.test(settings, display, words[1:]),
+        "hosts": lambda: checks.hosts(settings, display, words[1:]),
         "lint": lambda: checks.lint(display),
     }
     os.umask(0o022)

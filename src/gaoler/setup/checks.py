@@ -1,4 +1,4 @@
-"""`make test` and `make lint`."""
+"""`make test`, `make hosts` and `make lint`."""
 
 from __future__ import annotations
 
@@ -34,9 +34,28 @@ def environment_step(display: Display) -> Step:
 
 
 def test(settings: Settings, display: Display, words: list[str]) -> None:
-    """Makes a kernel, guest files and a base for the tests, and runs all tests; raises Failed when one does not pass.
+    """Runs all tests, or those that `words` names; raises Failed when one does not pass."""
+    run_tool("pytest", words or _ALL, prepare(settings, display))
 
-    The tests find them by GAOLER_TEST_KERNEL (the program `linux`), GAOLER_TEST_GUEST and GAOLER_TEST_BASE (directories).
+
+def hosts(settings: Settings, display: Display, words: list[str]) -> None:
+    """Runs the tests of whole hosts in virtual ones, of the suites in SUITES; raises Failed when one does not pass.
+
+    BARE=1: hosts that have none of gaoler's components, and make their base themselves, as a new user's does.
+    """
+    extra = {
+        "GAOLER_HOST_SUITES": os.environ.get("SUITES") or "bookworm trixie",
+        "GAOLER_HOST_BARE": os.environ.get("BARE") or "0",
+        "GAOLER_HOST_IMAGES": str(settings.cache / "test" / "hosts"),
+    }
+    story = ["tests/hosts", "-v", "-s", "-x", "--durations=0", "--durations-min=1"]
+    run_tool("pytest", [*story, *words], {**prepare(settings, display), **extra})
+
+
+def prepare(settings: Settings, display: Display) -> dict[str, str]:
+    """Makes a kernel, guest files and a base for the tests.
+
+    They find them by GAOLER_TEST_KERNEL (the program `linux`), GAOLER_TEST_GUEST and GAOLER_TEST_BASE (directories).
     """
     place = settings.cache / "test"
     kernels, guest_files = place / "kernels", place / "guest"
@@ -65,7 +84,7 @@ def test(settings: Settings, display: Display, words: list[str]) -> None:
     found = kernel.installed(kernels)
     assert found is not None
     names = {"GAOLER_TEST_KERNEL": found.linux, "GAOLER_TEST_GUEST": guest_files, "GAOLER_TEST_BASE": base}
-    run_tool("pytest", words or _ALL, {name: str(path) for name, path in names.items()})
+    return {name: str(path) for name, path in names.items()}
 
 
 def make_base(base: Path, display: Display) -> str:

@@ -148,6 +148,8 @@ def resolve(private: PrivateApt, series: Sequence[str], report: Report, suites: 
             raise
         except Failed as error:
             errors.append(error)
+            # Said, since what it would have had may be newer than what is found elsewhere.
+            report(Progress(f"{suite} is passed over: {error.why.splitlines()[-1] if error.why else error.what}"))
     if not readable:
         raise errors[0]
     for wanted in series:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -103,16 +104,23 @@ def machine_steps(settings: Settings, facts: Facts, display: Display) -> list[St
 
 
 def make_base(facts: Facts, display: Display) -> str:
-    """The base of machines that name none, of the host's own release; the daemon makes it and publishes it."""
+    """The base of machines that name none, of the host's own release; the daemon makes it and publishes it.
+
+    With BASE in the environment it is a copy of that tree: for hosts that reach no mirror, and for those in a hurry.
+    """
     suite = apt.host_suite() or base_debian.NEWEST_STABLE
+    tree = os.environ.get("BASE")
+    source, argument = ("directory", os.path.abspath(tree)) if tree else ("mmdebstrap", suite)
+
+    unit = "bytes" if tree else "packages"
 
     def tell(reply: dict[str, Any]) -> None:
         total = reply.get("total")
-        display.report(Progress(reply["step"], reply.get("done") or 0, total, "packages" if total else ""))
+        display.report(Progress(reply["step"], reply.get("done") or 0, total, unit if total else ""))
 
     with Gaoler(str(facts.socket)) as gaoler:
-        gaoler.call("BaseAdd", tell, name=facts.base, source="mmdebstrap", argument=suite)
-    return f"{facts.store / facts.base}, Debian {suite}"
+        gaoler.call("BaseAdd", tell, name=facts.base, source=source, argument=argument)
+    return f"{facts.store / facts.base}, " + (f"a copy of {tree}" if tree else f"Debian {suite}")
 
 
 def first_machine(settings: Settings, facts: Facts) -> str:

@@ -30,7 +30,7 @@ def test_the_interface_identifier_is_that_of_rfc_4291():
 
 def test_with_no_addresses_at_all_only_dhcp_goes_out():
     assert not any("goto send_ip4" in line for line in port("t", "t-1", MAC, []).splitlines())
-    assert "ether type ip ip saddr @leases_t_1 goto send_ip4" in rules()
+    assert "ether type ip @nh,96,32 @leases_t_1 goto send_ip4" in rules()
 
 
 @pytest.mark.parametrize(

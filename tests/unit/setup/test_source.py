@@ -32,7 +32,10 @@ def test_the_next_series_where_the_preferred_one_is_gone(debian, private):
 
 def test_a_suite_that_is_not_there_is_passed_over(debian, private):
     debian.publish("sid", debian.package("7.2.13-1"))
-    assert resolve(private, "7.2").suite == "sid"
+    told = []
+    found = source.resolve(private, ["7.2"], told.append, ("backports", "sid"))
+    assert found.suite == "sid"
+    assert any("backports is passed over: " in str(line) for line in told)
 
 
 def test_no_series_is_there(debian, private):
