@@ -78,7 +78,7 @@ def test_a_kernel_that_stands_still_can_be_stopped(gateway, alice, quiet):
 @pytest.mark.parametrize("work", ["before it has done anything", "with a state", "with a control group", "with processes there"])
 def test_a_start_that_loses_crun_half_way_leaves_nothing(gateway, alice, work):
     """crun is killed as soon as so much of its work is seen; what is left of it is cleared, and the next start works."""
-    groups = [Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/memory")]
+    groups = [Path("/sys/fs/cgroup/gaoler"), Path("/sys/fs/cgroup/memory/gaoler")]
     seen = {
         "before it has done anything": lambda: True,
         "with a state": lambda: any((gateway.runtime / "jails/state").glob(f"{gateway.prefix}-*")),

@@ -3,7 +3,9 @@
 import hashlib
 import os
 import subprocess
+import tempfile
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,22 +109,33 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@pytest.fixture
+def tmp_path():
+    """apt fetches as a user of its own, who must get here; pytest's directory is closed anew whenever another pytest begins."""
+    with open_directory() as path:
+        yield path
+
+
+@contextmanager
+def open_directory():
+    with tempfile.TemporaryDirectory(prefix="gaoler-setup-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
 @pytest.fixture(scope="session")
-def signing(tmp_path_factory):
+def signing():
     """A key takes a moment to make, so one does for all tests."""
-    directory = tmp_path_factory.mktemp("debian")
-    for path in (directory, *directory.parents[:2]):
-        path.chmod(0o755)  # apt reads as a user of its own
-    debian = Debian(directory / "archive", directory, directory / "key.gpg")
-    debian.make_key()
-    yield debian
-    subprocess.run(["gpgconf", "--homedir", str(directory / "gnupg"), "--kill", "all"], check=False)
+    with open_directory() as directory:
+        debian = Debian(directory / "archive", directory, directory / "key.gpg")
+        debian.make_key()
+        yield debian
+        subprocess.run(["gpgconf", "--homedir", str(directory / "gnupg"), "--kill", "all"], check=False)
 
 
 @pytest.fixture
 def debian(signing, tmp_path):
     """An empty archive."""
-    tmp_path.chmod(0o755)
     root = tmp_path / "debian"
     root.mkdir()
     home = tmp_path / "work"
