@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 import pytest
 
@@ -103,6 +104,31 @@ def test_a_limit_counts_what_a_clone_writes_itself(store):  # noqa: F811
     assert 2 << 20 <= quota.used <= 4 << 20
     btrfs.set_limit(store / "clone", 64 << 20)
     (store / "clone/more").write_bytes(os.urandom(8 << 20))
+
+
+def test_what_a_group_may_write_outlives_its_subvolumes(store):  # noqa: F811
+    """Written, kept by a snapshot, and given up: over and over, until the group has written what it may."""
+    btrfs.create(store / "base")
+    btrfs.set_limit(store / "base", None)
+    btrfs.snapshot(store / "base", store / "first")
+    written = 0
+    current = store / "first"
+    for number in range(8):
+        btrfs.set_limit(current, 16 << 20)
+        btrfs.charge(current, 1000, 24 << 20)
+        btrfs.charge(current, 1000, 24 << 20)
+        with suppress(OSError), (current / f"file{number}").open("wb", buffering=0) as file:
+            for _ in range(12):
+                file.write(os.urandom(1 << 20))
+                os.fsync(file.fileno())
+                written += 1 << 20
+        btrfs.snapshot(current, store / f"next{number}")
+        btrfs.sync(store)
+        btrfs.delete(current)
+        current = store / f"next{number}"
+    assert 16 << 20 <= written <= 24 << 20
+    btrfs.charge(current, 1000, 64 << 20)
+    (current / "more").write_bytes(os.urandom(1 << 20))
 
 
 def test_a_store_is_made_once(tmp_path):

@@ -332,6 +332,28 @@ def test_the_disk_ends_where_its_limit_is(gateway, alice):
         assert machine.exec("sh", "-c", "rm /root/big; sync; echo there").stdout == "there\n"
 
 
+def test_snapshots_are_no_way_around_the_limits(gateway, alice):
+    """What is written, kept by a snapshot, and written anew in what was restored: in all, no more than all machines may."""
+    gateway.restart(limits={"machines": 2, "disk": "100M", "memory": "2G"})
+    try:
+        with running(gateway, alice, "hoard", "--no-network") as machine:
+            machine.gaol("snapshot", "empty", check=True)
+            kept = 0
+            for number in range(5):
+                done = machine.exec("sh", "-c", "head -c 60M /dev/urandom > /root/hoarded && sync")
+                if done.returncode:
+                    assert re.search("No space|quota", done.stderr), done.stderr
+                    break
+                kept += 60
+                machine.gaol("snapshot", f"full{number}", check=True)
+                machine.gaol("down", "--force", check=True)
+                machine.gaol("restore", "empty", check=True)
+                machine.up()
+            assert kept == 180
+    finally:
+        gateway.restart()
+
+
 # the network
 
 

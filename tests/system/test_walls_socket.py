@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 import socket
 import struct
+import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -351,6 +353,47 @@ def test_all_at_once_on_one_machine(gateway, alice):
             assert len(there) <= 1
             assert not there or there[0]["state"] in ("ready", "stopped", "failed")
         machine.up("--no-network")
+
+
+def test_a_home_that_is_swapped_for_a_link_meanwhile_leads_nowhere_else(gateway):
+    """His home lies in a directory of his own, where he puts a link to another's in its place, back and forth."""
+    with users.account(f"{gateway.prefix}swap") as swapper:
+        own, real, lure = swapper.home / "own", swapper.home / "own.real", swapper.home / "own.link"
+        secret = gateway.directory / "secret"
+        for directory, owner in ((own, swapper.uid), (secret, 0)):
+            directory.mkdir(mode=0o700)
+            os.chown(directory, owner, owner)
+        (own / "whose").write_text("his")
+        (secret / "whose").write_text("another's")
+        subprocess.run(["usermod", "--home", own, swapper.name], check=True)
+        over = threading.Event()
+
+        def swap() -> None:
+            while not over.is_set():
+                lure.symlink_to(secret)
+                own.rename(real)
+                lure.rename(own)
+                lure.symlink_to("/nowhere")
+                lure.replace(own)
+                own.unlink()
+                real.rename(own)
+
+        swapping = threading.Thread(target=swap)
+        swapping.start()
+        try:
+            seen = {}
+            for _ in range(12):
+                done = gateway.gaol("run", "--no-network", "--", "cat", f"{own}/whose", user=swapper)
+                seen[done.stdout, done.returncode] = done.stderr
+        finally:
+            over.set()
+            swapping.join()
+            last = gateway.gaol("run", "--no-network", "--", "cat", f"{own}/whose", user=swapper)
+            shutil.rmtree(secret)
+            subprocess.run(["usermod", "--home", swapper.home, swapper.name], check=True)  # which is to go with him
+        assert {said for said, _ in seen} <= {"his", ""}, seen
+        assert "mistake" not in str(seen)
+        assert last.stdout == "his"
 
 
 def test_who_leaves_in_the_middle_breaks_nothing(gateway, alice):

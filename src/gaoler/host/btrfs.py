@@ -10,7 +10,7 @@ import ctypes
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -165,6 +165,22 @@ def set_limit(path: Path, size: int | None) -> None:
             enable_quotas(path)
             with _calling(f"cannot limit {path}"):
                 btrfs_ioctl.limit_qgroup(subvolume, identity, size)
+
+
+def charge(path: Path, group: int, size: int) -> None:
+    """Count what subvolume `path` writes from now on to a group of subvolumes, which hold at most `size` bytes together.
+
+    It counts for as long as it is there, in snapshots and clones too that outlive the subvolume. Quotas must be on.
+    """
+    parent = btrfs_ioctl.qgroup(group)
+    # The calls go to the directory beside it: a subvolume whose group is full takes none.
+    with _calling(f"cannot limit {path}"), _directory(path) as subvolume, _directory(path.parent) as beside:
+        _must_be_subvolume(subvolume, path)
+        with suppress(FileExistsError):
+            btrfs_ioctl.create_qgroup(beside, parent)
+        btrfs_ioctl.limit_qgroup(beside, parent, size)
+        with suppress(FileExistsError):
+            btrfs_ioctl.assign_qgroup(beside, btrfs_ioctl.subvolume_info(subvolume)[0], parent)
 
 
 def quota(path: Path) -> Quota | None:

@@ -48,6 +48,8 @@ _SUBVOL_CREATE_V2 = _number(_WRITE, 24, _VOL_ARGS)
 _SUBVOL_GETFLAGS = _number(_READ, 25, 8)
 _SUBVOL_SETFLAGS = _number(_WRITE, 26, 8)
 _QUOTA_CTL = _number(_READ | _WRITE, 40, 16)
+_QGROUP_ASSIGN = _number(_WRITE, 41, 24)
+_QGROUP_CREATE = _number(_WRITE, 42, 16)
 _QGROUP_LIMIT = _number(_READ, 43, 48)
 _GET_SUBVOL_INFO = _number(_READ, 60, _SUBVOL_INFO_SIZE)
 _SNAP_DESTROY_V2 = _number(_WRITE, 63, _VOL_ARGS)
@@ -119,9 +121,22 @@ def enable_simple_quotas(any_directory: int) -> None:
     fcntl.ioctl(any_directory, _QUOTA_CTL, bytearray(struct.pack("=2Q", _QUOTA_ENABLE_SIMPLE, 0)))
 
 
-def limit_qgroup(any_directory: int, subvolume_id: int, size: int | None) -> None:
+def qgroup(number: int) -> int:
+    """The id of a group of subvolumes, as `1/NUMBER` of btrfs-qgroup(8); a subvolume's own is its id."""
+    return 1 << 48 | number
+
+
+def create_qgroup(any_directory: int, identity: int) -> None:
+    fcntl.ioctl(any_directory, _QGROUP_CREATE, bytearray(struct.pack("=2Q", 1, identity)))
+
+
+def assign_qgroup(any_directory: int, child: int, parent: int) -> None:
+    fcntl.ioctl(any_directory, _QGROUP_ASSIGN, bytearray(struct.pack("=3Q", 1, child, parent)))
+
+
+def limit_qgroup(any_directory: int, identity: int, size: int | None) -> None:
     value = _UNLIMITED if size is None else size
-    arguments = struct.pack("=6Q", subvolume_id, QGROUP_LIMIT_MAX_RFER, value, 0, 0, 0)
+    arguments = struct.pack("=6Q", identity, QGROUP_LIMIT_MAX_RFER, value, 0, 0, 0)
     fcntl.ioctl(any_directory, _QGROUP_LIMIT, bytearray(arguments))
 
 

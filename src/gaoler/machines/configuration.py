@@ -102,7 +102,11 @@ class Limits(Section):
     bases: int = Field(0, ge=0, description="bases a user may publish from machines of his own; administrators: any number")
     memory: Size = Field(4 << 30, description="memory of one machine")
     cpus: float = Field(4.0, gt=0, description="processors' worth of one machine")
-    disk: Size = Field(16 << 30, description="what a machine's files may take (0: no limit); needs Linux 6.7")
+    disk: Size = Field(
+        16 << 30,
+        description="what a machine's files may take (0: no limit); a user's machines and snapshots together may take this "
+        "times `machines`; needs Linux 6.7",
+    )
     pids: int = Field(4096, ge=64, description="processes and threads of one machine on the host")
     ttl: Duration = Field(0, description="how long a machine may run (0: for ever)")
     idle: Duration = Field(0, description="a machine that does nothing for so long is stopped (0: never)")

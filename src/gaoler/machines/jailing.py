@@ -137,11 +137,6 @@ class Jailer:
         if problems:
             raise Failed(f"machine {record.name} could not be cleared up", "; ".join(map(str, problems)), "gaol doctor")
 
-    def limit(self, record: Record, gaol: Path) -> None:
-        """Let a subvolume that is, or becomes, the machine's gaol hold no more than its record says."""
-        if record.disk:
-            btrfs.set_limit(gaol, record.disk)
-
     def delete_gaol(self, record: Record) -> None:
         """Delete the machine's files and snapshots. Idempotent.
 

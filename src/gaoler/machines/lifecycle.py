@@ -18,6 +18,7 @@ from gaoler.machines.bases import Bases
 from gaoler.machines.configuration import Configuration
 from gaoler.machines.failpoints import reach
 from gaoler.machines.jailing import Jailer
+from gaoler.machines.limits import limit_of
 from gaoler.machines.live import Live
 from gaoler.machines.machine import Machine
 from gaoler.machines.monitor import Monitor
@@ -85,7 +86,7 @@ class Machines(Registry):
             else:
                 self.bases.clone(base, gaol)
             reach("create.cloned")
-            self.jailer.limit(machine.record, gaol)
+            self.limit_disk(machine.record, gaol)
             undo.pop_all()
         return machine
 
@@ -116,6 +117,19 @@ class Machines(Registry):
         if request.disk and self._no_quotas and request.disk_asked:
             raise self._no_quotas
         return None if self._no_quotas else request.disk
+
+    def limit_disk(self, of: Record, gaol: Path) -> None:
+        """Let a subvolume that is, or becomes, a machine's gaol hold no more than its record says.
+
+        And its owner no more in all than his machines may: what a gaol has written outlives it in snapshots and clones,
+        and each that comes after has a limit of its own.
+        """
+        if not of.disk:
+            return
+        btrfs.set_limit(gaol, of.disk)
+        one, machines = (limit_of(self.configuration.limits, of.owner, key).value for key in ("disk", "machines"))
+        if one and of.owner.uid:
+            btrfs.charge(gaol, of.owner.uid, int(one * machines))
 
     # starting
 

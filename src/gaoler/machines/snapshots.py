@@ -53,7 +53,7 @@ def restore(machines: Machines, machine: Machine, tag: str) -> None:
         gaol = machines.jailer.gaol(machine.record)
         fresh = machines.paths.staging / secrets.token_hex(6)
         btrfs.snapshot(source, fresh)
-        machines.jailer.limit(machine.record, fresh)
+        machines.limit_disk(machine.record, fresh)
         reach("restore.staged")
         exchange(fresh, gaol)
         reach("restore.exchanged")
