@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 
 from gaoler.host.process import Process
 
@@ -76,6 +76,7 @@ def decode(data: bytes) -> Live:
     try:
         raw = json.loads(data)
         process = Process(**raw.pop("process"))
-        return Live(process=process, **{**raw, "missing": tuple(raw["missing"])})
+        known = {field.name for field in fields(Live)}  # a newer gaoler may have written more
+        return Live(process=process, **{key: value for key, value in raw.items() if key in known} | {"missing": tuple(raw["missing"])})
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a running machine's state: {error}") from None

@@ -53,6 +53,17 @@ def test_it_survives_a_restart():
     assert live.decode(live.encode(now)) == now
 
 
+FIRST = b"""{"process": {"pid": 10, "start_time": 20}, "started": 1.0, "kernel": "7.2-abc", "agent": true, "sshd": true, "ready": false,
+ "stopping": false, "missing": ["sshd"], "address": "10.1.2.3", "address6": null}"""
+"""As the first version wrote it: whatever later ones add needs a default, or running machines are lost in an upgrade."""
+
+
+def test_it_survives_an_upgrade_and_a_downgrade():
+    now = live.decode(FIRST)
+    assert (now.process, now.agent, now.missing, now.address) == (Process(10, 20), True, ("sshd",), "10.1.2.3")
+    assert live.decode(FIRST.replace(b'"started"', b'"colour": "blue", "started"')) == now
+
+
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b'{"process": 3}', b"\xff"])
 def test_a_broken_state_is_told(data):
     with pytest.raises(ValueError):

@@ -24,6 +24,19 @@ def test_a_newer_gaolers_record_is_read():
     assert record.decode(record.encode(WEB).replace(b'{\n "id"', b'{\n "colour": "blue", "id"', 1)) == WEB
 
 
+FIRST = b"""{"memory": 268435456, "cpus": 1.0, "disk": null, "pids": 4096, "ttl": null, "init": "startenv", "mode": "seccomp",
+ "home": true, "network": true, "id": "0123456789ab", "name": "web", "owner": {"name": "alice", "uid": 1000, "gid": 1000,
+ "group": "alice", "groups": [["staff", 50]], "gecos": "", "home": "/home/alice", "shell": "/bin/bash"}, "base": "debian",
+ "generation": "1", "kernel": null, "slot": 3, "mac": "02:00:00:00:00:01", "address": "10.83.0.19", "address6": null,
+ "created": 1.5, "ephemeral": false, "wanted": "running"}"""
+"""As the first version wrote it: whatever later ones add needs a default, or an upgrade loses machines."""
+
+
+def test_the_first_versions_record_is_read():
+    read = record.decode(FIRST)
+    assert (read.name, read.owner.groups, read.wanted, read.memory) == ("web", (("staff", 50),), "running", 256 << 20)
+
+
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"null", b'{"owner": 1}', b'{"owner": {"groups": []}}'])
 def test_what_is_no_record_is_told(data):
     with pytest.raises(ValueError):
