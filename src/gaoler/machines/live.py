@@ -76,7 +76,8 @@ def decode(data: bytes) -> Live:
     try:
         raw = json.loads(data)
         process = Process(**raw.pop("process"))
+        raw["missing"] = tuple(raw["missing"])
         known = {field.name for field in fields(Live)}  # a newer gaoler may have written more
-        return Live(process=process, **{key: value for key, value in raw.items() if key in known} | {"missing": tuple(raw["missing"])})
+        return Live(process=process, **{key: value for key, value in raw.items() if key in known})
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a running machine's state: {error}") from None
