@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from gaoler.machines.base_history import Recipe
 from gaoler.machines.bases import Base
 from gaoler.machines.lifecycle import Machines
 from gaoler.wire import messages
+
+_log = logging.getLogger(__name__)
 
 
 def methods(machines: Machines, syncs: BaseSync) -> dict[type[messages.Request], Method]:
@@ -102,7 +105,8 @@ def methods(machines: Machines, syncs: BaseSync) -> dict[type[messages.Request],
 
     def remove(request: messages.BaseRemove, conversation: Conversation) -> Answer:
         rights.may_change(conversation.caller, request.name, "remove that base")
-        bases.remove(request.name, [])
+        bases.remove(request.name)
+        _log.info("base %s: removed by %s", request.name, conversation.caller.account.name)
         return Answer({})
 
     def publish(request: messages.Publish, conversation: Conversation) -> Answer:

@@ -134,7 +134,10 @@ class BaseSync:
             self._note(name, Attempt(now, "new" if new else "unchanged", now - begun, lacks=lacks, good=now))
             for gone in self.bases.prune(name, self.used(name), self.configuration.of_base(name).keep):
                 _log.info("base %s: generation %s is gone", name, gone)
-            return Result(self.bases.find(name), new)
+            base = self.bases.find(name)
+            if new:
+                _log.info("base %s: generation %s, from %s", name, base.generation, recipe)
+            return Result(base, new)
 
     def used(self, name: str) -> set[str]:
         """The generations that machines came from."""

@@ -284,17 +284,17 @@ class Bases:
 
     # removing
 
-    def remove(self, name: str, users: list[str]) -> None:
-        """Remove a base with all its generations. Machines keep what they have; but those who clone it must be told."""
-        if not (self.paths.store / base_name(name)).exists() and self._directory(name).is_dir():
-            self._remove_directory(name)  # of a base whose first sync was killed
-            return
-        base = self.find(name)
-        if users:
-            raise NotAllowed(f'base "{name}" is in use', f"machines: {', '.join(users)}", "gaol rm them first")
-        if not self._generations(name):
-            where = self.paths.store / name
-            raise NotAllowed(f'base "{base.name}" was not made by gaoler', "it is a plain directory", f"rm -r {where}")
+    def remove(self, name: str) -> None:
+        """Remove a base with all its generations, or what a first sync has left. Machines keep what they have.
+
+        Raises NotFound, NotAllowed, and Failed while a sync works.
+        """
+        unfinished = base_name(name) in self.unfinished()
+        if not unfinished:
+            self.find(name)
+            if not self._generations(name):
+                where = self.paths.store / name
+                raise NotAllowed(f'base "{name}" was not made by gaoler', "it is a plain directory", f"rm -r {where}")
         with self.updating(name):
             btrfs.delete(self.paths.store / name)
             self._remove_directory(name)
