@@ -28,6 +28,7 @@ __all__ = ["RUNTIME", "Home", "Jail", "Owner", "kill", "listed", "prepare_host",
 RUNTIME = Path("/run/gaoler/jails")  # crun's state and the skeleton; root's alone to write
 
 _CRUN = Path("/usr/bin/crun")
+_HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/shmem_enabled")  # there where tmpfs takes the option huge=
 _HOME_PLACE = 20  # crun's descriptor of the home; beyond those that it hands on, so the machine never has it
 _LIMITS = {
     "RLIMIT_CORE": 1,  # not 0: that would still start a core_pattern program of the host
@@ -158,8 +159,9 @@ def _write_bundle(jail: Jail, runtime: Path) -> None:
     limits = oci.resource_limits(_LIMITS, {name: resource.getrlimit(getattr(resource, name))[1] for name in _LIMITS})
     home = f"/proc/self/fd/{_HOME_PLACE}/."  # the dot, since crun opens it without following a link
     config = oci.configuration(
-        jail, _skeleton(runtime), home, cgroup_v2=cgroup.is_v2(), limits=limits, filter_program=seccomp_program.encoded()
-    )
+        jail, _skeleton(runtime), home, cgroup_v2=cgroup.is_v2(), limits=limits,
+        filter_program=seccomp_program.encoded(), huge_pages=_HUGE_PAGES.exists(),
+    )  # fmt: skip
     jail.bundle.mkdir(mode=0o700, parents=True, exist_ok=True)
     (jail.bundle / "config.json").write_text(json.dumps(config))
     (jail.bundle / "log").unlink(missing_ok=True)

@@ -32,8 +32,10 @@ JAIL = Jail(
 )
 
 
-def configured(jail: Jail = JAIL, *, v2: bool = False):
-    made = configuration(jail, Path("/skeleton"), "/proc/self/fd/20/.", cgroup_v2=v2, limits=[], filter_program=None)
+def configured(jail: Jail = JAIL, *, v2: bool = False, huge: bool = True):
+    made = configuration(
+        jail, Path("/skeleton"), "/proc/self/fd/20/.", cgroup_v2=v2, limits=[], filter_program=None, huge_pages=huge
+    )
     return json.loads(json.dumps(made))
 
 
@@ -58,6 +60,12 @@ def test_nothing_in_the_jail_is_setuid_or_a_device_and_only_two_things_are_execu
     found = mounts()
     assert all({"nosuid", "nodev"} <= set(mount["options"]) for mount in found.values())
     assert {path for path, mount in found.items() if "noexec" not in mount["options"]} == {"/kernel/linux", "/dev/shm"}
+
+
+def test_huge_pages_are_asked_for_only_where_tmpfs_knows_the_option():
+    for huge in (True, False):
+        options = next(mount["options"] for mount in configured(huge=huge)["mounts"] if mount["destination"] == "/dev/shm")
+        assert ("huge=advise" in options) == huge
 
 
 def test_what_is_shared_between_machines_is_read_only():
