@@ -2,6 +2,7 @@
  *
  *     probe cpu               system call, page fault, fork, exec, switch: microseconds each
  *     probe files DIRECTORY   file operations in DIRECTORY, microseconds each; sequential I/O, MB/s
+ *     probe repeat COUNT COMMAND...   milliseconds each
  *     probe serve PORT        takes connections one by one: first byte 's' sink, 'g' source, 'e' echo
  *     probe sink|source|echo ADDRESS PORT     MB/s up, MB/s down, microseconds a round trip
  *
@@ -211,6 +212,27 @@ static void big_file(void)
 	check(unlink("probe.big"), "unlink");
 }
 
+/* --- programs ------------------------------------------------------------------------------------------- */
+
+static void repeat(int count, char **command)
+{
+	int status;
+
+	start();
+	for (int i = 0; i < count; i++) {
+		pid_t child = vfork();
+
+		if (child == 0) {
+			execvp(command[0], command);
+			_exit(127);
+		}
+		waitpid(child, &status, 0);
+		if (status)
+			exit(1);
+	}
+	each("us", count);
+}
+
 /* --- network -------------------------------------------------------------------------------------------- */
 
 static void serve(int port)
@@ -295,6 +317,8 @@ int main(int argc, char **argv)
 		check(chdir(argv[2]), argv[2]);
 		small_files();
 		big_file();
+	} else if (argc >= 4 && !strcmp(argv[1], "repeat")) {
+		repeat(atoi(argv[2]), argv + 3);
 	} else if (argc == 3 && !strcmp(argv[1], "serve")) {
 		serve(atoi(argv[2]));
 	} else if (argc == 4) {
