@@ -103,7 +103,7 @@ def machine_fixture(request, kernel, programs, store) -> Iterator[Place]:
     (root / "model").chmod(0o755)
     for name in ("bin", "sbin", "lib", "lib64"):
         (root / name).symlink_to(f"usr/{name}")
-    for program in (programs / "init", programs / "posix", PROGRAMS / "model.py", PROGRAMS / "stress.py"):
+    for program in (programs / "init", programs / "posix", *PROGRAMS.glob("*.py")):
         shutil.copy(program, root)
     shutil.copy("/etc/passwd", root / "etc")
     home.mkdir()
