@@ -111,6 +111,13 @@ def test_allowed(guard, wire, what):
     assert wire.passes(ALLOWED[what])
 
 
+def test_dhcp_requests_come_at_a_rate(guard, wire):
+    """With as many client identifiers as requests, a machine would take all addresses of the LAN."""
+    guard.add("gt1", MAC, None)
+    passed = sum(wire.passes(ip4("0.0.0.0", dhcp(MAC), 17)) for _ in range(60))
+    assert 20 <= passed < 60
+
+
 def answer(address: str, mac: str = MAC, operation: int = 2) -> bytes:
     """What a DHCP server sends from the listener's side of the bridge."""
     boot = struct.pack(">4BI2H4s4s8x", operation, 1, 6, 0, 1, 0, 0, bytes(4), ip_address(address).packed) + raw(mac) + bytes(202)

@@ -12,7 +12,7 @@ import pytest
 from gaoler.errors import Failed, NotAllowed
 from gaoler.host import cgroup, jail
 from gaoler.host.tap import open_tap
-from system.host_fixtures import nothing_left_over, store  # noqa: F401 - fixtures
+from system.host_fixtures import nothing_left_over, store, tap_name  # noqa: F401 - fixtures
 from system.jail_place import compiled, opened
 
 pytestmark = pytest.mark.root
@@ -48,7 +48,7 @@ def test_the_hosts_own_null_device_stays_the_hosts(place):
 
 
 def test_what_it_holds(place):
-    tap = open_tap(f"gt{os.getpid() % 100000}")
+    tap = open_tap(tap_name())
     try:
         told = place.told("what", "1000", tap=tap)
     finally:
@@ -138,7 +138,7 @@ def test_what_it_tries(place):
 
 def test_what_it_may_not_even_ask_for(place):
     (place.gaols / "one").chmod(0o777)
-    tap = open_tap(f"gt{os.getpid() % 100000}")
+    tap = open_tap(tap_name())
     try:
         tried = place.told("calls", tap=tap)["try"]
     finally:

@@ -16,7 +16,7 @@ import pytest
 from gaoler.errors import Failed
 from gaoler.host import cgroup, console, jail, mconsole, seccomp
 from gaoler.host.tap import open_tap
-from system.host_fixtures import nothing_left_over, store  # noqa: F401 - fixtures
+from system.host_fixtures import nothing_left_over, store, tap_name  # noqa: F401 - fixtures
 from system.jail_place import compiled, opened
 
 pytestmark = pytest.mark.root
@@ -44,7 +44,7 @@ def place(tmp_path, store, probe):  # noqa: F811
 
 @pytest.fixture
 def tap():
-    descriptor = open_tap(f"gt{os.getpid() % 100000}")
+    descriptor = open_tap(tap_name())
     yield descriptor
     os.close(descriptor)
 

@@ -6,6 +6,7 @@ import argparse
 import json
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -83,6 +84,9 @@ def serve(configuration: settings.Configuration) -> None:
     """Serve until SIGTERM or SIGINT. Machines run on afterwards."""
     daemon = configuration.daemon
     os.umask(0o022)
+    # Six descriptors for each machine that runs, and who starts us by hand may have left us 1024 in all.
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # A start has several threads at short work in turns: none of them is to wait 5 ms for another's end of turn.
     sys.setswitchinterval(0.0002)
     make_store(configuration)

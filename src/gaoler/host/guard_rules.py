@@ -164,6 +164,9 @@ def _ip4(mac: str, sender: str | None) -> list[str]:
     rules = [
         # The hardware address in a DHCP request lies 28 bytes into it: one machine, one lease.
         f"ether type ip udp dport 67 @th,288,48 != {_hexadecimal(mac)} drop",
+        # Servers tell clients apart by an option as well (RFC 2132, 61), wherever it stands: who makes up many gets a lease
+        # for each. An honest one asks twice, and again every few seconds while nobody answers.
+        "ether type ip udp dport 67 limit rate over 20/minute burst 20 packets drop",
         "ether type ip ip saddr 0.0.0.0 ip daddr 255.255.255.255 udp sport 68 udp dport 67 accept",
     ]
     if sender:
