@@ -22,11 +22,9 @@ DefaultTasksAccounting=no pids); it can't where a group below hands them on (EBU
 
 UNIFIED = "unified"  # where systemd puts an additional version 2 hierarchy, without controllers
 
-WEIGHT = 20
-"""Of one machine, for processors and disks, where the host's own services together have 100 (systemd's system.slice).
-
-Version 2 only: there, groups weigh against the host's slices. On version 1 each of the host's processes weighs as much as
-a whole machine, by itself; and its weights for disks are heeded by none of btrfs' writing.
+_SHARES = 1024 * 16
+"""Of processors, of all machines together, on version 1, where each single process of the host has 1024. On version 2 they
+have as much as all of the host's services (systemd's system.slice), which is the standard weight, 100.
 """
 
 
@@ -70,6 +68,14 @@ def processes(cgroup: str) -> set[int]:
     return {pid for directory in directories(cgroup) for pid in _members(directory)}
 
 
+def weigh_parent() -> None:
+    """Give all machines together their share of the processors, on version 1."""
+    for directory in directories(PARENT):
+        if not is_v2() and (directory.parent / "cpu.shares").exists():
+            directory.mkdir(exist_ok=True)
+            (directory / "cpu.shares").write_text(str(_SHARES))
+
+
 def remove_parent() -> None:
     """Remove what all machines' groups were in; nothing while one is there."""
     for directory in directories(PARENT):
@@ -103,15 +109,6 @@ def pin(cgroup: str, cpu: int) -> None:
             with suppress(ProcessLookupError):
                 os.sched_setaffinity(thread, {cpu})
         done |= fresh
-
-
-def weigh_io(cgroup: str) -> None:
-    """Give a control group its weight at disks, where the host has any: the controller is an option, and so is who heeds it."""
-    if not is_v2():
-        return
-    for name in ("io.weight", "io.bfq.weight"):
-        with suppress(OSError), open(ROOT / relative(cgroup) / name, "r+") as file:
-            file.write(f"default {WEIGHT}")
 
 
 def oom_event(cgroup: str) -> int | None:

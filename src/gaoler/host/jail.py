@@ -44,6 +44,7 @@ def prepare_host() -> None:
     leaves the host's mount namespace and hides it there. What the host mounts and unmounts later happens here too where
     its tree is shared, as systemd makes it; what this process mounts from now on the host never sees: so the store first.
     """
+    cgroup.weigh_parent()
     seccomp_program.encoded()  # made now, and not while the first machine waits
     unified = cgroup.ROOT / cgroup.UNIFIED
     if cgroup.is_v2() or not os.path.ismount(unified):
@@ -88,7 +89,6 @@ def start(jail: Jail, *, console: int, agent: int, tap: int | None, runtime: Pat
         why = _reason(log)
         remove(jail.name, runtime=runtime, cgroup_path=jail.cgroup)
         raise Failed(f"cannot start the jail of {jail.name}", why)
-    cgroup.weigh_io(jail.cgroup)
     if jail.cpu is not None:
         # Not before: newer versions of crun undo what they inherit, and crun itself is faster on all processors.
         cgroup.pin(jail.cgroup, jail.cpu)

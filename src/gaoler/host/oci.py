@@ -199,7 +199,7 @@ def _resources(jail: Jail, *, cgroup_v2: bool) -> dict[str, Any]:
     if cpu:
         resources["cpu"] = cpu
     if cgroup_v2:
-        resources["unified"] = {"memory.oom.group": "1", "cpu.weight": str(cgroup.WEIGHT)}
+        resources["unified"] = {"memory.oom.group": "1"}
     return resources
 
 

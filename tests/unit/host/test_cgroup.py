@@ -46,18 +46,16 @@ def test_never_the_root_nor_anything_outside(root, path):
         cgroup.directories(path)
 
 
-@pytest.mark.parametrize("there", [["io.weight"], ["io.bfq.weight"], ["io.weight", "io.bfq.weight"], []])
-def test_disks_are_weighed_where_the_host_has_it(root, there):
+def test_all_machines_together_have_a_share_on_version_1(root):
+    for name in ("cpu,cpuacct", "memory"):
+        (root / name).mkdir()
+    (root / "cpu,cpuacct/cpu.shares").write_text("1024")
+    cgroup.weigh_parent()
+    assert (root / "cpu,cpuacct/gaoler/cpu.shares").read_text() == str(16 * 1024)
+    assert not (root / "memory/gaoler").exists()
+
+
+def test_version_2_weighs_by_itself(root):
     (root / "cgroup.controllers").touch()
-    (root / "one").mkdir()
-    for name in there:
-        (root / "one" / name).touch()
-    cgroup.weigh_io("/one")
-    assert {path.name: path.read_text() for path in (root / "one").iterdir()} == dict.fromkeys(there, "default 20")
-
-
-def test_version_1_is_not_weighed(root):
-    (root / "blkio/one").mkdir(parents=True)
-    (root / "blkio/one/io.weight").touch()
-    cgroup.weigh_io("one")
-    assert not (root / "blkio/one/io.weight").read_text()
+    cgroup.weigh_parent()
+    assert [path.name for path in root.iterdir()] == ["cgroup.controllers"]

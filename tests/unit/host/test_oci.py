@@ -98,7 +98,7 @@ def test_limits():
     assert resources["pids"] == {"limit": 100}
     assert resources["cpu"] == {"period": 100_000, "quota": 150_000}
     assert "unified" not in resources
-    assert configured(v2=True)["linux"]["resources"]["unified"] == {"memory.oom.group": "1", "cpu.weight": "20"}
+    assert configured(v2=True)["linux"]["resources"]["unified"] == {"memory.oom.group": "1"}
 
 
 def test_hard_limits_are_never_raised():
