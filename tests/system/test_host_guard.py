@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import struct
+import subprocess
 from contextlib import ExitStack
 from ipaddress import ip_address
 
@@ -207,6 +208,16 @@ def test_flushed_rules_are_noticed_and_the_bridge_alone_still_holds_the_mac(guar
         assert wire.passes(ip4(IP4))
     finally:
         watched.close()
+
+
+def test_any_nft_of_this_host_can_list_the_rules(guard, wire):
+    """One that dies of them (1.0.6 did of some) could load no firewall either."""
+    guard.add("gt1", MAC, None)
+    guard.add("gt2", OTHER, [IP4, IP6])
+    serve(wire, answer(IP4))
+    listed = subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True, check=True).stdout
+    assert "leases_gt1" in listed
+    subprocess.run(["nft", "-f", "-"], input="add table inet firewall\ndelete table inet firewall\n", text=True, check=True)
 
 
 def test_leases_outlive_the_rules(guard, wire):

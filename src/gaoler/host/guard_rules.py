@@ -18,6 +18,7 @@ from gaoler.errors import Failed
 MACHINES = "machines"  # the verdict map from ports to chains for what comes from there
 _CLIENTS = "clients"  # and to chains for the DHCP answers that go there
 
+_NUMBER = "tcp sequence"  # to say "32 bits": of a set of `typeof @th,192,32` nft 1.0.6 dies wherever it lists it
 _GIVEN = "@th,192,32"  # the address that a BOOTP answer gives, 24 bytes into the datagram
 _LEASES_MAX = 8  # addresses offered or given to one machine
 _PRIORITY = -350  # before anything else that hooks in there
@@ -143,7 +144,7 @@ def _objects(name: str, tap: str) -> list[str]:
     return [
         f"add chain bridge {name} {chain(tap)}",
         f"add chain bridge {name} {_answers(tap)}",
-        f"add set bridge {name} {leases(tap)} {{ typeof {_GIVEN}; flags dynamic; size {_LEASES_MAX}; }}",
+        f"add set bridge {name} {leases(tap)} {{ typeof {_NUMBER}; flags dynamic; size {_LEASES_MAX}; }}",
         f'add element bridge {name} {MACHINES} {{ "{tap}" : goto {chain(tap)} }}',
         f'add element bridge {name} {_CLIENTS} {{ "{tap}" : goto {_answers(tap)} }}',
     ]
