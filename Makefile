@@ -43,3 +43,5 @@ python:
 	@test -x /usr/bin/python3 || { test "$$(id -u)" = 0 && echo 'installing python3, which the rest is written in ...' \
 	  && apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends python3 >/dev/null; } \
 	  || { echo 'gaoler: /usr/bin/python3 is missing' >&2; echo 'try: sudo apt-get install python3' >&2; exit 1; }
+	@/usr/bin/python3 -c 'import tomllib' 2>/dev/null || { /usr/bin/python3 --version >&2; \
+	  echo 'gaoler: /usr/bin/python3 is older than 3.11: Debian 12 or newer is needed' >&2; exit 1; }

@@ -56,10 +56,13 @@ TESTS = {
 
 
 def missing(packages: dict[str, str]) -> list[str]:
-    """Those of `packages` that dpkg does not have installed."""
+    """Those of `packages` that dpkg does not have installed; raises Failed where there is no dpkg."""
     query = ["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\\n", *packages]
     # It exits with 1 where a name is unknown to dpkg: that is an answer, too.
-    rows = subprocess.run(query, env=plain_environment(), capture_output=True, text=True, check=False).stdout
+    try:
+        rows = subprocess.run(query, env=plain_environment(), capture_output=True, text=True, check=False).stdout
+    except FileNotFoundError as error:
+        raise Failed("this host is no Debian", "dpkg-query is not there", "gaoler needs Debian 12 or newer") from error
     there = {row.split()[1] for row in rows.splitlines() if row.startswith("installed ")}
     return [name for name in packages if name not in there]
 

@@ -30,6 +30,7 @@ class Facts:
     cache: Path
     base: str
     admin_group: str
+    has_network: bool
 
 
 def ask(settings: Settings) -> Facts:
@@ -38,8 +39,9 @@ def ask(settings: Settings) -> Facts:
     if "error" in answer:
         raise Failed(*answer["error"])
     device = Path(answer["device"]) if answer["device"] else None
-    paths = {name: Path(answer[name]) for name in ("store", "image", "runtime", "socket", "cache")}
-    return Facts(**paths, device=device, base=answer["base"], admin_group=answer["admin_group"])
+    paths: dict[str, Any] = {name: Path(answer[name]) for name in ("store", "image", "runtime", "socket", "cache")}
+    others: dict[str, Any] = {name: answer[name] for name in ("base", "admin_group", "has_network")}
+    return Facts(**paths, **others, device=device)
 
 
 def sample(settings: Settings) -> str:
@@ -72,6 +74,7 @@ def main(argument: str) -> None:
         "cache": found.daemon.cache,
         "base": found.machines.base,
         "admin_group": found.daemon.admin_group,
+        "has_network": found.network.mode != "none",
     }
     print(json.dumps(answer, default=str))
 

@@ -9,7 +9,7 @@ from typing import Any
 from gaoler.client import Gaoler
 from gaoler.host import mounts
 from gaoler.host.command import run
-from gaoler.setup import apt, base_debian, components, environment, guest, install, kernel, places, service, steps
+from gaoler.setup import apt, base_debian, components, environment, guest, host, install, kernel, places, service, steps
 from gaoler.setup.accounts import has_group, make_group
 from gaoler.setup.facts import Facts, ask, sample
 from gaoler.setup.progress import Display, Progress
@@ -21,7 +21,7 @@ from gaoler.setup.stream import plain_environment
 def up(settings: Settings, display: Display) -> None:
     """Does what is not done yet; raises GaolerError with the step that failed, why, and what to do."""
     first = [component_step(components.RUNTIME, display), *program_steps(settings, display)]
-    total = len(first) + 7
+    total = len(first) + 8
     steps.run(first, display, 1, total)
     facts = ask(settings)
     steps.run(machine_steps(settings, facts, display), display, len(first) + 1, total)
@@ -93,6 +93,7 @@ def machine_steps(settings: Settings, facts: Facts, display: Display) -> list[St
     base = facts.store / facts.base
     group = facts.admin_group
     return [
+        Step("host", lambda: host.check(loop=facts.device is None, tun=facts.has_network), lambda: ""),
         Step("administrators' group", lambda: group if has_group(group) else "", lambda: make_group(group)),
         Step("store", lambda: there(facts.store, mounts.is_mounted(facts.store)), make_store),
         Step("kernel", installed_kernel, lambda: kernel.build(facts.cache, kernels, display.report).name),

@@ -1,0 +1,154 @@
+"""What only a whole host shows: set-up by an administrator who logs in, systemd over the daemon, reboots, power cuts, upgrades.
+
+The tests are one story, in the order in which they stand; each suite's is told on one virtual host.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from hosts.image import ADMINISTRATOR, BASE, STUDENT
+from hosts.virtual_host import COMMAND, VirtualHost
+from system.support.waiting import until
+
+PROJECT = Path(__file__).resolve().parents[2]
+KERNEL = Path(os.environ.get("GAOLER_TEST_KERNEL", "/nonexistent/linux")).parent
+MIB = 1 << 20
+
+pytestmark = [pytest.mark.root, pytest.mark.machine, pytest.mark.slow, pytest.mark.timeout(3600)]
+
+
+def make(host: VirtualHost, target: str) -> str:
+    return host.follow(f"cd gaoler && sudo make {target}", ADMINISTRATOR)
+
+
+def info(host: VirtualHost, name: str) -> dict[str, object]:
+    return json.loads(host.run(f"gaol info {name} --json", STUDENT))
+
+
+def boot_id(host: VirtualHost, name: str) -> str:
+    """Of a machine: another one when it was started anew."""
+    return host.run(f"gaol exec {name} -- cat /proc/sys/kernel/random/boot_id", STUDENT)
+
+
+def limits(host: VirtualHost, name: str) -> dict[str, str]:
+    """What the kernel holds the machine's control group to."""
+    group = host.run(f"cut -d: -f3 /proc/{info(host, name)['pid']}/cgroup").strip()
+    assert group.startswith("/gaoler/")
+    files = ("memory.max", "memory.swap.max", "memory.oom.group", "pids.max", "cpu.max")
+    return {file: host.run(f"cat /sys/fs/cgroup{group}/{file}").strip() for file in files}
+
+
+def test_the_first_command_ends_with_a_machine_that_answers(host: VirtualHost) -> None:
+    # The kernel takes an hour to build there; the test of the cache is that it is used.
+    host.send(KERNEL.parent, [KERNEL.name], "/var/cache/gaoler/kernels")
+    sources = ["Makefile", "README.md", "LICENSE", "pyproject.toml", "src", "kernel", "guest", "packaging"]
+    host.send(PROJECT, [*sources, "--exclude=__pycache__"], f"/home/{ADMINISTRATOR}/gaoler", ADMINISTRATOR)
+    said = make(host, "up" if os.environ.get("GAOLER_HOST_BARE") == "1" else f"up BASE=/{BASE}")
+    assert re.search(r"first machine: Linux \S+ 7\.\S+", said)
+    assert "daemon: a service of systemd" in said
+    assert "compile" not in said
+
+
+def test_the_host_is_healthy(host: VirtualHost) -> None:
+    assert host.run("systemctl is-system-running").strip() == "running"
+    assert "BAD" not in host.run("gaol doctor", STUDENT)
+
+
+def test_a_user_who_is_nobody_special_has_a_machine(host: VirtualHost) -> None:
+    assert host.run("echo mine | gaol run -- sh -c 'id -u; cat; exit 3'; echo $?", STUDENT).split() == ["0", "mine", "3"]
+    # Here it may be `running` when up no longer waits: emulated, its sshd takes half a minute.
+    host.run("gaol up web --memory 192M --cpus 1 && gaol wait web --for ready", STUDENT)
+    assert info(host, "web")["state"] == "ready"
+    assert "uid=0" in host.run("gaol exec web -- id", STUDENT)
+    assert STUDENT in host.run(f"gaol ssh web -l {STUDENT} id -un", STUDENT)
+    at_prompt = "until grep -q '#' screen; do sleep 1; done; echo id; echo exit"
+    assert "uid=0" in host.run(f"touch screen; ({at_prompt}) | script -qfec 'gaol shell web' screen", STUDENT)
+    host.run("gaol exec web -- touch /home/bob/inside && test -O ~/inside", STUDENT)
+
+
+def test_limits_hold_whatever_systemd_does(host: VirtualHost) -> None:
+    before = limits(host, "web")
+    assert int(before["memory.max"]) > 192 * MIB
+    assert before["memory.swap.max"] == "0"
+    assert before["memory.oom.group"] == "1"
+    assert before["pids.max"].isdigit()
+    assert before["cpu.max"] == "100000 100000"
+    accounting = "[Manager]\\nDefaultTasksAccounting=no\\nDefaultMemoryAccounting=no\\nDefaultCPUAccounting=no\\n"
+    host.run(f"mkdir -p /etc/systemd/system.conf.d && printf '{accounting}' > /etc/systemd/system.conf.d/none.conf")
+    host.run("systemctl daemon-reload && systemd-run --wait true")
+    assert limits(host, "web") == before
+    host.run("rm -r /etc/systemd/system.conf.d && systemctl daemon-reload")
+    usage = json.loads(host.run("gaol top --json", STUDENT))
+    assert usage[0]["memory"] > 10 * MIB
+    assert usage[0]["tasks"] > 1
+    assert usage[0]["cpu_seconds"] > 0
+
+
+def test_one_that_is_out_of_memory_on_the_host_ends_alone_and_whole(host: VirtualHost) -> None:
+    host.run("gaol up hog --no-network --memory 128M", STUDENT)
+    group = host.run(f"cut -d: -f3 /proc/{info(host, 'hog')['pid']}/cgroup").strip()
+    host.run(f"echo 48M > /sys/fs/cgroup{group}/memory.max")
+    host.run("gaol exec hog -- sh -c 'head -c 90M /dev/zero | tail > /dev/null'", STUDENT, check=False)
+    until(lambda: info(host, "hog")["state"] in ("stopped", "failed"), "the machine has ended", COMMAND)
+    assert host.status(f"test -d /sys/fs/cgroup{group}") != 0
+    assert "memory" in str(info(host, "hog")["reason"])
+    host.run("gaol rm hog", STUDENT)
+    assert info(host, "web")["state"] == "ready"
+
+
+@pytest.mark.parametrize("blow", ["systemctl restart gaoler", "systemctl kill -s KILL --kill-whom main gaoler"])
+def test_machines_outlive_the_daemon(host: VirtualHost, blow: str) -> None:
+    machine, daemon = boot_id(host, "web"), host.run("systemctl show -P MainPID gaoler")
+    host.run(blow)
+    until(lambda: host.run("systemctl show -P MainPID gaoler") not in (daemon, "0\n"), "another daemon", COMMAND)
+    until(lambda: host.status("gaol ls", STUDENT) == 0, "it serves", COMMAND)
+    assert boot_id(host, "web") == machine
+    assert "Out of" not in host.run("gaol log web", STUDENT)
+
+
+def test_an_upgrade_leaves_machines_running(host: VirtualHost) -> None:
+    machine = boot_id(host, "web")
+    host.run("echo '# another version' >> gaoler/src/gaoler/__init__.py", ADMINISTRATOR)
+    said = make(host, "up")
+    assert re.findall(r"^\[\d+/\d+\] (.*) \.\.\.$", said, re.MULTILINE) == ["program", "daemon", "first machine"]
+    assert boot_id(host, "web") == machine
+
+
+def test_bases_are_looked_after_by_a_timer(host: VirtualHost) -> None:
+    host.run("systemctl start gaoler-bases.service")
+    assert "gaoler-bases.timer" in host.run("systemctl list-timers --no-pager")
+
+
+def test_a_reboot_stops_machines_gracefully(host: VirtualHost) -> None:
+    """What a program holds when it is told to end is on the disk afterwards."""
+    trap = "trap 'echo ended > /root/ended; exit' TERM HUP; echo begun > /root/ended; while :; do sleep 1; done"
+    host.run(f'gaol exec web -- setsid sh -c "({trap}) > /dev/null 2>&1 < /dev/null &"', STUDENT)
+    host.reboot()
+    until(lambda: host.status("gaol ls", STUDENT) == 0, "the daemon serves", COMMAND)
+    assert info(host, "web")["state"] == "stopped"
+    assert host.run("gaol up web 2>&1 && gaol exec web -- cat /root/ended", STUDENT).split()[-1] == "ended"
+
+
+def test_a_power_cut_leaves_a_host_that_works(host: VirtualHost) -> None:
+    host.run("gaol exec web -- sh -c 'echo kept > /root/kept; sync'", STUDENT)
+    host.cut_power()
+    until(lambda: host.status("gaol ls", STUDENT) == 0, "the daemon serves", COMMAND)
+    assert "BAD" not in host.run("gaol doctor", STUDENT)
+    assert info(host, "web")["state"] == "stopped"
+    assert host.run("gaol up web 2>&1 && gaol exec web -- cat /root/kept", STUDENT).split()[-1] == "kept"
+    assert host.run("gaol run --no-network -- id -u", STUDENT) == "0\n"
+
+
+def test_down_and_purge_leave_no_trace(host: VirtualHost) -> None:
+    assert f"stopped {STUDENT}/web" in make(host, "down")
+    assert host.status("pgrep -x 'gaoler|dnsmasq|linux'") == 1
+    make(host, "purge YES=1")
+    places = "/uml /etc/gaoler /run/gaoler /var/lib/gaoler /var/cache/gaoler /usr/local/lib/gaoler /sys/fs/cgroup/gaoler"
+    assert host.run(f"ls -d {places} /etc/systemd/system/gaoler* 2>/dev/null; ip link | grep gaol; losetup -nl", check=False) == ""
+    assert host.run("systemctl is-system-running").strip() == "running"
