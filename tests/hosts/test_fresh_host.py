@@ -48,7 +48,7 @@ def test_the_first_command_ends_with_a_machine_that_answers(host: VirtualHost) -
     # The kernel takes an hour to build there; the test of the cache is that it is used.
     host.send(KERNEL.parent, [KERNEL.name], "/var/cache/gaoler/kernels")
     sources = ["Makefile", "README.md", "LICENSE", "pyproject.toml", "src", "kernel", "guest", "packaging"]
-    host.send(PROJECT, [*sources, "--exclude=__pycache__"], f"/home/{ADMINISTRATOR}/gaoler", ADMINISTRATOR)
+    host.send(PROJECT, sources, f"/home/{ADMINISTRATOR}/gaoler", ADMINISTRATOR)
     said = make(host, "up" if os.environ.get("GAOLER_HOST_BARE") == "1" else f"up BASE=/{BASE}")
     assert re.search(r"first machine: Linux \S+ 7\.\S+", said)
     assert "daemon: a service of systemd" in said

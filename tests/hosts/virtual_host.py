@@ -60,7 +60,7 @@ class VirtualHost:
 
     def send(self, tree: Path, names: list[str], to: str, user: str = "root") -> None:
         """Files and directories of `tree`, into a directory that is made."""
-        packed = subprocess.run(["tar", "-C", tree, "-c", *names], capture_output=True, check=True).stdout
+        packed = subprocess.run(["tar", "-C", tree, "--exclude=__pycache__", "-c", *names], capture_output=True, check=True).stdout
         self.run(f"mkdir -p {to} && tar -C {to} -x", user, data=packed)
 
     def boot_id(self) -> str:
@@ -136,6 +136,7 @@ def booted(image: Image) -> Iterator[VirtualHost]:
         # On the disk, not in a tmpfs: QEMU keeps what the virtual host writes in a file there.
         machine = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={"TMPDIR": "/var/tmp"})
     host = VirtualHost(image, place, port)
+    print(f"    {image.place.name} boots, its console is {place}/console", flush=True)
     try:
         host.wait_for_boot()
         yield host
