@@ -31,9 +31,8 @@ def test_what_is_cached_is_true(machine, seed):
     machine.run(f"python3 /stress.py {seed} 1500 /test")
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_large_files_hold_what_was_written(machine, seed):
-    console = machine.run(f"python3 /fsx.py {seed} 400 /test; sync")
+def test_large_files_hold_what_was_written(machine):
+    console = machine.run("python3 /fsx.py 1 400 /test; sync")
     told = dict(line.split() for line in console.splitlines() if len(line.split()) == 2 and len(line) > 60)
     files = list((machine.root / "test").iterdir())
     assert {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files} == told
