@@ -107,3 +107,10 @@ def test_the_refusal_names_the_setting(tmp_path):
 def test_a_grants_mistake_is_found(tmp_path):
     with pytest.raises(Usage, match=r"unknown key limits\.user\.alice\.memroy"):
         loaded(tmp_path, "[limits.user.alice]\nmemroy = 1\n")
+
+
+def test_of_what_is_counted_nothing_is_the_least(tmp_path):
+    text = '[limits.group.students]\nbases = 0\nttl = 0\n[limits.group.staff]\nbases = 4\nttl = "2h"\n'
+    limits = loaded(tmp_path, text).limits
+    assert (limit_of(limits, ALICE, "bases").value, limit_of(limits, ALICE, "bases").setting) == (4, "limits.group.staff.bases")
+    assert limit_of(limits, ALICE, "ttl").value == 0, "of other limits 0 is none at all, the most generous"
