@@ -48,7 +48,7 @@ def image(tmp_path: Path) -> Image:
 
 
 def add(gateway: Gateway, option: str, path: Path):
-    return gateway.gaol("base", "add", "image", option, str(path), timeout=120)
+    return gateway.gaol("base", "add", "image", "--replace", option, str(path), timeout=120)
 
 
 @pytest.fixture(autouse=True)
