@@ -17,7 +17,7 @@ def seen() -> dict[str, set[str]]:
     cgroups = [*Path("/sys/fs/cgroup").glob(f"*/{own}"), *Path("/sys/fs/cgroup").glob(own)]
     mounted = (line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines())
     return {
-        "mounts": {path for path in mounted if "pytest-" in path},
+        "mounts": {path for path in mounted if "pytest-" in path or "/gaoler-test-" in path},
         "links": set(links.list_links("gt")) & {tap_name(), "gt1", "gt2"},
         "cgroups": set(map(str, cgroups)),
         "descriptors": set(_descriptors()),

@@ -6,13 +6,31 @@ import os
 import select
 import socket
 import subprocess
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from gaoler.host import btrfs, jail
 from gaoler.host.idmap import SIZE, IdRange
 from gaoler.host.process import Process
+
+
+@contextmanager
+def open_directory() -> Iterator[Path]:
+    """One that the jail's root, a stranger here, gets into: pytest's is closed anew whenever another pytest begins."""
+    with tempfile.TemporaryDirectory(prefix="gaoler-test-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture
+def tmp_path():
+    with open_directory() as path:
+        yield path
 
 
 def compiled(source: str, directory: Path) -> Path:
@@ -79,8 +97,6 @@ class Place:
 
 
 def opened(directory: Path, store: Path, probe: Path) -> Iterator[Place]:
-    for parent in [directory, *directory.parents][:3]:
-        parent.chmod(0o755)
     made = Place(directory, store, probe)
     yield made
     made.agent.close()

@@ -13,7 +13,7 @@ from gaoler.errors import Failed, NotAllowed
 from gaoler.host import cgroup, jail
 from gaoler.host.tap import open_tap
 from system.host_fixtures import nothing_left_over, store, tap_name  # noqa: F401 - fixtures
-from system.jail_place import compiled, opened
+from system.jail_place import compiled, open_directory, opened, tmp_path  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.root
 
@@ -26,8 +26,9 @@ def prepared():
 
 
 @pytest.fixture(scope="session")
-def probe(tmp_path_factory):
-    return compiled("host_probe.c", tmp_path_factory.mktemp("probe"))
+def probe():
+    with open_directory() as directory:
+        yield compiled("host_probe.c", directory)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from gaoler.errors import Failed
 from gaoler.host import cgroup, console, jail, mconsole, seccomp
 from gaoler.host.tap import open_tap
 from system.host_fixtures import nothing_left_over, store, tap_name  # noqa: F401 - fixtures
-from system.jail_place import compiled, opened
+from system.jail_place import compiled, open_directory, opened, tmp_path  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.root
 
@@ -33,8 +33,9 @@ def prepared():
 
 
 @pytest.fixture(scope="session")
-def probe(tmp_path_factory):
-    return compiled("hostile", tmp_path_factory.mktemp("hostile"))
+def probe():
+    with open_directory() as directory:
+        yield compiled("hostile", directory)
 
 
 @pytest.fixture
