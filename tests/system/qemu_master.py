@@ -110,7 +110,7 @@ def booted(directory: Path, image: Path) -> Iterator[VirtualMaster]:
         port = sock.getsockname()[1]
     console = directory / "console"
     words = ["qemu-system-x86_64", "-machine", "q35,accel=tcg", "-cpu", "max", "-m", "512", "-nographic", "-no-reboot",
-             "-kernel", str(linux), "-initrd", str(initramfs), "-append", "console=ttyS0 quiet net.ifnames=0 panic=-1",
+             "-kernel", str(linux), "-initrd", str(initramfs), "-append", "console=ttyS0 quiet net.ifnames=0 panic=-1 no_timer_check",
              "-drive", f"file={image},if=virtio,format=raw",
              "-nic", f"user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{port}-:873"]  # fmt: skip
     with console.open("wb") as out:
