@@ -1,6 +1,6 @@
 /* Step `account`: the owner of the machine, in the tree's own /etc/passwd, group and shadow.
  *
- *     account [--root DIR] NAME UID GID GROUP GECOS HOME SHELL [GROUP:GID | GROUP]...
+ *     account [--root DIR] [--subids FIRST:COUNT] NAME UID GID GROUP GECOS HOME SHELL [GROUP:GID | GROUP]...
  *
  * By hand rather than with useradd: the tools may be missing, take tens of milliseconds in a machine, and
  * refuse an id that is taken. The rules, so that any tree and any host account go together:
@@ -10,6 +10,7 @@
  * - A group whose gid the tree has under another name is that group: the owner joins it.
  * - A group whose name the tree has with another gid is added as host-NAME: files on both sides keep their meaning.
  * - GROUP without a gid is joined, and made as a system group if there is none.
+ * - FIRST:COUNT are the owner's in subuid and subgid, where the tree has those files.
  * - A shell that the tree lacks becomes /bin/sh. No password is set: none can be used.
  *
  * A file is replaced whole, by rename, and only if it changes: a second start writes nothing.
@@ -200,6 +201,25 @@ static void add_user(struct table *users, char **word, const char *shell)
 	insert(users, by_id >= 0 ? (size_t)by_id : users->count, line);
 }
 
+/* newuidmap and newgidmap give these ids to a user namespace of the owner's. */
+static int add_subordinate(const char *root, const char *file, const char *name, const char *ids)
+{
+	struct table table;
+	char *line = format("%s:%s", name, ids);
+	int place;
+
+	if (load(&table, root, file) < 0)
+		return 0;
+	place = find(&table, 0, name);
+	if (place < 0) {
+		insert(&table, table.count, line);
+	} else if (strcmp(table.line[place], line)) {
+		table.line[place] = line;
+		table.changed = 1;
+	}
+	return store(&table);
+}
+
 /* Nothing that could end a field or a line early. */
 static int is_clean(int count, char **word)
 {
@@ -212,12 +232,13 @@ static int is_clean(int count, char **word)
 int step_account(int count, char **word)
 {
 	struct table users, groups, shadow;
-	const char *root = "", *name, *shell;
+	const char *root = "", *subids = "", *name, *shell;
 
-	if (count >= 2 && !strcmp(word[0], "--root")) {
-		root = word[1];
-		word += 2;
-		count -= 2;
+	for (; count >= 2 && !strncmp(word[0], "--", 2); word += 2, count -= 2) {
+		if (!strcmp(word[0], "--root"))
+			root = word[1];
+		else if (!strcmp(word[0], "--subids"))
+			subids = word[1];
 	}
 	if (count < 7 || !is_clean(7, word))
 		return complain(0, "account: wants NAME UID GID GROUP GECOS HOME SHELL, without colons");
@@ -240,5 +261,7 @@ int step_account(int count, char **word)
 	/* '*' is a password that nothing matches; '!' would also lock the account for sshd without PAM. */
 	if (load(&shadow, root, "shadow") == 0 && find(&shadow, 0, name) < 0)
 		insert(&shadow, shadow.count, format("%s:*:::::::", name));
+	if (*subids && (add_subordinate(root, "subuid", name, subids) | add_subordinate(root, "subgid", name, subids)))
+		return 1;
 	return store(&groups) | store(&shadow) | store(&users);
 }

@@ -117,11 +117,11 @@ static const struct {
 	const char *name;
 	int (*run)(int count, char **word);
 } steps[] = {
-	{ "mount", step_mount },     { "link", step_link },         { "hostname", step_hostname },
+	{ "mount", step_mount },     { "link", step_link },         { "mode", step_mode },
 	{ "net", step_net },         { "account", step_account },   { "milestone", step_milestone },
 	{ "await", step_await },     { "address", step_address },   { "random-ready", step_random_ready },
 	{ "runlevel", step_runlevel }, { "start", step_start },     { "exec", step_exec },
-	{ "serve", step_serve },     { "init", step_init },
+	{ "serve", step_serve },     { "init", step_init },         { "hostname", step_hostname },
 };
 
 static int run_step(int count, char **word)

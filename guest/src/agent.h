@@ -25,6 +25,7 @@ int64_t now_ms(void);
 /* Each step takes its own words of the command line and returns an exit status. */
 int step_mount(int count, char **word);
 int step_link(int count, char **word);
+int step_mode(int count, char **word);
 int step_net(int count, char **word);
 int step_address(int count, char **word);
 int step_account(int count, char **word);

@@ -64,6 +64,9 @@ int main(void)
 	/* Into the tree before the rest: its symbolic links (/home -> /srv/home) mean what they mean there. */
 	if (chdir("/root") < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
 		give_up("change to the root of", "the machine");
+	/* As systemd leaves it, and as containers expect it: what is mounted later is seen in their mount namespaces, too. */
+	if (mount(NULL, "/", NULL, MS_SHARED | MS_REC, NULL) < 0)
+		give_up("share mounts of", "the machine");
 	mount_on("uml", "/uml", "hostfs", MS_RDONLY | MS_NODEV | MS_NOSUID, NULL);
 	mount_on("tmpfs", "/run", "tmpfs", MS_NODEV | MS_NOSUID, "mode=0755,size=25%");
 	mount_on("config", "/run/gaoler", "hostfs", MS_RDONLY | MS_NODEV | MS_NOSUID | MS_NOEXEC, NULL);

@@ -1,10 +1,11 @@
-/* Steps `mount` and `link`: what a fresh machine lacks in its tree. */
+/* Steps `mount`, `link` and `mode`: what a fresh machine lacks in its tree. */
 
 #define _GNU_SOURCE
 #include "agent.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -91,5 +92,19 @@ int step_link(int count, char **word)
 	for (; count; count -= 2, word += 2)
 		if (symlink(word[0], word[1]) < 0 && errno != EEXIST)
 			status = complain(errno, "link: %s", word[1]);
+	return status;
+}
+
+/* mode OCTAL FILE...: permissions; of a file that is not there nothing is said. */
+int step_mode(int count, char **word)
+{
+	mode_t mode = count ? strtoul(word[0], NULL, 8) : 0;
+	int status = 0;
+
+	if (count < 2)
+		return complain(0, "mode: wants OCTAL FILE...");
+	for (int i = 1; i < count; i++)
+		if (chmod(word[i], mode) < 0 && errno != ENOENT)
+			status = complain(errno, "mode: %s", word[i]);
 	return status;
 }

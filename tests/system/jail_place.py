@@ -61,11 +61,11 @@ class Place:
             path = self.directory / "home"
             path.mkdir(mode=0o700, exist_ok=True)
             os.chown(path, owner, owner)
-            home = jail.Home(path, jail.Owner("alice", owner, owner))
+            home = jail.Home(path)
         return jail.Jail(
             name=f"gaoler-test-{os.getpid()}", ids=IdRange(0x4000_0000, SIZE), gaol=self.gaols / "one", kernel=self.probe,
             guest=self.directory / "guest", config=self.directory / "config", notify_dir=self.directory / "notify",
-            home=home, memory=32 << 20, overhead=16 << 20, pids=20, cpus=None, cpu=None, arguments=arguments,
+            owner=jail.Owner("alice", owner or 0, owner or 0), home=home, memory=32 << 20, overhead=16 << 20, pids=20, cpus=None, cpu=None, arguments=arguments,
             bundle=self.directory / "bundle", cgroup=f"gaoler-test-{os.getpid()}",
         )  # fmt: skip
 

@@ -171,7 +171,7 @@ def test_a_home_is_reached_as_its_owner_reaches_it(place):
         place.start(described)
     place.directory.joinpath("door").chmod(0o750)
     os.chown(place.directory / "door", 0, 4321)
-    described = replace(described, home=replace(described.home, owner=jail.Owner("alice", 1000, 1000, (4321,))))
+    described = replace(described, owner=jail.Owner("alice", 1000, 1000, (4321,)))
     place.start(described)
     place.says("end")
     place.remove(described)

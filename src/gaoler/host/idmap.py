@@ -1,7 +1,8 @@
 """Which user and group ids a machine has on the host, as three tables that fit together.
 
 A machine owns 2 * 65536 host ids, the *range*. Ids 0..65535 inside are the first half. The owner's uid and groups may
-lie above 65535 (directory services number from a million on); each of those gets one id of the second half.
+lie above 65535 (directory services number from a million on); each of those gets one id of the second half. What is left
+of that half are the owner's *subordinate* ids, for containers that the owner runs inside without being root (subuid(5)).
 
 The tables, all seen from the left to the right:
 
@@ -23,6 +24,7 @@ from gaoler.errors import Failed, LimitReached
 
 HALF = 65536
 SIZE = 2 * HALF  # host ids that a machine owns
+SUBORDINATE = 100_000  # the first one inside, as useradd has it
 _EXTENTS_MAX = 340  # UID_GID_MAP_MAX_EXTENTS of linux/user_namespace.h
 
 
@@ -67,19 +69,33 @@ def identities(ids: IdRange, uid: int | None = None, gids: Sequence[int] = (), *
     """
     _check(ids)
     if uid is None:
-        everyone = Maps(_machine(ids, ()), _machine(ids, ()))
+        nobodys = (Mapping(0, ids.first, HALF),)
+        everyone = Maps(nobodys, nobodys)
         return Identities(everyone, everyone, None)
     if uid == 0 or gids[0] == 0:
         raise Failed("cannot give root's home to a machine", "root inside would be root over files of the host")
     gids = [number for number in gids if number != 0]
     if len(gids) > _EXTENTS_MAX // 2:
         raise LimitReached("cannot map the owner's groups", f"{len(gids)} groups, the kernel takes {_EXTENTS_MAX // 2}")
+    spare = subordinate(uid, gids)
     if squashed:
-        own = Maps(_machine_with_hole(ids, uid), _machine_with_hole(ids, gids[0]))
+        own = Maps(_machine_with_hole(ids, uid, spare), _machine_with_hole(ids, gids[0], spare))
         return Identities(own, own, None)
-    own = Maps(_machine(ids, (uid,)), _machine(ids, gids))
+    own = Maps(_machine(ids, (uid,), spare), _machine(ids, gids, spare))
     home = Maps(_only(own.uids, (uid,)), _only(own.gids, gids))
     return Identities(own, own, home)
+
+
+def subordinate(uid: int, gids: Iterable[int]) -> range:
+    """The ids inside, of users and of groups, that the owner of a machine may give to containers of their own.
+
+    65536 of them, less as many as the owner has above 65535 (of users or of groups); the owner's own are not among them.
+    """
+    users, groups = _high((uid,)), _high(gids)
+    own = {*users, *groups}
+    firsts = range(SUBORDINATE, SUBORDINATE + HALF * (len(own) + 2), HALF)
+    first = next(first for first in firsts if own.isdisjoint(range(first, first + HALF)))
+    return range(first, first + HALF - max(len(users), len(groups)))
 
 
 def outside(table: Iterable[Mapping], inside: int) -> int | None:
@@ -102,20 +118,25 @@ def _high(ids: Iterable[int]) -> list[int]:
     return sorted({number for number in ids if number >= HALF})
 
 
-def _machine(ids: IdRange, own: Iterable[int]) -> tuple[Mapping, ...]:
+def _machine(ids: IdRange, own: Iterable[int], spare: range) -> tuple[Mapping, ...]:
     singles = (Mapping(number, ids.first + HALF + place, 1) for place, number in enumerate(_high(own)))
-    return (Mapping(0, ids.first, HALF), *singles)
+    return (Mapping(0, ids.first, HALF), *singles, _spare(ids, spare))
 
 
-def _machine_with_hole(ids: IdRange, own: int) -> tuple[Mapping, ...]:
+def _machine_with_hole(ids: IdRange, own: int, spare: range) -> tuple[Mapping, ...]:
     if own >= HALF:
-        return (Mapping(0, ids.first, HALF), Mapping(own, own, 1))
+        return (Mapping(0, ids.first, HALF), Mapping(own, own, 1), _spare(ids, spare))
     entries = (
         Mapping(0, ids.first, own),
         Mapping(own, own, 1),
         Mapping(own + 1, ids.first + own + 1, HALF - own - 1),
+        _spare(ids, spare),
     )
     return tuple(entry for entry in entries if entry.count)
+
+
+def _spare(ids: IdRange, spare: range) -> Mapping:
+    return Mapping(spare.start, ids.first + SIZE - len(spare), len(spare))
 
 
 def _only(table: Sequence[Mapping], numbers: Iterable[int]) -> tuple[Mapping, ...]:

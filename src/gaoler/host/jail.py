@@ -70,7 +70,7 @@ def start(jail: Jail, *, console: int, agent: int, tap: int | None, runtime: Pat
         descriptors = [nothing, console, console, agent]
         if tap is not None:
             descriptors.append(tap)
-        home = None if jail.home is None else _open_home(jail.home)
+        home = None if jail.home is None else _open_home(jail.home, jail.owner)
         if jail.home is not None and home is not None:
             ours.callback(os.close, home)
             # By descriptor: what the path leads to by now may be something else.
@@ -137,21 +137,21 @@ def listed(prefix: str = "", *, runtime: Path = RUNTIME) -> list[str]:
     return sorted(name for name in names if name.startswith(prefix) and not name.startswith("."))
 
 
-def _open_home(home: Home) -> int:
+def _open_home(home: Home, owner: Owner) -> int:
     """The home, held by descriptor from the check of whose it is to the mount.
 
     Opened as its owner would open it: who puts a symbolic link there must not be led to where root alone may go.
     """
     what = f"cannot show {home.source} to the machine"
     try:
-        with libc.file_access_of(home.owner.uid, home.owner.gid, home.owner.groups):
+        with libc.file_access_of(owner.uid, owner.gid, owner.groups):
             fd = os.open(home.source, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise Failed(what, error.strerror or str(error), "gaol up --no-home") from error
     found = os.fstat(fd).st_uid
-    if found != home.owner.uid:
+    if found != owner.uid:
         os.close(fd)
-        raise NotAllowed(what, f"it is uid {found}'s, not {home.owner.name}'s (uid {home.owner.uid})", "gaol up --no-home")
+        raise NotAllowed(what, f"it is uid {found}'s, not {owner.name}'s (uid {owner.uid})", "gaol up --no-home")
     return fd
 
 

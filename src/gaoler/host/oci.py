@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,6 @@ class Home:
     """The owner's home directory on the host; `squashed` where its file system takes no mapped ids (idmap.py)."""
 
     source: Path
-    owner: Owner
     squashed: bool | None = None  # None: found out at the start (idprobe.can_idmap)
 
 
@@ -65,6 +64,7 @@ class Jail:
     guest: Path  # has bin, etc and lib, shown as /uml
     config: Path
     notify_dir: Path
+    owner: Owner  # whose ids are mapped beside 0..65535, and whose the home is
     home: Home | None
     memory: int  # bytes that the machine sees
     overhead: int  # bytes on top, for the kernel process itself and what the host keeps for it
@@ -78,11 +78,12 @@ class Jail:
 
 def tables(jail: Jail) -> Identities:
     """The jail's ids."""
-    if jail.home is None:
+    owner = jail.owner
+    if jail.home is None and 0 in (owner.uid, owner.gid):
         return identities(jail.ids)
-    owner = jail.home.owner
     gids = (owner.gid, *(gid for gid in owner.groups if gid != owner.gid))
-    return identities(jail.ids, owner.uid, gids, squashed=bool(jail.home.squashed))
+    found = identities(jail.ids, owner.uid, gids, squashed=jail.home is not None and bool(jail.home.squashed))
+    return found if jail.home else replace(found, home=None)
 
 
 def configuration(
@@ -101,7 +102,7 @@ def configuration(
     `huge_pages` says whether the host's tmpfs knows of them.
     """
     ids = tables(jail)
-    groups = () if jail.home is None else jail.home.owner.groups
+    groups = () if jail.home is None else jail.owner.groups
     return {
         "ociVersion": "1.0.2",
         # crun takes the compiled filter if it knows of this, and else the one described below.

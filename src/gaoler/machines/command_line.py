@@ -32,6 +32,8 @@ def kernel_words(record: Record, *, network: bool) -> tuple[str, ...]:
         f"lpj={loops_per_jiffy()}",
         "panic=-1",
         "dummy.numdummies=0",
+        # Debian's docker.io, without systemd, would mount version 1 over a part of version 2 and take its controllers.
+        "cgroup_no_v1=all",
         "initrd=/uml/lib/initramfs.cpio",
         "hostfs_tree=root:/gaol",
         "hostfs_tree=uml:/uml:ro",

@@ -22,8 +22,8 @@ from gaoler.machines.network import Network
 from gaoler.machines.paths import Paths, Runtime
 from gaoler.machines.record import Record
 
-IDS = 2 * 65536
-"""Host ids of one machine: 65536 for those inside, as many for what its owner has above."""
+IDS = idmap.SIZE
+"""Host ids of one machine."""
 OVERHEAD = 48 << 20
 """Bytes beyond its own memory that a machine's processes on the host may take (page tables, stubs, the kernel's own)."""
 
@@ -89,13 +89,14 @@ class Jailer:
     def _write_settings(self, runtime: Runtime, record: Record, authorized_keys: str) -> None:
         for directory in (runtime.config, runtime.host, runtime.bundle):
             directory.mkdir(mode=0o755, exist_ok=True)
-        (runtime.config / "machine").write_text(command_line.settings(record, self.network.for_startenv(record)))
+        (runtime.config / "machine").write_text(
+            command_line.settings(record, self.network.for_startenv(record) | _subordinate_ids(record))
+        )
         (runtime.config / "authorized_keys").write_text(authorized_keys)
 
     def _jail(self, record: Record, kernel: Kernel, busy: dict[int, int], network: bool) -> jail.Jail:
         owner = record.owner
         groups = tuple(gid for _, gid in owner.groups)
-        home = jail.Home(Path(owner.home), jail.Owner(owner.name, owner.uid, owner.gid, groups)) if record.home else None
         return jail.Jail(
             name=self.container(record),
             ids=idmap.IdRange(self.first_id + record.slot * IDS, IDS),
@@ -104,7 +105,8 @@ class Jailer:
             guest=self.paths.store,
             config=self.runtime(record).config,
             notify_dir=self.runtime(record).host,
-            home=home,
+            owner=jail.Owner(owner.name, owner.uid, owner.gid, groups),
+            home=jail.Home(Path(owner.home)) if record.home else None,
             memory=record.memory,
             overhead=OVERHEAD,
             pids=record.pids,
@@ -159,6 +161,12 @@ def bind_notify(runtime: Runtime) -> socket.socket:
     sock.bind(str(runtime.notify))
     runtime.notify.chmod(0o666)  # the jail's root is nobody here; only its own jail shows it the path
     return sock
+
+
+def _subordinate_ids(record: Record) -> dict[str, str]:
+    owner = record.owner
+    ids = idmap.subordinate(owner.uid, [owner.gid, *(gid for _, gid in owner.groups)])
+    return {"OWNER_SUBIDS": f"{ids.start}:{len(ids)}"}
 
 
 @contextmanager

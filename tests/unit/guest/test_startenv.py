@@ -29,6 +29,7 @@ MACHINE = {
     "OWNER_GECOS": "It is O'Neil",
     "OWNER_HOME": "/home/alice",
     "OWNER_SHELL": "/bin/sh",
+    "OWNER_SUBIDS": "100000:65536",
     "OWNER_GROUPS": "students:2001 audio:29",
     "HOME_MOUNTED": "1",
     "NETWORK": "none",
@@ -170,9 +171,10 @@ def test_steps_without_a_network(tree: Tree, startenv: Callable[..., str]) -> No
     assert mounts.startswith("mount proc /proc proc nosuid,nodev,noexec sysfs /sys")
     assert "/proc/self/fd/2 /dev/stderr" in links
     assert rest == [
+        "mode 0666 /dev/fuse /dev/net/tun",
         "hostname web",
         "net lo",
-        "account root 0 0 root It is O'Neil /home/alice /bin/sh wheel students:2001 audio:29",
+        "account --subids 100000:65536 root 0 0 root It is O'Neil /home/alice /bin/sh wheel students:2001 audio:29",
         "runlevel 2",
         "init --start /uml/bin/services",
     ]

@@ -94,6 +94,15 @@ def test_groups(built: Path, tree: Path) -> None:
     assert groups["wheel"][1] == "alice"
 
 
+def test_subordinate_ids_are_the_owners_where_the_tree_knows_of_such(built: Path, tree: Path) -> None:
+    (tree / "etc/subuid").write_text("bob:165536:65536\n")
+    account(built, tree, "--subids", "100000:65536", *ALICE)
+    assert lines(tree, "subuid") == ["bob:165536:65536", "alice:100000:65536"]
+    assert not (tree / "etc/subgid").exists()
+    account(built, tree, "--subids", "200000:65000", *ALICE)
+    assert lines(tree, "subuid") == ["bob:165536:65536", "alice:200000:65000"]
+
+
 def test_a_shell_that_the_tree_lacks_becomes_sh(built: Path, tree: Path) -> None:
     account(built, tree, *ALICE[:6], "/usr/bin/fish")
     assert lines(tree, "passwd")[-1].endswith(":/bin/sh")
@@ -122,6 +131,13 @@ def test_link_leaves_what_is_there(built: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("kept")
     assert run(built, "link", "/a", tmp_path / "file").returncode == 0
     assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_mode_changes_what_is_there(built: Path, tmp_path: Path) -> None:
+    (tmp_path / "node").touch(0o600)
+    result = run(built, "mode", "0666", tmp_path / "absent", tmp_path / "node")
+    assert (result.returncode, result.stderr, (tmp_path / "node").stat().st_mode & 0o777) == (0, b"", 0o666)
+    assert run(built, "mode", "0666").returncode == 1
 
 
 def test_mount_says_what_it_could_not_mount(built: Path, tmp_path: Path) -> None:

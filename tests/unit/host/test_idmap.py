@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gaoler.errors import Failed, LimitReached
-from gaoler.host.idmap import HALF, SIZE, IdRange, Mapping, identities, outside
+from gaoler.host.idmap import HALF, SIZE, IdRange, Mapping, identities, outside, subordinate
 
 RANGE = IdRange(1 << 20)
 owners = st.integers(1, 2**31)
@@ -49,7 +49,22 @@ def test_squashed_the_owner_is_himself_and_everybody_else_is_not(uid, gid):
     assert outside(found.namespace.gids, gid) == gid
     for other in {0, 1, uid - 1, uid + 1, 65535} - {uid}:
         host = outside(found.namespace.uids, other)
-        assert host is None or RANGE.first <= host < RANGE.first + HALF
+        assert host is None or RANGE.first <= host < RANGE.first + SIZE
+
+
+@given(uid=owners, gids=st.lists(owners, min_size=1, max_size=20, unique=True), squashed=st.booleans())
+def test_subordinate_ids_are_mapped_and_nobodys_yet(uid, gids, squashed):
+    spare = subordinate(uid, gids)
+    assert spare.start >= HALF
+    assert {uid, *gids}.isdisjoint(spare)
+    assert len(spare) == HALF - max(uid >= HALF, sum(gid >= HALF for gid in gids))
+    for table in (identities(RANGE, uid, gids, squashed=squashed).namespace.uids, identities(RANGE, uid, gids).gaol.gids):
+        hosts = {outside(table, spare.start), outside(table, spare.stop - 1)}
+        assert hosts == {RANGE.first + SIZE - len(spare), RANGE.first + SIZE - 1}
+
+
+def test_subordinate_ids_begin_where_useradd_lets_them_begin():
+    assert subordinate(1000, [1000, 27]) == range(100_000, 165_536)
 
 
 def test_roots_home_is_refused():

@@ -20,7 +20,8 @@ JAIL = Jail(
     guest=Path("/store"),
     config=Path("/run/t/config"),
     notify_dir=Path("/run/t/host"),
-    home=Home(Path("/home/alice"), Owner("alice", 1000, 1000, (1000, 27)), squashed=False),
+    owner=Owner("alice", 1000, 1000, (1000, 27)),
+    home=Home(Path("/home/alice"), squashed=False),
     memory=256 << 20,
     overhead=64 << 20,
     pids=100,
@@ -77,13 +78,25 @@ def test_what_is_shared_between_machines_is_read_only():
 def test_the_home_is_mapped_for_its_owner_alone():
     options = mounts()["/home"]["options"]
     assert "idmap=uids=1000-1049576-1;gids=27-1048603-1#1000-1049576-1" in options
-    assert "idmap=uids=0-1048576-65536;gids=0-1048576-65536" in mounts()["/gaol"]["options"]
+    table = "0-1048576-65536#100000-1114112-65536"
+    assert f"idmap=uids={table};gids={table}" in mounts()["/gaol"]["options"]
 
 
 def test_a_squashed_home_is_not_mapped_and_its_owner_is_himself():
     jail = replace(JAIL, home=replace(JAIL.home, squashed=True))
     assert not any(option.startswith("idmap") for option in mounts(jail)["/home"]["options"])
     assert {"containerID": 1000, "hostID": 1000, "size": 1} in configured(jail)["linux"]["uidMappings"]
+
+
+def test_the_owners_ids_are_the_same_without_the_home():
+    """A directory service's owner must be able to have files in the gaol, too."""
+    bob = replace(JAIL, owner=Owner("bob", 1_000_000, 1_000_001))
+    without = replace(bob, home=None)
+    for kind in ("uidMappings", "gidMappings"):
+        assert configured(without)["linux"][kind] == configured(bob)["linux"][kind]
+    assert {entry["containerID"] for entry in configured(without)["linux"]["uidMappings"]} >= {0, 1_000_000}
+    roots = replace(JAIL, owner=Owner("root", 0, 0), home=None)
+    assert [entry["containerID"] for entry in configured(roots)["linux"]["uidMappings"]] == [0]
 
 
 def test_without_a_home_there_is_none():
