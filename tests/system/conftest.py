@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from system.support import users
-from system.support.components import components, need_root
+from system.support.components import components, components_with_software, need_root
 from system.support.gateway import Gateway
 from system.support.lan import Lan
 from system.support.lan import lan as make_lan
@@ -72,6 +72,20 @@ def visitor(lan_gateway: Gateway) -> Iterator[User]:
 
 
 @pytest.fixture(scope="session")
+def workshop() -> Iterator[Gateway]:
+    """A daemon whose base is full of software, quiet until it is asked for."""
+    need_root()
+    yield from opened(Gateway(components_with_software()))
+
+
+@pytest.fixture(scope="session")
+def smith(workshop: Gateway) -> Iterator[User]:
+    """A user of the workshop's."""
+    with users.account(f"{workshop.prefix}smith") as user:
+        yield user
+
+
+@pytest.fixture(scope="session")
 def warden(gateway: Gateway) -> Iterator[User]:
     """An administrator who is not root."""
     with users.group(gateway.admin_group), users.account(f"{gateway.prefix}warden", gateway.admin_group) as user:
@@ -82,7 +96,7 @@ def warden(gateway: Gateway) -> Iterator[User]:
 def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     """Every test that uses a gateway leaves the host as it found it."""
     with ExitStack() as watches:
-        for name in ("gateway", "lan_gateway"):
+        for name in ("gateway", "lan_gateway", "workshop"):
             if name in request.fixturenames:
                 watches.enter_context(leaving_nothing(request.getfixturevalue(name)))
         yield

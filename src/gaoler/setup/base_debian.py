@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from gaoler.errors import Failed, Usage
@@ -30,10 +31,17 @@ NEWEST_STABLE = "trixie"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
-def make(target: Path, suite: str | None = None, mirror: str | None = None, progress: Report = silent) -> None:
+def make(
+    target: Path,
+    suite: str | None = None,
+    mirror: str | None = None,
+    progress: Report = silent,
+    further: Iterable[str] = (),
+) -> None:
     """Fills an empty directory or subvolume; raises Failed with mmdebstrap's last words.
 
-    `suite` is the host's own unless given; `mirror` an address to use in place of the host's.
+    `suite` is the host's own unless given; `mirror` an address to use in place of the host's; `further` are packages
+    beside PACKAGES, in strings such as those.
     """
     suite = suite or apt.host_suite() or NEWEST_STABLE
     if not re.fullmatch(r"[a-z][a-z0-9.-]*", suite):
@@ -44,13 +52,15 @@ def make(target: Path, suite: str | None = None, mirror: str | None = None, prog
         raise Failed(f"can't make a base in {target}", "it is not empty")
     sources = sources_text(suite, mirror)
     keyring_inside = copied_keys(sources)
-    packages = sorted({name for names in PACKAGES.values() for name in names.split()})
+    packages = sorted({name for names in (*PACKAGES.values(), *further) for name in names.split()})
     options = [word for line in apt.acquire_options() for word in ("--aptopt", line)]
     listing = target.parent / f".{target.name}.sources"
     listing.write_text(sources)
     try:
         stream(
             [
+                # It binds the host's /dev/shm into the tree. Killed, it would leave that to whoever clears the tree away.
+                *("unshare", "--mount", "--pid", "--fork", "--kill-child"),
                 *("mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", "--verbose"),
                 f"--include={','.join(packages)}",
                 *options,

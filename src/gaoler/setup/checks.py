@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from gaoler.errors import Failed
@@ -23,6 +24,16 @@ _ALL = ["tests", "-n", str(max(2, os.cpu_count() or 1)), "--dist", "loadfile"]
 """Files side by side, as each has a gateway of its own to share among its tests."""
 
 
+#: What the tests use inside machines beside a base's packages, by the file of tests that does.
+SOFTWARE = {
+    "containers": "podman docker.io crun slirp4netns uidmap iptables netavark aardvark-dns",
+    "databases": "mariadb-server sqlite3",
+    "files": "git fio acl attr",
+    "builds": "gcc make libc6-dev python3-venv python3-dev npm cargo",
+    "kernel": "wireguard-tools btrfs-progs dosfstools squashfs-tools genisoimage bindfs nfs-kernel-server ipset ebtables tcpdump fdisk fuse3",
+}
+
+
 def environment_step(display: Display) -> Step:
     wanted = environment.requirements(places.TREE / "pyproject.toml", extra="dev")
 
@@ -35,7 +46,7 @@ def environment_step(display: Display) -> Step:
 
 def test(settings: Settings, display: Display, words: list[str]) -> None:
     """Runs all tests, or those that `words` names; raises Failed when one does not pass."""
-    run_tool("pytest", words or _ALL, prepare(settings, display))
+    run_tool("pytest", words or _ALL, prepare(settings, display, software=True))
 
 
 def hosts(settings: Settings, display: Display, words: list[str]) -> None:
@@ -49,18 +60,18 @@ def hosts(settings: Settings, display: Display, words: list[str]) -> None:
         "GAOLER_HOST_IMAGES": str(settings.cache / "test" / "hosts"),
     }
     story = ["tests/hosts", "-v", "-s", "-x", "--durations=0", "--durations-min=1"]
-    run_tool("pytest", [*story, *words], {**prepare(settings, display), **extra})
+    run_tool("pytest", [*story, *words], {**prepare(settings, display, software=False), **extra})
 
 
-def prepare(settings: Settings, display: Display) -> dict[str, str]:
-    """Makes a kernel, guest files and a base for the tests.
+def prepare(settings: Settings, display: Display, *, software: bool) -> dict[str, str]:
+    """Makes a kernel, guest files and a base for the tests, and a base full of software.
 
-    They find them by GAOLER_TEST_KERNEL (the program `linux`), GAOLER_TEST_GUEST and GAOLER_TEST_BASE (directories).
+    They find them by GAOLER_TEST_KERNEL (the program `linux`), GAOLER_TEST_GUEST, GAOLER_TEST_BASE and
+    GAOLER_TEST_SOFTWARE (directories).
     """
     place = settings.cache / "test"
     kernels, guest_files = place / "kernels", place / "guest"
-    wanted = hashlib.sha256(repr((apt.host_suite(), sorted(base_debian.PACKAGES.values()))).encode()).hexdigest()[:12]
-    base = place / f"base-{wanted}"
+    base, full = tree_for(place / "base"), tree_for(place / "software", *SOFTWARE.values())
 
     def found_kernel() -> str:
         found = kernel.installed(kernels)
@@ -77,25 +88,50 @@ def prepare(settings: Settings, display: Display) -> dict[str, str]:
             environment_step(display),
             Step("kernel", found_kernel, lambda: kernel.build(settings.cache, kernels, display.report).name),
             Step("guest files", lambda: str(guest_files) if guest.is_current(guest_files) else "", install_guest),
-            Step("base", lambda: str(base) if base.is_dir() else "", lambda: make_base(base, display)),
+            tree_step("base", base, (), display),
+            *([tree_step("software", full, SOFTWARE.values(), display)] if software else []),
         ],
         display,
     )
     found = kernel.installed(kernels)
     assert found is not None
-    names = {"GAOLER_TEST_KERNEL": found.linux, "GAOLER_TEST_GUEST": guest_files, "GAOLER_TEST_BASE": base}
+    names = {
+        "GAOLER_TEST_KERNEL": found.linux,
+        "GAOLER_TEST_GUEST": guest_files,
+        "GAOLER_TEST_BASE": base,
+        "GAOLER_TEST_SOFTWARE": full,
+    }
     return {name: str(path) for name, path in names.items()}
 
 
-def make_base(base: Path, display: Display) -> str:
-    """Under its own name only when it is whole; others' remains go first."""
-    for other in base.parent.glob("base*"):
-        shutil.rmtree(other)
-    unfinished = base.with_name("base.new")
-    unfinished.mkdir(parents=True)
-    base_debian.make(unfinished, progress=display.report)
-    unfinished.rename(base)
-    return str(base)
+def tree_for(stem: Path, *further: str) -> Path:
+    """Where a tree lies that has the packages of a base and `further` ones: another list is another tree."""
+    wanted = repr((apt.host_suite(), sorted([*base_debian.PACKAGES.values(), *further])))
+    return stem.with_name(f"{stem.name}-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}")
+
+
+def tree_step(name: str, tree: Path, further: Iterable[str], display: Display) -> Step:
+    """Makes the tree, under its own name only when it is whole; others' remains go first."""
+
+    def make() -> str:
+        for other in tree.parent.glob(f"{name}*"):
+            shutil.rmtree(other)
+        unfinished = tree.with_name(f"{name}.new")
+        unfinished.mkdir(parents=True)
+        base_debian.make(unfinished, progress=display.report, further=further)
+        if further:
+            quieten(unfinished)
+        unfinished.rename(tree)
+        return str(tree)
+
+    return Step(name, lambda: str(tree) if tree.is_dir() else "", make)
+
+
+def quieten(tree: Path) -> None:
+    """Daemons start when a test asks for them, and not with every machine."""
+    for link in (tree / "etc/rc2.d").glob("S*"):
+        if link.is_symlink():
+            link.unlink()
 
 
 def lint(display: Display) -> None:

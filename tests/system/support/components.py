@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,13 @@ class Components:
         """VERSION-HASH, as the store names kernels."""
         version = subprocess.run([self.kernel, "--version"], capture_output=True, text=True, check=True).stdout.strip()
         return f"{version}-{hashlib.sha256(self.kernel.read_bytes()).hexdigest()[:16]}"
+
+
+def components_with_software() -> Components:
+    """Their base has what users install: gaoler.setup.checks.SOFTWARE."""
+    software = os.environ.get("GAOLER_TEST_SOFTWARE", "")
+    assert Path(software, "etc").is_dir(), "there is no tree with software; try: sudo make test, which makes one"
+    return replace(components(), base=Path(software))
 
 
 def components() -> Components:
