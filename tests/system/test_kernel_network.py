@@ -20,13 +20,13 @@ PRELUDE = """
     mkdir -p /run/netns && mount -t tmpfs own /run/netns && mount -t tmpfs own /mnt && cd /mnt && ip link set lo up
     on()    { ip netns exec "$@"; }
     host()  { ip netns add $1; ip -n $1 link set lo up; }
-    place() { ip -n $1 address add $3 dev $2 nodad; ip -n $1 link set $2 up; }
+    place() { ip -n $1 address add $3 dev $2 $4; ip -n $1 link set $2 up; }
     ping1() { on $1 ping -q -c1 -W5 $2; }
     fails() { if "$@"; then return 1; fi; }
     stopped() { fails on $1 ping -q -c1 -W0.2 $2; }
     pair()  {
         host a; host b; ip link add cable netns a type veth peer name cable netns b
-        place a cable 10.1.0.1/24; place a cable fd01::1/64; place b cable 10.1.0.2/24; place b cable fd01::2/64
+        place a cable 10.1.0.1/24; place a cable fd01::1/64 nodad; place b cable 10.1.0.2/24; place b cable fd01::2/64 nodad
     }
 """
 SCRIPTS = {
@@ -84,10 +84,12 @@ SCRIPTS = {
         pair
         on b nft -f - << 'END'
             table inet f {
-                set bad { type ipv4_addr; flags interval; elements = { 10.1.0.128/25 } }
-                chain in { type filter hook input priority 0; ct state established,related accept; ip saddr @bad counter drop }
+                set bad { type ipv4_addr; flags interval; elements = { 10.1.0.128/25 }; }
+                chain in { type filter hook input priority 0; ct state established,related accept; ip saddr @bad counter drop; }
             }
-            table ip n { chain p { type nat hook prerouting priority -100; ip daddr 10.99.0.1 dnat to 10.1.0.2 } }
+            table ip n {
+                chain p { type nat hook prerouting priority -100; ip daddr 10.99.0.1 dnat to 10.1.0.2; }
+            }
 END
         ip -n a address add 10.1.0.200/24 dev cable; ip -n a route add 10.99.0.1 via 10.1.0.2
         ping1 a 10.1.0.2; ping1 a 10.99.0.1; fails on a ping -q -c1 -W0.2 -I 10.1.0.200 10.1.0.2

@@ -55,7 +55,7 @@ library.a: $(parts) ; $(AR) rcs $@ $^
     box.sh("""cd /root/make; echo 'int total(int);' > common.h
         for number in $(seq 60); do printf '#include <stdio.h>\\n#include "common.h"\\nint part%d(int n) { return n + %d; }\\n' $number $number > part$number.c; done
         { seq -f 'int part%g(int);' 60; echo '#include <stdio.h>'; echo 'int main(void) { int sum = 0;'; seq -f 'sum += part%g(0);' 60
-          echo 'return printf("%d\\n", sum) < 0; }'; } > main.c""")
+          echo 'return printf("%d", sum) < 0; }'; } > main.c""")
     assert "program" in box.sh("cd /root/make; make -j4 2>&1", timeout=180)
     assert box.sh("cd /root/make; ./program") == "1830"
     assert "up to date" in box.sh("cd /root/make; make -j4 2>&1")
