@@ -79,7 +79,7 @@ def test_npm_installs_and_runs(box):
     """A tree of packages from archives made here, links to programs, a script that runs one of them."""
     box.sh("""cd /root && mkdir -p npm && cd npm
         for name in low middle; do
-            mkdir -p $name; depends=; test $name = low || depends='"low": "file:../low-1.0.0.tgz"'
+            mkdir -p $name; depends=; test $name = low || depends='"low": "^1.0.0"'
             printf '{"name": "%s", "version": "1.0.0", "bin": {"say-%s": "say.js"}, "dependencies": {%s}}' $name $name "$depends" > $name/package.json
             printf '#!/usr/bin/env node\\nmodule.exports = "%s"; if (require.main === module) console.log("%s says")\\n' $name $name > $name/say.js
             printf '{}' > $name/index.js; (cd $name; npm pack --silent --pack-destination .. > /dev/null)

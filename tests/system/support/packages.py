@@ -57,10 +57,11 @@ def package(number: int, version: str) -> Package:
         made.control["postinst"] = f"#!/bin/sh\n{tool} --install /usr/bin/gaol-tool gaol-tool /usr/bin/{name} {number} > /dev/null\n"
         made.control["prerm"] = f"#!/bin/sh\n{tool} --remove gaol-tool /usr/bin/{name} > /dev/null\n"
     elif kind == 2:
+        theirs = f"usr/share/gaol/{number - 1:03}/text"
         divert = f"dpkg-divert --package {name} --quiet --rename"
-        made.files[f"usr/share/gaol/{number - 1:03}/text"] = f"{name} diverts\n".encode()
-        made.control["preinst"] = f"#!/bin/sh\n{divert} --add --divert /{share}/diverted /usr/share/gaol/{number - 1:03}/text\n"
-        made.control["postrm"] = f'#!/bin/sh\nif [ "$1" = remove ]; then {divert} --remove /usr/share/gaol/{number - 1:03}/text; fi\n'
+        made.files[theirs] = f"{name} diverts\n".encode()
+        made.control["preinst"] = f"#!/bin/sh\n{divert} --add --divert /{theirs}.diverted /{theirs}\n"
+        made.control["postrm"] = f'#!/bin/sh\nif [ "$1" = remove ]; then {divert} --remove /{theirs}; fi\n'
         made.depends = f"gaol{number - 1:03}"
     elif kind == 3:
         made.control["triggers"] = f"interest-noawait /usr/share/gaol/{number + 1:03}\n"
