@@ -39,6 +39,7 @@ def archive(workshop, tmp_path):
         yield tmp_path, f"http://{workshop.address}:{listener.getsockname()[1]}"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_hundred_packages_come_change_and_go(workshop, smith, archive):
     place, address = archive
@@ -62,7 +63,7 @@ def test_a_hundred_packages_come_change_and_go(workshop, smith, archive):
         assert box.sh("cat /etc/gaol/007.conf /etc/gaol/007.conf.dpkg-dist /etc/gaol/008.conf") == "mine\nversion = 2.0\nversion = 2.0"
         assert box.sh("cat /usr/share/gaol/001/text; head -1 /usr/share/gaol/001/text.diverted") == "gaol002 diverts\ngaol001 2.0"
 
-        box.sh(f"{APT} purge {EVERY}; rm /var/lib/gaol-triggered /etc/gaol/*.dpkg-dist; rmdir /etc/gaol 2> /dev/null || true", timeout=300)
+        box.sh(f"{APT} purge {EVERY}; rm /var/lib/gaol-triggered; test ! -e /etc/gaol", timeout=300)
         assert box.sh("dpkg --audit; dpkg-query -W 'gaol*' 2> /dev/null || true") == ""
         assert box.sh(f"{FILES} | sort | diff /root/before - || true") == ""
 

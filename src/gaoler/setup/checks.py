@@ -30,7 +30,9 @@ SOFTWARE = {
     "databases": "mariadb-server sqlite3",
     "files": "git fio acl attr",
     "builds": "gcc make libc6-dev python3-venv python3-dev npm cargo",
-    "kernel": "wireguard-tools btrfs-progs dosfstools squashfs-tools genisoimage bindfs nfs-kernel-server ipset ebtables tcpdump fdisk fuse3",
+    "kernel network": "wireguard-tools ipset ebtables tcpdump",
+    "kernel features": "btrfs-progs dosfstools squashfs-tools genisoimage bindfs fuse3 nfs-kernel-server",
+    "block devices": "fdisk lvm2 cryptsetup-bin",
 }
 
 
