@@ -17,6 +17,7 @@ the id inside, in the user namespace and in the gaol's mount. The process then h
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -93,9 +94,9 @@ def subordinate(uid: int, gids: Iterable[int]) -> range:
     """
     users, groups = _high((uid,)), _high(gids)
     own = {*users, *groups}
-    firsts = range(SUBORDINATE, SUBORDINATE + HALF * (len(own) + 2), HALF)
-    first = next(first for first in firsts if own.isdisjoint(range(first, first + HALF)))
-    return range(first, first + HALF - max(len(users), len(groups)))
+    blocks = (range(first, first + HALF) for first in itertools.count(SUBORDINATE, HALF))
+    block = next(block for block in blocks if not any(number in block for number in own))
+    return block[: HALF - max(len(users), len(groups))]
 
 
 def outside(table: Iterable[Mapping], inside: int) -> int | None:
