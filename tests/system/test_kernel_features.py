@@ -48,7 +48,7 @@ FILE_SYSTEMS = {
     "FUSE": "tree; bindfs t m; diff -r t m; echo new > m/new; grep new t/new; mount | grep fuse.*m; umount m; fails test -e m/new",
     "FUSE without being root": """
         chmod 711 /root .; mount -t tmpfs t m; cd m; mkdir m; tree; chown -R daemon .
-        setpriv --reuid daemon --regid daemon --clear-groups sh -exc 'bindfs t m; diff -r t m; echo new > m/new; fusermount3 -u m || fusermount -u m'
+        setpriv --reuid daemon --regid daemon --clear-groups sh -exc 'bindfs --no-allow-other t m; diff -r t m; echo new > m/new; fusermount3 -u m || fusermount -u m'
         grep new t/new; fails test -e m/new""",
     "loop device with partitions": """
         truncate -s 8M disk; printf 'label: dos\\n2048,4096\\n' | sfdisk -q disk; losetup -fP --show disk > device

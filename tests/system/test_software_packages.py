@@ -20,7 +20,7 @@ APT = (
     # dpkg flushes every file: on a disk that others use too, that is most of what it takes.
     " -o Dpkg::Options::=--force-unsafe-io"
 )
-FILES = "find / -xdev -not -path '/var/log/*' -not -path '/var/lib/dpkg/*' -not -path '/var/cache/*' -not -path '/root/*' -printf '%p %y %m %U %G %n %l\\n'"
+FILES = "find / -xdev -not -path /proc -not -path '/var/log/*' -not -path '/var/lib/dpkg/*' -not -path '/var/cache/*' -not -path '/root/*' -printf '%p %y %m %U %G %n %l\\n'"
 EVERY = " ".join(f"gaol{number:03}" for number in range(1, COUNT + 1))
 
 
