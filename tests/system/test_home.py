@@ -195,3 +195,13 @@ def test_groups_of_the_owner_count(gateway, warden):
         for path in directory.iterdir():
             path.unlink()
         directory.rmdir()
+
+
+def test_a_stop_leaves_the_home_in_order(gateway, alice, work):
+    """The kernel unmounts it, and says nothing of trouble."""
+    with running(gateway, alice, "leaving", "--no-network") as machine:
+        machine.sh(f"echo kept > {work}/last")
+        machine.gaol("down", check=True)
+        log = machine.gaol("log", check=True).stdout
+        assert "Kernel panic" not in log and "fault at" not in log, log
+    assert (work / "last").read_text() == "kept\n"

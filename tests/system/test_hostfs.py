@@ -106,6 +106,16 @@ def test_home_is_the_owners_whoever_acts(machine):
         assert (machine.home / f"new{who}").stat().st_uid == OWNER
 
 
+def test_home_can_be_unmounted(machine):
+    machine.run(
+        """
+        mount -c -t hostfs home /home; echo kept > /home/before; umount /home; [ ! -e /home/before ]
+        mount -c -t hostfs home /home; grep kept /home/before; umount /home
+        """
+    )
+    assert (machine.home / "before").read_text() == "kept\n"
+
+
 def test_home_is_shared_both_ways(machine):
     inside = machine.start(
         """

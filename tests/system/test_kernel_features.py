@@ -25,15 +25,20 @@ PRELUDE = """
 """
 FILE_SYSTEMS = {
     "ext4": """
-        image 64M mkfs.ext4 -q; cp -p /bin/true m/; setfacl -m u:daemon:rw m/true; setfattr -n user.a -v b m/true
-        umount m; fsck.ext4 -fn disk; mount -o loop disk m; getfattr -n user.a m/true; getfacl m/true | grep daemon:rw""",
-    "vfat": "image 32M mkfs.vfat; echo x > m/name; umount m; mount -o loop disk m; cat m/NAME; umount m; fsck.vfat -n disk",
+        image 64M mkfs.ext4 -q; cp -p /bin/true m/; setcap cap_net_raw+ep m/true; setfacl -m u:daemon:rw m/true; setfattr -n user.a -v b m/true
+        umount m; fsck.ext4 -fn disk; mount -o loop disk m; getcap m/true | grep cap_net_raw; getfacl m/true | grep daemon:rw""",
+    "btrfs": """
+        image 128M mkfs.btrfs -q; btrfs subvolume create m/one; echo before > m/one/file; btrfs subvolume snapshot -r m/one m/two
+        echo after > m/one/file; cp --reflink=always m/one/file m/copy; test $(cat m/two/file) = before
+        btrfs scrub start -B m; umount m; btrfs check disk""",
+    "vfat": "image 32M mkfs.vfat; echo x > m/Größe.txt; umount m; mount -o loop disk m; cat m/Größe.txt; cat m/größe.TXT; umount m; fsck.vfat -n disk",
     "squashfs": """
         tree; for how in gzip xz zstd lz4 lzo; do
             rm -f s; mksquashfs t s -quiet -no-progress -comp $how; mount -o loop s m; diff -r t m; umount m
         done""",
     "isofs": """
-        tree; genisoimage -quiet -R -J -o iso t; mount -o loop,ro iso m; diff -r t m""",
+        tree; genisoimage -quiet -R -J -o iso t; mount -o loop,ro iso m; diff -r t m; umount m
+        mkzftree t z; genisoimage -quiet -R -z -o iso z; mount -o loop,ro iso m; diff -r t m""",
     "overlay": """
         mkdir low up work; mkdir low/d; echo low > low/file; echo low > low/d/gone
         mount -t overlay o -o lowerdir=low,upperdir=up,workdir=work m
@@ -50,9 +55,29 @@ FILE_SYSTEMS = {
         chmod 711 /root .; mount -t tmpfs t m; cd m; mkdir m; tree; chown -R daemon .
         setpriv --reuid daemon --regid daemon --clear-groups sh -exc 'bindfs --no-allow-other t m; diff -r t m; echo new > m/new; fusermount3 -u m || fusermount -u m'
         grep new t/new; fails test -e m/new""",
+    "NFS": """
+        mkdir -p /srv/nfs && mount -t tmpfs t /srv/nfs && chmod 1777 /srv/nfs
+        rpcbind -w || rpcbind; mount -t nfsd nfsd /proc/fs/nfsd; exportfs -o rw,no_root_squash,fsid=0,insecure 127.0.0.1:/srv/nfs
+        rpc.mountd; rpc.nfsd 2; echo Y > /proc/fs/nfsd/v4_end_grace; trap 'umount m; rpc.nfsd 0; pkill rpc.mountd; pkill rpcbind; exportfs -ua' EXIT
+        for version in 3 4.1; do
+            mount -t nfs -o nolock,vers=$version 127.0.0.1:/$(test $version = 3 && echo srv/nfs) m
+            tree; cp -r t m/; diff -r t m/t; echo $version > /srv/nfs/seen; grep $version m/seen; rm -r m/t t; umount m
+        done""",
     "loop device with partitions": """
         truncate -s 8M disk; printf 'label: dos\\n2048,4096\\n' | sfdisk -q disk; losetup -fP --show disk > device
         mkfs.ext4 -q $(cat device)p1; mount $(cat device)p1 m; umount m; losetup -d $(cat device)""",
+    "LUKS": """
+        truncate -s 32M disk; printf secret > key; cryptsetup luksFormat -q --pbkdf pbkdf2 --pbkdf-force-iterations 1000 disk key
+        cryptsetup open --key-file key disk hidden; mkfs.ext4 -q /dev/mapper/hidden; mount /dev/mapper/hidden m; echo readable > m/file
+        umount m; cryptsetup close hidden; fails grep -q readable disk; cryptsetup open --key-file key disk hidden
+        mount /dev/mapper/hidden m; grep readable m/file; umount m; cryptsetup close hidden""",
+    "LVM": """
+        truncate -s 64M disk other; one=$(losetup -f --show disk); two=$(losetup -f --show other); export LVM_SUPPRESS_FD_WARNINGS=1
+        # Without udevd, LVM makes the nodes itself.
+        sed -i 's/.*udev_sync = .*/udev_sync = 0/; s/.*udev_rules = .*/udev_rules = 0/' /etc/lvm/lvm.conf
+        vgcreate -q gaol $one; lvcreate -q -y -L 40M -n data gaol; mkfs.ext4 -q /dev/gaol/data; mount /dev/gaol/data m; echo before > m/file
+        vgextend -q gaol $two; lvcreate -q -y -s -L 8M -n past gaol/data; echo after > m/file; umount m
+        mount -o ro /dev/gaol/past m; grep before m/file; umount m; vgremove -q -y gaol; losetup -d $one $two""",
     "swap": "truncate -s 16M disk; losetup -f --show disk > device; mkswap -q $(cat device); swapon $(cat device); grep loop /proc/swaps; swapoff $(cat device); losetup -d $(cat device)",
 }  # fmt: skip
 CONTROL_GROUPS = {

@@ -31,7 +31,11 @@ def kernel_words(record: Record, *, network: bool) -> tuple[str, ...]:
         f"seccomp={'on' if record.mode == 'seccomp' else 'off'}",
         f"lpj={loops_per_jiffy()}",
         "panic=-1",
+        # Links that drivers would make by themselves, in every network namespace or once. Who wants one adds it.
+        "fb_tunnels=none",
         "dummy.numdummies=0",
+        "bonding.max_bonds=0",
+        "ifb.numifbs=0",
         # Debian's docker.io, without systemd, would mount version 1 over a part of version 2 and take its controllers.
         "cgroup_no_v1=all",
         "initrd=/uml/lib/initramfs.cpio",

@@ -230,6 +230,8 @@ class Machines(Registry):
             why = watching.leave(self, machine)
             graceful = machine.live.stopping or machine.record.wanted != "running"
             died = None if graceful or machine.record.ephemeral else why or "its kernel ended by itself"
+            if why and died is None:
+                _log.warning("%s: as it was stopped: %s", machine.record.id, why)
             try:
                 self.jailer.release(machine.record)
             except GaolerError as error:
