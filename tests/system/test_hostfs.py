@@ -116,6 +116,20 @@ def test_home_can_be_unmounted(machine):
     assert (machine.home / "before").read_text() == "kept\n"
 
 
+def test_a_mount_in_a_home_stays(machine):
+    """Also when its directory is looked up again, and the host asked whether it is still the same."""
+    machine.run(
+        """
+        mount -c -t hostfs home /home; cd /home
+        mkdir directory; mount -c -t tmpfs tmpfs directory; touch file; mount -c --bind /proc/version file; touch directory/inside
+        sleep 0.1; ls -l . directory > /dev/null; stat directory file
+        mkdir beside; mv beside other; touch new; rm new
+        [ -e directory/inside ]; grep Linux file
+        umount file directory; [ ! -e directory/inside ]
+        """
+    )
+
+
 def test_home_is_shared_both_ways(machine):
     inside = machine.start(
         """
