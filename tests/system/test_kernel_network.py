@@ -64,13 +64,13 @@ SCRIPTS = {
         ip -n a link add tunnel type gre local 10.1.0.1 remote 10.1.0.2; ip -n b link add tunnel type gre local 10.1.0.2 remote 10.1.0.1
         place a tunnel 10.6.0.1/24; place b tunnel 10.6.0.2/24; ping1 a 10.6.0.2""",
     "bond": """
-        host a; host b; ip -n a link add bond0 type bond mode active-backup miimon 100; ip -n b link add bond0 type bond mode active-backup
+        host a; host b; ip -n a link add bond0 type bond mode active-backup miimon 100; ip -n b link add bond0 type bond mode active-backup miimon 100
         for number in 1 2; do
             ip link add leg$number netns a type veth peer name leg$number netns b
-            for one in a b; do ip -n $one link set leg$number master bond0 up; done
+            for one in a b; do ip -n $one link set leg$number master bond0; ip -n $one link set leg$number up; done
         done
         place a bond0 10.7.0.1/24; place b bond0 10.7.0.2/24; ping1 a 10.7.0.2
-        for one in a b; do ip -n $one link set leg1 down; done; ping1 a 10.7.0.2""",
+        for one in a b; do ip -n $one link set leg1 down; done; on a ping -q -c20 -i0.2 -W1 10.7.0.2""",
     "tun": "python3 /root/inside/tun.py",
     "forwarding": """
         pair; host c; ip link add far netns b type veth peer name far netns c
@@ -115,7 +115,7 @@ END
         pair; on a tc qdisc add dev cable root netem loss 100%; stopped a 10.1.0.2; on a tc qdisc del dev cable root
         on a tc qdisc add dev cable root handle 1: htb default 1; on a tc class add dev cable parent 1: classid 1:1 htb rate 10mbit
         on a tc filter add dev cable parent 1: protocol ip u32 match ip dst 10.1.0.2/32 action drop; stopped a 10.1.0.2
-        on a tc -s filter show dev cable parent 1: | grep -E 'Sent [1-9]'""",
+        on a tc filter show dev cable parent 1: | grep -q 'action drop'""",
     "packet sockets": """
         pair; on b tcpdump -Z root -lnq -c1 -i cable icmp > seen 2> ready & while fails grep listening ready; do sleep 0.05; done
         ping1 a 10.1.0.2; wait; grep '10.1.0.1 > 10.1.0.2' seen""",
