@@ -28,11 +28,13 @@ def disown(base: Path, owner: str) -> None:
         tree.empty("home")
         for place in _PERSONAL:
             tree.remove(place.format(owner))
-        name = owner.encode()
         tree.rewrite("etc/hosts", _anywhere)
-        tree.rewrite("etc/passwd", lambda text: _without(text, name))
-        tree.rewrite("etc/shadow", lambda text: _locked(_without(text, name)))
-        tree.rewrite("etc/group", lambda text: _left(text, name))
+        if owner != "root":  # whose account is the tree's, not one made for a machine
+            name = owner.encode()
+            for table in ("etc/passwd", "etc/shadow"):
+                tree.rewrite(table, lambda text: _without(text, name))
+            tree.rewrite("etc/group", lambda text: _left(text, name))
+        tree.rewrite("etc/shadow", _locked)
 
 
 def _anywhere(hosts: bytes) -> bytes:

@@ -30,6 +30,13 @@ def test_the_account_goes_and_others_stay(base):
     assert list((base / "home").iterdir()) == []
 
 
+def test_roots_account_is_the_trees_own(base):
+    before = [(base / "etc" / name).read_text() for name in ("passwd", "group")]
+    disown(base, "root")
+    assert [(base / "etc" / name).read_text() for name in ("passwd", "group")] == before
+    assert (base / "etc/shadow").read_text().startswith("root:*:")
+
+
 def test_links_are_not_followed_out(base, tmp_path_factory):
     outside = tmp_path_factory.mktemp("outside")
     (outside / "shadow").write_text("root:$y$secret:1::::::\n")
