@@ -37,7 +37,7 @@ def test_its_sandboxes_work(box):
     """Namespaces and filters that units of distributions ask for, and a user that exists while the service runs."""
     sandbox = "-p DynamicUser=yes -p PrivateNetwork=yes -p ProtectSystem=strict -p ProtectHome=yes -p PrivateTmp=yes -p PrivateDevices=yes"
     sandbox += " -p RestrictNamespaces=yes -p SystemCallFilter=@system-service -p MemoryDenyWriteExecute=yes -p StateDirectory=sandboxed"
-    script = "ip -brief link | cut -c1-3; touch /var/lib/sandboxed/file; touch /etc/file 2> /dev/null || echo read-only; test $(id -u) -ge 61184 && echo dynamic"
+    script = "ip -brief link | grep -oE ^[a-z0-9]+; touch /var/lib/sandboxed/file; touch /etc/file 2> /dev/null || echo read-only; test $(id -u) -ge 61184 && echo dynamic"
     said = box.sh(f"systemd-run --quiet --wait --pipe {sandbox} sh -c '{script}'")
     assert said == "lo\nread-only\ndynamic"
     assert box.sh("ls /var/lib/private/sandboxed") == "file"

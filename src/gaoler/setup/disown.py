@@ -31,7 +31,7 @@ def disown(base: Path, owner: str) -> None:
         tree.rewrite("etc/hosts", _anywhere)
         if owner != "root":  # whose account is the tree's, not one made for a machine
             name = owner.encode()
-            for table in ("etc/passwd", "etc/shadow"):
+            for table in ("etc/passwd", "etc/shadow", "etc/subuid", "etc/subgid"):
                 tree.rewrite(table, lambda text: _without(text, name))
             tree.rewrite("etc/group", lambda text: _left(text, name))
         tree.rewrite("etc/shadow", _locked)
