@@ -177,22 +177,23 @@ class Machines(Registry):
                     found.update(pinned)
         return found
 
-    def observe(self, machine: Machine, observed: Live) -> None:
-        """Take note of what a running machine has become."""
+    def observe(self, machine: Machine, change: Callable[[Live], Live]) -> None:
+        """Take note of what a running machine has become. `change` makes it of what is known by then: nothing told is lost."""
 
         def note() -> None:
             if machine.live is None:
                 return
+            observed = change(machine.live)
             if machine.begun is not None:
                 self.tally.reached(machine.live, observed, time.monotonic() - machine.begun)
             begun = None if observed.ready else machine.begun
             _set(machine, live=observed, answered=machine.answered or observed.agent, begun=begun)
+            try:
+                record.write(self.jailer.runtime(machine.record).live, live.encode(observed), durable=False)
+            except GaolerError as error:
+                _log.warning("%s", error)
 
         machine.update(note)
-        try:
-            record.write(self.jailer.runtime(machine.record).live, live.encode(observed), durable=False)
-        except GaolerError as error:
-            _log.warning("%s", error)
 
     # stopping
 

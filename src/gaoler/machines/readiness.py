@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from gaoler.errors import Failed
 from gaoler.machines.lifecycle import Machines
+from gaoler.machines.live import Live
 from gaoler.machines.machine import Machine
 
 
@@ -35,13 +36,16 @@ def comes_with_its_address(machines: Machines, machine: Machine) -> bool:
 
 def give_up(machines: Machines, machine: Machine) -> None:
     """The deadline has passed: what did not come is missing."""
-    observed = machine.live
-    if observed is None or observed.settled:
-        return
-    lacks = [] if observed.address or not machine.record.network else ["address"]
-    if not observed.sshd:
-        lacks.append("sshd")
-    machines.observe(machine, replace(observed, missing=tuple(lacks or ["init"])))
+
+    def lacking(known: Live) -> Live:
+        if known.settled:
+            return known
+        lacks = [] if known.address or not machine.record.network else ["address"]
+        if not known.sshd:
+            lacks.append("sshd")
+        return replace(known, missing=tuple(lacks or ["init"]))
+
+    machines.observe(machine, lacking)
 
 
 def _check_runs(machine: Machine) -> None:

@@ -82,7 +82,7 @@ def _catch_up(machines: Machines, machine: Machine) -> None:
         return
     for line in (b"gaol agent\n" + kept).decode(errors="replace").splitlines():
         if machine.live:
-            machines.observe(machine, live.told(machine.live, line))
+            machines.observe(machine, partial(live.told, text=line))
 
 
 def _running(machines: Machines, machine: Machine) -> live.Live | None:

@@ -95,12 +95,12 @@ def attend(machines: Machines, machine: Machine, notify: socket.socket) -> None:
         watch.reason = OUT_OF_MEMORY
         observed.process.kill()
 
+    machines.observe(machine, lambda known: known)  # on disk before the first milestone
     _listen(monitor, watch, watch.notify.fileno(), lambda: _hear(machines, machine, watch))
     _listen(monitor, watch, watch.output, lambda: _read_console(watch))
     monitor.watch(pidfd, died)
     if watch.out_of_memory is not None:
         monitor.watch(watch.out_of_memory, starved)
-    machines.observe(machine, observed)
     if machine.record.ttl:
         monitor.after(machine.record.ttl - observed.process.age(), lambda: _expire(machines, machine, observed))
     idle = limit_of(machines.configuration.limits, machine.record.owner, "idle").value
@@ -182,9 +182,9 @@ def _note(machines: Machines, machine: Machine, datagram: bytes) -> str | None:
     if notification.kind == "panic":
         observed.process.kill()  # it may only halt, and never end
         return f"its kernel panicked: {notification.text[:200]}"
-    now = live.told(observed, notification.text) if notification.kind == "user" else observed
-    if now != observed:
-        machines.observe(machine, now)
+    text = notification.text
+    if notification.kind == "user" and live.told(observed, text) != observed:
+        machines.observe(machine, lambda known: live.told(known, text))
     return None
 
 
