@@ -28,6 +28,8 @@ LOG_LIMIT = 1 << 20
 """Bytes of console output kept of a machine."""
 _CONSOLE = (1 << 20, 1 << 20)
 """Bytes of console output taken at once, and a second from then on. More is lost to the machine that says it."""
+_READ = 4096
+"""Bytes that reading the console counts for at least: a byte at a time costs the daemon no less than a page at a time."""
 _MILESTONES = (64, 8)
 """Milestones, likewise. A machine that tells more has to wait, with all that it does, until they are taken."""
 _DATAGRAMS_AT_ONCE = 16
@@ -190,7 +192,7 @@ def _note(machines: Machines, machine: Machine, datagram: bytes) -> str | None:
 
 def _read_console(watch: Watch) -> float:
     with watch.lock:
-        return 0 if watch.closed else watch.said.take(_take(watch))
+        return 0 if watch.closed else watch.said.take(max(_take(watch), _READ))
 
 
 def _take(watch: Watch) -> int:

@@ -20,8 +20,8 @@ from gaoler.setup.up import component_step
 #: Beside the checkout's sources, so that it is at hand for whoever works on them.
 ENVIRONMENT = places.TREE / ".venv"
 
-_ALL = ["tests", "-n", str(max(2, os.cpu_count() or 1)), "--dist", "loadfile", "--reruns", "1", "-rR"]
-"""Files side by side, as each has a gateway of its own to share among its tests. What fails is tried once more, and told."""
+_ALL = ["tests", "-n", str(max(2, os.cpu_count() or 1)), "--dist", "loadfile", "--durations", "25"]
+"""Files side by side, as each has a gateway of its own to share among its tests."""
 
 
 #: What the tests use inside machines beside a base's packages, by the file of tests that does.

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from system.support import leftovers
@@ -31,6 +32,15 @@ LIMIT = 12
 """Machines that a user may have."""
 
 Done = subprocess.CompletedProcess[str]
+
+
+class Background(subprocess.Popen[bytes]):
+    """As a context: waited for at its end, and killed first where the test fails, which nothing would end then."""
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, value, trace)
 
 
 @dataclass
@@ -191,9 +201,9 @@ class Gateway:
         assert not check or done.returncode == 0, f"gaol {' '.join(arguments)}: {done.returncode}\n{done.stderr}"
         return done
 
-    def popen(self, *arguments: str, user: User | None = None, **streams: Any) -> subprocess.Popen[bytes]:
+    def popen(self, *arguments: str, user: User | None = None, **streams: Any) -> Background:
         """`gaol` in the background; the caller ends it."""
-        return subprocess.Popen([self.program, *arguments], **{**self.options(user), **streams})
+        return Background([self.program, *arguments], **{**self.options(user), **streams})
 
     def json(self, *arguments: str, user: User | None = None) -> Any:
         return json.loads(self.gaol(*arguments, "--json", user=user, check=True).stdout)
