@@ -9,6 +9,7 @@ import stat
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -28,13 +29,18 @@ POWER_OFF = ["perl", "-e", "syscall(169, 0xfee1dead, 672274793, 0x4321fedc, 0)"]
 
 
 def _family(pid):
-    children = (int(child) for task in os.listdir(f"/proc/{pid}/task")
-                for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split())  # fmt: skip
-    return {pid}.union(*map(_family, children))
+    """The process and those below it; what ends meanwhile has none."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        children = (int(child) for task in os.listdir(f"/proc/{pid}/task")
+                    for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split())  # fmt: skip
+        return {pid}.union(*map(_family, children))
+    return set()
 
 
 def _traced(pid):
-    return "TracerPid:\t0\n" not in Path(f"/proc/{pid}/status").read_text()
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return "TracerPid:\t0\n" not in Path(f"/proc/{pid}/status").read_text()
+    return False
 
 
 # up, ls, info, top, log

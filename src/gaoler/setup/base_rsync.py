@@ -57,6 +57,7 @@ _COMPLAINT = re.compile(r"\s*(rsync:|rsync error|@ERROR|ssh|Host key|Permission|
 _COMPLAINTS, _SHOWN = 30, 3
 
 _VANISHED = 24
+_BROKEN_OFF = frozenset({10, 11, 12})
 _INTERRUPTED = frozenset({12, 20, 30, 137})
 
 
@@ -103,7 +104,7 @@ def sync(source: str, tree: Path, access: Access, report: Report, *, lock: int, 
     moved = Moved()
     for number in range(1, PASSES + 1):
         name = step if number == 1 else f"{step}, pass {number}: has the master changed meanwhile?"
-        once, still = _pass(source, program, report, name, lock)
+        once, still = _pass(source, tree, program, report, name, lock)
         moved += once
         if still and not once.files:
             return moved  # nothing has changed since the pass before, so it is not torn
@@ -114,7 +115,7 @@ def sync(source: str, tree: Path, access: Access, report: Report, *, lock: int, 
     )
 
 
-def _pass(source: str, program: Confinement, report: Report, step: str, lock: int) -> tuple[Moved, bool]:
+def _pass(source: str, tree: Path, program: Confinement, report: Report, step: str, lock: int) -> tuple[Moved, bool]:
     """What was moved, and whether no file went away on the master while it was read."""
     found: dict[str, int] = {}
     complaints: list[str] = []
@@ -136,7 +137,7 @@ def _pass(source: str, program: Confinement, report: Report, step: str, lock: in
     except ProgramFailed as error:
         still = error.status != _VANISHED
         if still:
-            raise _told(source, error.status, complaints or error.tail) from None
+            raise _told(source, tree, error.status, complaints or error.tail) from None
     # What is new and a regular file counts among the transferred ones as well.
     old = found.get("Number of regular files transferred", 0) - found.get("Number of created files, regular", 0)
     files = found.get("Number of created files", 0) + found.get("Number of deleted files", 0) + old
@@ -149,6 +150,7 @@ def command(source: str) -> list[str]:
     kind = kind_of(source)
     words = [
         *("rsync", "--archive", "--hard-links", "--acls", "--xattrs", "--sparse", "--numeric-ids", "--no-devices"),
+        "--partial",  # what filled the store stays to be seen, and what has come need not come again
         *("--delete", "--no-motd", "--no-human-readable", "--stats", "--info=progress2", f"--timeout={TIMEOUT}"),
         "--modify-window=-1",  # times to the nanosecond: two changes may fall into one second
         *_XATTRS,
@@ -190,9 +192,10 @@ def confined(source: str, tree: Path, access: Access) -> Confinement:
     return Confinement((target,), {place: str(file) for place, file in files.items()}, first_id=access.first_id)
 
 
-def _told(source: str, status: int, complaints: list[str]) -> Failed:
+def _told(source: str, tree: Path, status: int, complaints: list[str]) -> Failed:
     why, hint = _WHY.get(status, (f"rsync ended with {status}", ""))
-    if space.is_full(complaints):
+    # Its other half may have told why it could not write when nobody listened any more.
+    if space.is_full(complaints) or (status in _BROKEN_OFF and space.is_used_up(tree)):
         return space.NoSpace()
     if any("IDENTIFICATION HAS CHANGED" in line or "verification failed" in line for line in complaints):
         why, hint = "its host key is not the known one", _WHY[255][1]

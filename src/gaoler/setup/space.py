@@ -16,6 +16,7 @@ from gaoler.setup.progress import Progress, Report
 
 RESERVE, RESERVE_SHARE = 1 << 30, 20
 """A sync leaves a gigabyte, or a twentieth of a small store."""
+_NEXT_TO_NOTHING = 64 << 20
 _SIGNS = ("No space left", "Disk quota exceeded", "no space left", "disk quota exceeded")
 
 
@@ -53,3 +54,13 @@ def limit(tree: Path) -> None:
 def is_full(lines: list[str]) -> bool:
     """Whether a program says that it could not write for want of room."""
     return any(sign in line for line in lines for sign in _SIGNS)
+
+
+def is_used_up(tree: Path) -> bool:
+    """Whether next to nothing more can be written to a subvolume: the store has no room, or its own limit is reached."""
+    left = spare(tree)
+    with suppress(GaolerError):
+        quota = btrfs.quota(tree)
+        if quota and quota.limit is not None:
+            left = min(left, quota.limit - quota.used)
+    return left < _NEXT_TO_NOTHING
