@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,16 +38,25 @@ def programs_fixture(tmp_path_factory) -> Path:
     return built
 
 
+@contextmanager
+def file_system(kind: str, image: Path, mounted: Path, size: int) -> Iterator[Path]:
+    """A new one of `size` bytes in a file."""
+    with image.open("wb") as file:
+        file.truncate(size)
+    subprocess.run([f"mkfs.{kind}", "-q", image], check=True)
+    subprocess.run(["mount", "-o", "loop,noatime", image, mounted], check=True)
+    try:
+        yield mounted
+    finally:
+        # Whoever made a mount namespace meanwhile has a copy of all mounts: its loop device goes when they do.
+        subprocess.run(["umount", "--lazy", mounted], check=True)
+
+
 @pytest.fixture(scope="session", name="store")
 def store_fixture(tmp_path_factory) -> Iterator[Path]:
     """A btrfs of this session's own."""
-    image, mounted = tmp_path_factory.mktemp("store") / "image", tmp_path_factory.mktemp("mounted")
-    with image.open("wb") as file:
-        file.truncate(8 << 30)
-    subprocess.run(["mkfs.btrfs", "--quiet", image], check=True)
-    subprocess.run(["mount", "-o", "loop,noatime", image, mounted], check=True)
-    yield mounted
-    subprocess.run(["umount", mounted], check=True)
+    with file_system("btrfs", tmp_path_factory.mktemp("store") / "image", tmp_path_factory.mktemp("mounted"), 8 << 30) as made:
+        yield made
 
 
 @dataclass

@@ -17,6 +17,7 @@ import pytest
 from gaoler.host import btrfs, jail
 from gaoler.host.idmap import SIZE, IdRange
 from gaoler.host.process import Process
+from system.support.namespaces import mounts_of_our_own
 
 
 @contextmanager
@@ -31,6 +32,14 @@ def open_directory() -> Iterator[Path]:
 def tmp_path():
     with open_directory() as path:
         yield path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def prepared():
+    """As the daemon prepares itself; the tests of other files are back in the host's own mount namespace."""
+    with mounts_of_our_own():
+        jail.prepare_host()
+        yield
 
 
 def compiled(source: str, directory: Path) -> Path:

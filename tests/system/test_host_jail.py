@@ -13,16 +13,11 @@ from gaoler.errors import Failed, NotAllowed
 from gaoler.host import cgroup, jail
 from gaoler.host.tap import open_tap
 from system.host_fixtures import nothing_left_over, store, tap_name  # noqa: F401 - fixtures
-from system.jail_place import compiled, open_directory, opened, tmp_path  # noqa: F401 - a fixture
+from system.jail_place import compiled, open_directory, opened, prepared, tmp_path  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.root
 
 OWNERS = [1000, 1_234_567]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def prepared():
-    jail.prepare_host()
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from system.hostfs_machine import OWNER, PROMISED, machine_fixture, programs_fixture  # noqa: F401
+from system.hostfs_machine import OWNER, PROMISED, file_system, machine_fixture, programs_fixture  # noqa: F401
 from system.kernel_machine import Machine, kernel_fixture, tap_fixture  # noqa: F401
 from system.support.waiting import until
 
@@ -40,25 +40,14 @@ LONG_ENOUGH = "sleep 0.1"
 @pytest.fixture(scope="session")
 def disk(tmp_path_factory) -> Iterator[Path]:
     """A file system for the store's image."""
-    image, mounted = tmp_path_factory.mktemp("disk") / "image", tmp_path_factory.mktemp("disk-mounted")
-    with image.open("wb") as file:
-        file.truncate(2 << 30)
-    subprocess.run(["mkfs.ext4", "-q", image], check=True)
-    subprocess.run(["mount", "-o", "loop,noatime", image, mounted], check=True)
-    yield mounted
-    # The store's loop device may still be there: whoever made a mount namespace meanwhile has a copy of all mounts.
-    subprocess.run(["umount", "--lazy", mounted], check=True)
+    with file_system("ext4", tmp_path_factory.mktemp("disk") / "image", tmp_path_factory.mktemp("disk-mounted"), 2 << 30) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
 def store(disk, tmp_path_factory) -> Iterator[Path]:
-    mounted = tmp_path_factory.mktemp("mounted")
-    with (disk / "image").open("wb") as file:
-        file.truncate(1 << 30)
-    subprocess.run(["mkfs.btrfs", "--quiet", disk / "image"], check=True)
-    subprocess.run(["mount", "-o", "loop,noatime", disk / "image", mounted], check=True)
-    yield mounted
-    subprocess.run(["umount", mounted], check=True)
+    with file_system("btrfs", disk / "image", tmp_path_factory.mktemp("mounted"), 1 << 30) as made:
+        yield made
 
 
 @contextmanager

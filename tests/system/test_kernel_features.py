@@ -5,16 +5,12 @@ Each script runs in an empty directory of the gaol, with a mount namespace of it
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from system.support.leaks import leaving_nothing
-from system.support.machine import running
+from system.kernel_box import box_fixture, passes  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.root, pytest.mark.machine]
 
-INSIDE = Path(__file__).with_name("inside")
 PRELUDE = """
     cd $(mktemp -d -p /root) && mkdir m
     fails() { if "$@"; then return 1; fi; }
@@ -111,29 +107,16 @@ OTHER = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def box(workshop, smith):
-    with leaving_nothing(workshop), running(workshop, smith, "box", "--no-network") as machine:
-        for path in INSIDE.iterdir():
-            machine.sh(f"mkdir -p /root/inside; cat > /root/inside/{path.name}", input=path.read_text())
-        yield machine
-
-
-def passes(machine, script):
-    done = machine.exec("unshare", "--mount", "sh", "-exc", PRELUDE + script)
-    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-
-
 @pytest.mark.parametrize("name", FILE_SYSTEMS)
 def test_file_system(box, name):
-    passes(box, FILE_SYSTEMS[name])
+    passes(box, PRELUDE + FILE_SYSTEMS[name])
 
 
 @pytest.mark.parametrize("name", CONTROL_GROUPS)
 def test_control_groups(box, name):
-    passes(box, CONTROL_GROUPS[name])
+    passes(box, PRELUDE + CONTROL_GROUPS[name])
 
 
 @pytest.mark.parametrize("name", OTHER)
 def test_other(box, name):
-    passes(box, OTHER[name])
+    passes(box, PRELUDE + OTHER[name])

@@ -6,16 +6,12 @@ that is called `cable` on both sides, with addresses 10.1.0.1 and 10.1.0.2, fd01
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from system.support.leaks import leaving_nothing
-from system.support.machine import running
+from system.kernel_box import box_fixture, passes  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.root, pytest.mark.machine, pytest.mark.network]
 
-INSIDE = Path(__file__).with_name("inside")
 PRELUDE = """
     mkdir -p /run/netns && mount -t tmpfs own /run/netns && mount -t tmpfs own /mnt && cd /mnt && ip link set lo up
     on()    { ip netns exec "$@"; }
@@ -122,15 +118,6 @@ END
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def box(workshop, smith):
-    with leaving_nothing(workshop), running(workshop, smith, "box", "--no-network") as machine:
-        for path in INSIDE.iterdir():
-            machine.sh(f"mkdir -p /root/inside; cat > /root/inside/{path.name}", input=path.read_text())
-        yield machine
-
-
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_network(box, name):
-    done = box.exec("unshare", "--net", "--mount", "sh", "-exc", PRELUDE + SCRIPTS[name])
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    passes(box, PRELUDE + SCRIPTS[name], "--net")

@@ -17,7 +17,7 @@ from gaoler.errors import Failed
 from gaoler.host import cgroup, console, jail, mconsole, seccomp
 from gaoler.host.tap import open_tap
 from system.host_fixtures import nothing_left_over, store, tap_name  # noqa: F401 - fixtures
-from system.jail_place import compiled, open_directory, opened, tmp_path  # noqa: F401 - a fixture
+from system.jail_place import compiled, open_directory, opened, prepared, tmp_path  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.root
 
@@ -25,11 +25,6 @@ GOLDEN = Path(__file__).parent / "golden"
 OWNER = 1000
 ATTEMPTS = 600
 """At least so many: a program that ended early, or was thinned out, has not shown anything."""
-
-
-@pytest.fixture(scope="session", autouse=True)
-def prepared():
-    jail.prepare_host()
 
 
 @pytest.fixture(scope="session")

@@ -19,11 +19,12 @@ from gaoler.host import btrfs, loop
 from system.conftest import opened
 from system.support import leftovers, users
 from system.support.components import components
-from system.support.disk import Disk, mounts_of_our_own
+from system.support.disk import Disk
 from system.support.disk import disk as made_disk
 from system.support.gateway import Gateway
 from system.support.leaks import leaving_nothing
 from system.support.machine import Machine, running
+from system.support.namespaces import mounts_of_our_own
 from system.support.waiting import until
 
 pytestmark = [pytest.mark.root, pytest.mark.machine]

@@ -203,18 +203,6 @@ class Disk:
 
 
 @contextmanager
-def mounts_of_our_own() -> Iterator[None]:
-    """In a mount namespace that nobody copies: or others' daemons, which start meanwhile, would hold our mounts."""
-    with open("/proc/thread-self/ns/mnt", "rb") as before:
-        libc.unshare(libc.CLONE_NEWNS)
-        libc.mount(None, Path("/"), None, libc.MS_REC | libc.MS_PRIVATE)
-        try:
-            yield
-        finally:
-            libc.setns(before.fileno(), libc.CLONE_NEWNS)
-
-
-@contextmanager
 def disk(path: Path, below: Path, size: int) -> Iterator[Disk]:
     """With an empty btrfs on it; a loop device of it is detached at the end."""
     with below.open("xb") as file:

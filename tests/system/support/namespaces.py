@@ -1,7 +1,11 @@
-"""Network namespaces, and sockets that are made in one but used from here: a socket stays where it was made."""
+"""Network namespaces, and sockets that are made in one but used from here: a socket stays where it was made.
+
+And a mount namespace for a while.
+"""
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import threading
@@ -65,3 +69,17 @@ def namespace(name: str) -> Iterator[Namespace]:
 def ip(*words: str) -> None:
     done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"ip {' '.join(words)}: {done.stderr}"
+
+
+@contextmanager
+def mounts_of_our_own() -> Iterator[None]:
+    """In a mount namespace that nobody copies: or others' daemons, which start meanwhile, would hold our mounts."""
+    directory = os.getcwd()
+    with open("/proc/thread-self/ns/mnt", "rb") as before:
+        libc.unshare(libc.CLONE_NEWNS)
+        libc.mount(None, Path("/"), None, libc.MS_REC | libc.MS_PRIVATE)
+        try:
+            yield
+        finally:
+            libc.setns(before.fileno(), libc.CLONE_NEWNS)
+            os.chdir(directory)
