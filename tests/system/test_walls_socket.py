@@ -396,6 +396,20 @@ def test_a_home_that_is_swapped_for_a_link_meanwhile_leads_nowhere_else(gateway)
         assert last.stdout == "his"
 
 
+def test_whoever_asks_many_times_at_once_for_the_same_machine_gets_it_each_time(gateway, alice):
+    """Also while it is being made."""
+    for _ in range(8):
+        with ExitStack() as stack:
+            asking = [stack.enter_context(connected(gateway, alice)) for _ in range(6)]
+            for sock in asking:
+                sock.sendall(b'{"method":"org.gaoler.Up","parameters":{"name":"same","spec":{"network":false}}}\0')
+            answers = [answer(sock) for sock in asking]
+        assert not any("error" in one for one in answers), answers
+        assert {one["parameters"]["machine"]["state"] for one in answers} == {"ready"}
+        assert len({one["parameters"]["machine"]["pid"] for one in answers}) == 1
+        gateway.gaol("rm", "--force", "same", user=alice, check=True)
+
+
 def test_who_leaves_in_the_middle_breaks_nothing(gateway, alice):
     """After each step that the daemon tells him of."""
     for steps in range(4):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from gaoler.daemon import administration, base_methods, doctor
@@ -18,6 +19,7 @@ from gaoler.machines.configuration import Configuration
 from gaoler.machines.lifecycle import Machines
 from gaoler.machines.machine import Machine
 from gaoler.machines.names import default_name, machine_name
+from gaoler.machines.registry import NameTaken
 from gaoler.machines.request import complete
 from gaoler.wire import messages
 from gaoler.wire.framing import Closed
@@ -82,14 +84,7 @@ class Service:
     def up(self, request: messages.Up, conversation: Conversation) -> Answer:
         caller = conversation.caller
         name = machine_name(request.name) if request.name is not None else self._default(caller.uid, caller)
-        given = request.spec.model_dump()
-        try:
-            machine = self.machines.find(caller.uid, name)
-            self._must_fit(machine, request.spec)
-        except NotFound:
-            wanted = complete(self.configuration, caller.account, name, _with_home(caller, given))
-            conversation.progress({"step": f"cloning {wanted.base}"})
-            machine = self.machines.create(caller.account, wanted)
+        machine = self._found_or_made(name, request.spec, conversation)
         conversation.progress({"step": "starting"})
         self._refresh_owner(machine, caller)
         self.machines.start(machine)
@@ -98,6 +93,22 @@ class Service:
             readiness.give_up(self.machines, machine)
         self.machines.clone_ahead(machine.record.base)
         return Answer({"machine": self._info(machine)})
+
+    def _found_or_made(self, name: str, spec: messages.Spec, conversation: Conversation) -> Machine:
+        caller = conversation.caller
+        with suppress(NotFound):
+            return self._found(caller, name, spec)
+        wanted = complete(self.configuration, caller.account, name, _with_home(caller, spec.model_dump()))
+        conversation.progress({"step": f"cloning {wanted.base}"})
+        try:
+            return self.machines.create(caller.account, wanted)
+        except NameTaken:  # its owner has asked twice at once
+            return self._found(caller, name, spec)
+
+    def _found(self, caller: Caller, name: str, spec: messages.Spec) -> Machine:
+        machine = self.machines.find(caller.uid, name)
+        self._must_fit(machine, spec)
+        return machine
 
     def _must_fit(self, machine: Machine, spec: messages.Spec) -> None:
         """A machine that is there is started as it was made: other wishes need another machine, and are told so."""

@@ -48,7 +48,7 @@ class Machines(Registry):
     ) -> Machine:
         """A new machine, stopped, its gaol cloned from its base, or made by `populate`.
 
-        Raises NotFound, Usage, LimitReached, Failed.
+        Raises NotFound, Usage, LimitReached, NameTaken, Failed.
         """
         base = self.bases.find(request.base)
         kernel = kernels.find(self.paths.kernels, request.kernel or "")
@@ -74,9 +74,7 @@ class Machines(Registry):
                 wanted="stopped",
             )
 
-        machine = self.add(owner, name, describe)
-        with ExitStack() as undo:
-            undo.callback(self.forget, machine)
+        with self.added(owner, name, describe) as machine, ExitStack() as undo:
             undo.callback(self.jailer.delete_gaol, machine.record)
             self.save(machine.record)
             reach("create.recorded")

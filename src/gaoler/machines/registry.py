@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gaoler.errors import Failed, LimitReached, NotFound
@@ -17,6 +18,10 @@ from gaoler.machines.machine import Machine
 from gaoler.machines.record import Account, Record
 
 _log = logging.getLogger(__name__)
+
+
+class NameTaken(Failed):
+    """The owner has a machine of that name."""
 
 
 class Registry:
@@ -51,17 +56,27 @@ class Registry:
 
     # taking in and forgetting
 
-    def add(self, owner: Account, name: str | None, describe: Callable[[str, int], Record]) -> Machine:
+    @contextmanager
+    def added(self, owner: Account, name: str | None, describe: Callable[[str, int], Record]) -> Iterator[Machine]:
         """Take in a new machine that `describe` makes of an identity and a place of its own; one without a name is ephemeral.
 
-        Raises LimitReached, and Failed where the owner has one of that name.
+        It is locked while its files are made: who finds it meanwhile waits. When that fails it is forgotten.
+        Raises LimitReached, and NameTaken where the owner has one of that name.
         """
         with self._lock:
             self._check_room(owner, name)
             identity = secrets.token_hex(6)
             machine = Machine(describe(identity, self._free_slot()))
+            machine.lock.acquire()
             self._machines[identity] = machine
-        return machine
+        try:
+            yield machine
+        except BaseException:
+            machine.update(lambda: setattr(machine, "gone", True))
+            self.forget(machine)
+            raise
+        finally:
+            machine.lock.release()
 
     def adopt(self, machine: Machine) -> None:
         """Take a machine in that was found at start-up."""
@@ -82,7 +97,7 @@ class Registry:
     def _check_room(self, owner: Account, name: str | None) -> None:
         own = [machine for machine in self._machines.values() if machine.record.owner.uid == owner.uid]
         if name and any(machine.record.name == name and not machine.record.ephemeral for machine in own):
-            raise Failed(f'there is a machine "{name}" already', "", f"gaol up {name}")
+            raise NameTaken(f'there is a machine "{name}" already', "", f"gaol up {name}")
         limit = limit_of(self.configuration.limits, owner, "machines")
         if owner.uid != 0 and len(own) >= limit.value:
             raise LimitReached(
