@@ -110,10 +110,10 @@ def methods(machines: Machines, syncs: BaseSync) -> dict[type[messages.Request],
         return Answer({})
 
     def publish(request: messages.Publish, conversation: Conversation) -> Answer:
-        rights.may_publish(conversation.caller, request.base)
-        machines.find(conversation.caller.uid, request.name)
-        recipe = Recipe("machine", f"{conversation.caller.account.name}/{request.name}")
-        result = syncs.add(request.base, recipe, report_to(conversation), replace=not conversation.caller.admin)
+        with rights.publishing(conversation.caller, request.base):
+            machines.find(conversation.caller.uid, request.name)
+            recipe = Recipe("machine", f"{conversation.caller.account.name}/{request.name}")
+            result = syncs.add(request.base, recipe, report_to(conversation), replace=not conversation.caller.admin)
         return Answer({"base": view(result.base), "new": result.new})
 
     return {

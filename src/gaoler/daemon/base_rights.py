@@ -6,6 +6,10 @@ his course's machine to a class without becoming root over everybody's.
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from gaoler.daemon.caller import Caller
 from gaoler.errors import LimitReached, NotAllowed
 from gaoler.machines.bases import Bases
@@ -18,14 +22,29 @@ class BaseRights:
     def __init__(self, configuration: Configuration, bases: Bases) -> None:
         self._configuration = configuration
         self._bases = bases
+        self._lock = threading.Lock()
+        self._publishing: list[tuple[int, str]] = []
+        """Users, and bases that they are making: these count before they can be seen."""
 
     def may_change(self, caller: Caller, name: str, what: str) -> None:
         """Raises NotAllowed, the same for no base and for another's."""
         if not self._owns(caller, name):
             caller.must_be_admin(what)
 
-    def may_publish(self, caller: Caller, name: str) -> None:
-        """Whether the caller may make, or make anew, a base of that name from a machine. Raises NotAllowed, LimitReached."""
+    @contextmanager
+    def publishing(self, caller: Caller, name: str) -> Iterator[None]:
+        """While the caller makes, or makes anew, a base of that name from a machine. Raises NotAllowed, LimitReached."""
+        uid = caller.account.uid
+        with self._lock:
+            self._may_publish(caller, name)
+            self._publishing.append((uid, name))
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._publishing.remove((uid, name))
+
+    def _may_publish(self, caller: Caller, name: str) -> None:
         if caller.admin:
             return
         limit = limit_of(self._configuration.limits, caller.account, "bases")
@@ -36,7 +55,9 @@ class BaseRights:
         reserved = name in self._configuration.base or name == self._configuration.machines.base
         if reserved or self._bases.is_taken(name):
             raise NotAllowed(f'"{name}" is not yours', "a base of that name is for others to change", "take another name")
-        own = [base.name for base in self._bases.all() if self._owns(caller, base.name)]
+        made = {base.name for base in self._bases.all() if self._owns(caller, base.name)}
+        making = {base for uid, base in self._publishing if uid == caller.account.uid}
+        own = sorted(made | making)
         if len(own) >= limit.value:
             raise LimitReached(
                 f"you have published {', '.join(own)}",
