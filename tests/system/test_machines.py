@@ -98,8 +98,9 @@ def test_up_with_other_wishes_is_refused(quiet):
     before = quiet.info()
     done = quiet.gaol("up", "--memory", "300M")
     assert done.returncode == 1
-    assert "memory" in done.stderr
-    assert "try: gaol rm quiet" in done.stderr
+    assert "quiet is there already, and its memory is 256M" in done.stderr
+    assert "gaol rm quiet" in done.stderr
+    assert "its init is startenv" in quiet.gaol("up", "--init", "systemd").stderr
     assert quiet.info() == before
 
 

@@ -20,7 +20,7 @@ from gaoler.machines.lifecycle import Machines
 from gaoler.machines.machine import Machine
 from gaoler.machines.names import default_name, machine_name
 from gaoler.machines.registry import NameTaken
-from gaoler.machines.request import complete
+from gaoler.machines.request import complete, show
 from gaoler.wire import messages
 from gaoler.wire.framing import Closed
 
@@ -117,9 +117,9 @@ class Service:
             if wanted != there and not (key == "kernel" and there and wanted in there):
                 name = machine.record.name
                 raise Failed(
-                    f"{name} is there already, and its {key} is {there}",
+                    f"{name} is there already, and its {key} is {show(key, there)}",
                     "a machine keeps what it was made with",
-                    f"gaol rm {name}",
+                    f"gaol up {name} as it is, or gaol rm {name} first",
                 )
 
     def _refresh_owner(self, machine: Machine, caller: Caller) -> None:

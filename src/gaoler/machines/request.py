@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,11 @@ class Request(Shape):
     kernel: str | None
     disk_asked: bool = False
     """Whether the limit of the disk was the caller's wish: it must hold then, or there is no machine."""
+
+
+_SHOW: dict[str, Callable[[float], str]] = {
+    "memory": show_size, "cpus": "{:g}".format, "disk": show_size, "ttl": show_duration,
+}  # fmt: skip
 
 
 def complete(configuration: Configuration, owner: Account, name: str, given: dict[str, Any]) -> Request:
@@ -48,7 +54,7 @@ def complete(configuration: Configuration, owner: Account, name: str, given: dic
         )
     if not wanted["cpus"] > 0:
         raise Usage(f"{wanted['cpus']:g} processors make no machine", "", "--cpus 1")
-    for key, show in (("memory", show_size), ("cpus", "{:g}".format), ("disk", show_size), ("ttl", show_duration)):
+    for key, show in _SHOW.items():
         limit = limits[key]
         if limit.exceeded_by(wanted[key]):
             raise LimitReached(
@@ -58,6 +64,13 @@ def complete(configuration: Configuration, owner: Account, name: str, given: dic
                 limit=key,
             )
     return Request(name=name, disk_asked=given.get("disk") is not None, pids=int(limits["pids"].value), **wanted)
+
+
+def show(key: str, value: object) -> str:
+    """A wish as its owner writes it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return _SHOW[key](value) if key in _SHOW and isinstance(value, int | float) else str(value or "none")
 
 
 def _at_most(value: float, limit: Limit) -> float:
