@@ -57,6 +57,14 @@ FILE_SYSTEMS = {
         rpc.mountd; rpc.nfsd 2; trap 'umount m; rpc.nfsd 0; pkill rpc.mountd; pkill rpcbind; exportfs -ua' EXIT
         mount -t nfs -o nolock,vers=3 127.0.0.1:/srv/nfs m
         tree; cp -r t m/; diff -r t m/t; echo there > /srv/nfs/seen; grep there m/seen""",
+    "NFS 4": """
+        mkdir -p /srv/nfs && mount -t tmpfs t /srv/nfs && chmod 1777 /srv/nfs
+        mount -t nfsd nfsd /proc/fs/nfsd; exportfs -o rw,no_root_squash,fsid=0,insecure 127.0.0.1:/srv/nfs
+        mkdir -p /run/rpc_pipefs; mount -t rpc_pipefs rpc_pipefs /run/rpc_pipefs; nfsdcld
+        rpc.mountd -N 2 -N 3; rpc.nfsd -N 3 -V 4.2 2; trap 'umount m; rpc.nfsd 0; pkill rpc.mountd; pkill nfsdcld; exportfs -ua' EXIT
+        mount -t nfs4 -o vers=4.2 127.0.0.1:/ m
+        tree; cp -r t m/; diff -r t m/t; echo there > /srv/nfs/seen; grep there m/seen
+        flock m/seen sh -c '! flock --nonblock m/seen true'""",
     "loop device with partitions": """
         truncate -s 8M disk; printf 'label: dos\\n2048,4096\\n' | sfdisk -q disk; losetup -fP --show disk > device
         mkfs.ext4 -q $(cat device)p1; mount $(cat device)p1 m; umount m; losetup -d $(cat device)""",
