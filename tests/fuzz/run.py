@@ -1,9 +1,9 @@
-"""Look for bytes that break a reader, led by what of it they reach (atheris, `pip install .[fuzz]`).
+"""Look for bytes that break a reader, led by what of it they reach (atheris).
 
-    python tests/fuzz/run.py TARGET SECONDS
+    python tests/fuzz/run.py TARGET [DIRECTORY] [-max_total_time=SECONDS] [-runs=NUMBER] ...
 
-What reaches something new is kept in tests/fuzz/corpus/TARGET; what breaks it, in crash-* here. tests/unit/test_fuzz.py
-goes through the corpus again without atheris.
+The options are libFuzzer's. What reaches something new is kept in DIRECTORY (tests/fuzz/corpus/TARGET), what breaks it in
+crash-* here. tests/unit/test_fuzz.py looks for a while each time, and goes through what is kept.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if __name__ == "__main__":
     sys.path[:0] = [str(HERE.parents[1] / "src"), str(HERE)]
     with atheris.instrument_imports(include=["gaoler", "json", "tomllib"]):
         from targets import TARGETS
-    wanted, seconds = sys.argv[1], sys.argv[2]
+    _, wanted, *words = sys.argv
     corpus = HERE / "corpus" / wanted
     corpus.mkdir(parents=True, exist_ok=True)
-    atheris.Setup([sys.argv[0], str(corpus), f"-max_total_time={seconds}", "-max_len=4096", "-timeout=5"], TARGETS[wanted])
+    atheris.Setup([sys.argv[0], "-max_len=4096", "-timeout=5", *words, str(corpus)], TARGETS[wanted])
     atheris.Fuzz()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,8 @@ from hypothesis import strategies as st
 
 from fuzz.targets import TARGETS
 
-CORPUS = Path(__file__).parents[1] / "fuzz/corpus"
+FUZZ = Path(__file__).parents[1] / "fuzz"
+CORPUS = FUZZ / "corpus"
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -19,6 +22,19 @@ def test_what_was_found_is_survived(target):
     assert kept
     for path in kept:
         TARGETS[target](path.read_bytes())
+
+
+RUNS = 20_000
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_search_led_by_what_it_reaches_finds_nothing(target, tmp_path):
+    new = tmp_path / "new"
+    new.mkdir()
+    words = [FUZZ / "run.py", target, new, f"-runs={RUNS}", f"-artifact_prefix={tmp_path}/"]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert f"Done {RUNS} runs" in done.stderr
 
 
 WORDS = st.sampled_from(
