@@ -49,6 +49,9 @@ def test_the_first_command_ends_with_a_machine_that_answers(host: VirtualHost) -
     host.send(KERNEL.parent, [KERNEL.name], "/var/cache/gaoler/kernels")
     sources = ["Makefile", "README.md", "LICENSE", "pyproject.toml", "src", "kernel", "guest", "packaging"]
     host.send(PROJECT, sources, f"/home/{ADMINISTRATOR}/gaoler", ADMINISTRATOR)
+    # Debian 12's kernel has no simple quotas: its administrator has to choose.
+    host.run("""mkdir -p /etc/gaoler && printf '[store]\nquotas = "%s"\n' "$(uname -r | grep -q '^6[.][1-6][.]' && echo full || echo simple)" """
+             "> /etc/gaoler/gaoler.toml")  # fmt: skip
     said = make(host, "up" if os.environ.get("GAOLER_HOST_BARE") == "1" else f"up BASE=/{BASE}")
     assert re.search(r"first machine: Linux \S+ 7\.\S+", said)
     assert "daemon: a service of systemd" in said
@@ -70,6 +73,14 @@ def test_a_user_who_is_nobody_special_has_a_machine(host: VirtualHost) -> None:
     at_prompt = "until grep -q '#' screen; do sleep 1; done; echo id; echo exit"
     assert "uid=0" in host.run(f"touch screen; ({at_prompt}) | script -qfec 'gaol shell web' screen", STUDENT)
     host.run("gaol exec web -- touch /home/bob/inside && test -O ~/inside", STUDENT)
+
+
+def test_a_disk_ends_where_its_limit_is(host: VirtualHost) -> None:
+    write = "head -c 40M /dev/urandom > /root/fits && sync && echo fits; head -c 80M /dev/urandom > /root/much && sync || echo full"
+    host.run("gaol up small --no-network --disk 90M", STUDENT)
+    assert "fits\n" in (said := host.run(f"gaol exec small -- sh -c '{write}'", STUDENT, check=False)), said
+    assert said.endswith("full\n"), said
+    host.run("gaol rm --force small", STUDENT)
 
 
 def test_limits_hold_whatever_systemd_does(host: VirtualHost) -> None:

@@ -88,7 +88,9 @@ def test_mistakes_have_their_names(store, tmp_path):  # noqa: F811
 def test_a_limit_counts_what_a_clone_writes_itself(store):  # noqa: F811
     btrfs.create(store / "base")
     assert btrfs.quota(store / "base") is None
-    btrfs.set_limit(store / "base", None)
+    assert btrfs.quotas(store) is None
+    btrfs.enable_quotas(store)
+    assert btrfs.quotas(store) == "simple"
     (store / "base/big").write_bytes(os.urandom(8 << 20))
     btrfs.snapshot(store / "base", store / "clone")
     btrfs.set_limit(store / "clone", 4 << 20)
@@ -106,10 +108,27 @@ def test_a_limit_counts_what_a_clone_writes_itself(store):  # noqa: F811
     (store / "clone/more").write_bytes(os.urandom(8 << 20))
 
 
+def test_full_quotas_count_what_a_clone_shares_too(store):  # noqa: F811
+    btrfs.create(store / "base")
+    btrfs.enable_quotas(store, "full")
+    assert btrfs.quotas(store) == "full"
+    (store / "base/big").write_bytes(os.urandom(8 << 20))
+    btrfs.sync(store)
+    btrfs.snapshot(store / "base", store / "clone")
+    assert btrfs.quota(store / "clone").used >= 8 << 20
+    btrfs.set_limit(store / "clone", 12 << 20)
+    with (store / "clone/more").open("wb", buffering=0) as file, pytest.raises(OSError, match="quota"):
+        for _ in range(16):
+            file.write(os.urandom(1 << 20))
+            os.fsync(file.fileno())
+    btrfs.sync(store)
+    assert 10 << 20 <= btrfs.quota(store / "clone").used <= 12 << 20
+
+
 def test_what_a_group_may_write_outlives_its_subvolumes(store):  # noqa: F811
     """Written, kept by a snapshot, and given up: over and over, until the group has written what it may."""
     btrfs.create(store / "base")
-    btrfs.set_limit(store / "base", None)
+    btrfs.enable_quotas(store)
     btrfs.snapshot(store / "base", store / "first")
     written = 0
     current = store / "first"

@@ -6,6 +6,11 @@ import time
 
 import pytest
 
+from system.conftest import opened
+from system.support import users
+from system.support.components import components
+from system.support.gateway import Gateway
+from system.support.leaks import leaving_nothing
 from system.support.machine import running
 
 pytestmark = [pytest.mark.root, pytest.mark.machine]
@@ -75,3 +80,25 @@ def test_a_full_disk_is_the_machines_own(gateway, alice):
 def test_memory_ends_with_the_machines_own(gateway, alice):
     done = gateway.gaol("run", "--no-network", "--memory", "96M", "--", "tail", "/dev/zero", user=alice)
     assert done.returncode == 137
+
+
+@pytest.fixture
+def counted():
+    """A gateway on a Linux before 6.7, as far as quotas go."""
+    yield from opened(Gateway(components(), {"store": {"quotas": "full"}, "network": {"mode": "none"}}))
+
+
+def test_full_quotas_limit_disks_too(counted):
+    """What a machine shares with its base is not held against it: that alone is more than it may have."""
+    fill = "head -c 25M /dev/urandom > /root/fits; sync; echo fits; head -c 40M /dev/urandom > /root/much; sync"
+    with users.account(f"{counted.prefix}owner") as owner, leaving_nothing(counted):
+        with running(counted, owner, "small", "--no-network", "--disk", "60M") as machine:
+            done = machine.exec("sh", "-c", fill)
+            assert done.stdout == "fits\n"
+            assert "quota" in done.stderr or "No space" in done.stderr
+            machine.gaol("snapshot", "kept", check=True)
+            machine.gaol("down", "--force", check=True)
+            machine.gaol("restore", "kept", check=True)
+            machine.up()
+            assert machine.exec("sh", "-c", "head -c 60M /dev/urandom > /root/more; sync").stderr
+        assert "btrfs full quotas" in counted.gaol("doctor").stdout

@@ -77,6 +77,9 @@ def sync(house: Gateway) -> int:
 def test_a_disk_that_fails_costs_no_machine(house, disk, owner):
     """Nothing can be written, and btrfs goes read-only. What runs runs on and can be stopped; what needs to write says why it can't."""
     with running(house, owner, "steady") as steady, running(house, owner, "doomed") as doomed:
+        # Only what is on the disk can be read again once btrfs has given up what it could not write.
+        until(lambda: os.listdir(house.store / ".gaoler/spares"), "the clone ahead has been made")
+        assert sync(house) == 0
         steady.sh("echo there > /root/unwritten")  # so that it has read what it needs, and there is something to write
         disk.fail(errno.EIO)
         try:

@@ -39,7 +39,7 @@ def run(configuration: Configuration) -> list[dict[str, object]]:
         ("tun", lambda: _device("/dev/net/tun"), "modprobe tun"),
         ("store", lambda: _store(configuration), "sudo gaol store init"),
         ("space", lambda: _space(configuration), "a larger [store] size or device, or gaol rm"),
-        ("quotas", lambda: _quotas(configuration), "Linux 6.7 or newer; until then machines' disks are not limited"),
+        ("quotas", lambda: _quotas(configuration), _NO_QUOTAS),
         ("guest", lambda: _guest(configuration), "sudo make up, in gaoler's checkout"),
         ("kernel", lambda: _kernel(configuration), "sudo gaol kernel build"),
         (
@@ -111,12 +111,16 @@ def _space(configuration: Configuration) -> str:
     return f"{show_size(free)} free" + (f", of which the disk below has {show_size(there)}" if there < free else "")
 
 
+_NO_QUOTAS = 'Linux 6.7 or newer, or store.quotas = "full", which makes ends of machines costly; until then disks are not limited'
+
+
 def _quotas(configuration: Configuration) -> str:
-    bases = Bases(Paths(configuration.store.path, configuration.daemon.runtime))
-    trees = [configuration.store.path / base.name for base in bases.all() if base.generation]
-    if trees and btrfs.quota(trees[0]) is None:
-        raise GaolerError("btrfs simple quotas are off", f"Linux {os.uname().release}")
-    return "btrfs simple quotas"
+    if configuration.store.quotas == "off":
+        return "off, as the configuration says: machines' disks are not limited"
+    kind = btrfs.quotas(configuration.store.path)
+    if kind is None:
+        raise GaolerError(f"btrfs {configuration.store.quotas} quotas are off", f"Linux {os.uname().release}")
+    return f"btrfs {kind} quotas"
 
 
 def _guest(configuration: Configuration) -> str:

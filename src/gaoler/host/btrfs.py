@@ -13,12 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from uuid import UUID
 
 from gaoler.errors import Failed, NotFound
 from gaoler.host import btrfs_ioctl
 from gaoler.host.btrfs_ioctl import explained
 from gaoler.host.command import run
+
+Quotas = Literal["simple", "full"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Quota:
-    """Bytes that one subvolume has written itself, and how many it may."""
+    """Bytes that one subvolume has, as the quotas that are on count, and how many it may."""
 
     used: int
     limit: int | None
@@ -133,44 +136,49 @@ def sync(path: Path) -> None:
         btrfs_ioctl.sync(directory)
 
 
-def enable_quotas(path: Path) -> None:
-    """Turn simple quotas on (Linux 6.7): what a subvolume writes is charged to it, what it shares is not.
+def enable_quotas(path: Path, kind: Quotas = "simple") -> None:
+    """Turn quotas on; those that are on already stay as they are.
 
-    Full qgroups are not used instead: they make deletion of snapshots slow.
+    Simple ones (Linux 6.7) charge to a subvolume what it writes, and not what it shares. Full ones count all that it
+    refers to, and cost most of a second of processor time each time a clone is deleted (docs/decisions/0007).
     """
     with _directory(path) as directory:
         try:
-            btrfs_ioctl.enable_simple_quotas(directory)
+            btrfs_ioctl.enable_quotas(directory, simple=kind == "simple")
         except OSError as error:
             if error.errno == errno.EEXIST:
                 return
             if error.errno in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTTY):
                 raise Failed(
                     "cannot limit disks", f"this kernel ({os.uname().release}) has no btrfs simple quotas",
-                    "boot Linux 6.7 or newer, or take the disk limits out of the configuration",
+                    'boot Linux 6.7 or newer, or set store.quotas = "full", which makes each end of a machine costly',
                 ) from error  # fmt: skip
             raise explained("cannot limit disks", error) from error
 
 
-def set_limit(path: Path, size: int | None) -> None:
-    """Let subvolume `path` hold at most `size` bytes of its own; None lifts the limit. Turns quotas on if need be."""
-    with _directory(path) as subvolume:
-        _must_be_subvolume(subvolume, path)
-        identity = btrfs_ioctl.subvolume_info(subvolume)[0]
+def quotas(path: Path) -> Quotas | None:
+    """Which quotas are on in the file system of subvolume `path`; None where none are."""
+    with _calling(f"cannot look at {path}"), _directory(path) as subvolume:
         try:
-            btrfs_ioctl.limit_qgroup(subvolume, identity, size)
-        except OSError as error:
-            if error.errno != errno.ENOTCONN:  # its way to say: quotas are off
-                raise explained(f"cannot limit {path}", error) from error
-            enable_quotas(path)
-            with _calling(f"cannot limit {path}"):
-                btrfs_ioctl.limit_qgroup(subvolume, identity, size)
+            status = _qgroup_item(subvolume, btrfs_ioctl.QGROUP_STATUS_KEY, 0)
+        except FileNotFoundError:  # no quota tree
+            return None
+    if status is None:
+        return None
+    return "simple" if int.from_bytes(status[16:24], "little") & btrfs_ioctl.QGROUP_STATUS_SIMPLE_MODE else "full"
+
+
+def set_limit(path: Path, size: int | None) -> None:
+    """Let subvolume `path` hold at most `size` bytes, as the quotas that are on count; None lifts the limit."""
+    with _calling(f"cannot limit {path}"), _directory(path) as subvolume:
+        _must_be_subvolume(subvolume, path)
+        btrfs_ioctl.limit_qgroup(subvolume, btrfs_ioctl.subvolume_info(subvolume)[0], size)
 
 
 def charge(path: Path, group: int, size: int) -> None:
     """Count what subvolume `path` writes from now on to a group of subvolumes, which hold at most `size` bytes together.
 
-    It counts for as long as it is there, in snapshots and clones too that outlive the subvolume. Quotas must be on.
+    It counts for as long as it is there, in snapshots and clones too that outlive the subvolume. For simple quotas.
     """
     parent = btrfs_ioctl.qgroup(group)
     # The calls go to the directory beside it: a subvolume whose group is full takes none.

@@ -18,13 +18,15 @@ FIRST_FREE_OBJECTID = 256  # the inode number of every subvolume's root director
 ROOT_TREE = 1
 QUOTA_TREE = 8
 ROOT_REF_KEY = 156
+QGROUP_STATUS_KEY = 240
 QGROUP_INFO_KEY = 242
 QGROUP_LIMIT_KEY = 244
 
 SUBVOL_RDONLY = 1 << 1
 _SUBVOL_SPEC_BY_ID = 1 << 4
-_QUOTA_ENABLE_SIMPLE = 4
+_QUOTA_ENABLE, _QUOTA_ENABLE_SIMPLE = 1, 4
 QGROUP_LIMIT_MAX_RFER = 1 << 0
+QGROUP_STATUS_SIMPLE_MODE = 1 << 3
 _UNLIMITED = 2**64 - 1
 
 _WRITE, _READ = 1, 2
@@ -117,8 +119,9 @@ def sync(any_directory: int) -> None:
     fcntl.ioctl(any_directory, _SYNC)
 
 
-def enable_simple_quotas(any_directory: int) -> None:
-    fcntl.ioctl(any_directory, _QUOTA_CTL, bytearray(struct.pack("=2Q", _QUOTA_ENABLE_SIMPLE, 0)))
+def enable_quotas(any_directory: int, *, simple: bool) -> None:
+    command = _QUOTA_ENABLE_SIMPLE if simple else _QUOTA_ENABLE
+    fcntl.ioctl(any_directory, _QUOTA_CTL, bytearray(struct.pack("=2Q", command, 0)))
 
 
 def qgroup(number: int) -> int:

@@ -50,6 +50,11 @@ class Store(Section):
     device: Path | None = Field(None, description="the block device it is on; without one, a sparse image file")
     image: Path = Field(Path("/var/lib/gaoler/store.img"), description="that image file")
     size: Size = Field(64 << 30, description="how large the image may grow")
+    quotas: Literal["simple", "full", "off"] = Field(
+        "simple",
+        description="what limits machines' disks: btrfs simple quotas (Linux 6.7), full ones (any Linux, but each end of a "
+        "machine then costs most of a second of processor time), or nothing",
+    )
 
 
 class Network(Section):
@@ -105,7 +110,7 @@ class Limits(Section):
     disk: Size = Field(
         16 << 30,
         description="what a machine's files may take (0: no limit); a user's machines and snapshots together may take this "
-        "times `machines`; needs Linux 6.7",
+        "times `machines`; needs `store.quotas`",
     )
     pids: int = Field(4096, ge=64, description="processes and threads of one machine on the host")
     ttl: Duration = Field(0, description="how long a machine may run (0: for ever)")

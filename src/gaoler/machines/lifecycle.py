@@ -100,9 +100,13 @@ class Machines(Registry):
         threading.Thread(target=work, name="clone ahead", daemon=True).start()
 
     def prepare_quotas(self) -> None:
-        """Find out whether this host can limit what machines' files take."""
+        """Find out whether this host can, and is to, limit what machines' files take."""
+        kind = self.configuration.store.quotas
+        if kind == "off":
+            self._no_quotas = Failed("disks are not limited here", "store.quotas is off, set by the administrator")
+            return
         try:
-            btrfs.enable_quotas(self.paths.store)
+            btrfs.enable_quotas(self.paths.store, kind)
             self._no_quotas = None
         except GaolerError as error:
             if self._no_quotas is None:
@@ -124,10 +128,19 @@ class Machines(Registry):
         """
         if not of.disk:
             return
+        if btrfs.quotas(gaol) == "full":
+            btrfs.set_limit(gaol, of.disk + self._shared(of))
+            return
         btrfs.set_limit(gaol, of.disk)
         one, machines = (limit_of(self.configuration.limits, of.owner, key).value for key in ("disk", "machines"))
         if one and of.owner.uid:
             btrfs.charge(gaol, of.owner.uid, int(one * machines))
+
+    def _shared(self, of: Record) -> int:
+        """Bytes that a machine has of its base, which full quotas count too."""
+        base = self.paths.generations / of.base / (of.generation or "")
+        counted = btrfs.quota(base) if of.generation and btrfs.is_subvolume(base) else None
+        return counted.used if counted else 0
 
     # starting
 

@@ -1,6 +1,6 @@
 """Leaves room in the store to the machines that run, whatever a source sends.
 
-A quota of the tree that is being made stops whoever fills it, where the host has simple quotas (Linux 6.7); looking at what
+A quota of the tree that is being made stops whoever fills it, where the store has quotas; looking at what
 is left does so elsewhere, within the second or so that it takes to see it.
 """
 
