@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from system.support.leaks import leaving_nothing
@@ -9,6 +12,8 @@ from system.support.machine import running
 from system.support.waiting import until
 
 pytestmark = [pytest.mark.root, pytest.mark.machine, pytest.mark.network]
+
+KIT = Path(__file__).parents[2] / "packaging/master"
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +56,22 @@ def test_timers_and_sockets_start_services(box):
     assert box.sh("bash -c 'exec 3<> /dev/tcp/127.0.0.1/7777; echo hello >&3; head -1 <&3'") == "hello"
     box.sh("systemd-run --quiet --on-active=0.1 --unit=once touch /run/once")
     until(lambda: box.exec("test", "-e", "/run/once").returncode == 0, "the timer has run")
+
+
+def test_the_master_kit_is_at_home_there(gateway, alice):
+    """Installed as its README has it; its timer is set, its service updates, its server serves to the gateway alone."""
+    with running(gateway, alice, "master", "--init", "systemd", "--memory", "512M") as master:
+        master.sh("systemctl is-system-running --wait || true", timeout=60)
+        master.sh("tar -C /root -x", input=subprocess.run(["tar", "-C", KIT.parent, "-c", KIT.name], capture_output=True, check=True).stdout, text=False)
+        master.sh(f"rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*; /root/{KIT.name}/install {gateway.address}")
+        assert "gaoler-master-update.timer" in master.sh("systemctl list-timers --no-pager")
+        assert master.sh("systemd-analyze verify /etc/systemd/system/gaoler-master-update.* 2>&1 | grep gaoler || true") == ""
+        master.sh("systemctl start gaoler-master-update.service", timeout=60)
+        assert "result=ok" in master.sh("cat /var/lib/gaoler-master/status")
+        master.sh("gaoler-master-check")
+        served = subprocess.run(["rsync", f"rsync://{master.address}/root/etc/hostname"], capture_output=True, text=True, check=False)
+        assert "hostname" in served.stdout, served.stderr
+        assert master.exec("rsync", "rsync://127.0.0.1/root/").returncode == 5, "nobody else is let in"
 
 
 def test_it_ends_gracefully_and_comes_again(box):
