@@ -22,7 +22,7 @@ def test_each_line_of_the_sample_is_the_default(tmp_path):
     path = tmp_path / "gaoler.toml"
     path.write_text(text)
     assert load(path) == Configuration()
-    assert tomllib.loads(text)["store"] == {"path": "/uml", "image": "/var/lib/gaoler/store.img", "size": "64G"}
+    assert tomllib.loads(text)["store"] == {"path": "/uml", "image": "/var/lib/gaoler/store.img", "size": "64G", "quotas": "simple"}
 
 
 def test_what_set_up_reads(tmp_path, capsys):
