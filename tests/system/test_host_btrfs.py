@@ -85,6 +85,14 @@ def test_mistakes_have_their_names(store, tmp_path):  # noqa: F811
         btrfs.create(tmp_path / "x")
 
 
+def write_until_refused(path):
+    """Of 16 MiB."""
+    with path.open("wb", buffering=0) as file, pytest.raises(OSError, match="quota"):
+        for _ in range(16):
+            file.write(os.urandom(1 << 20))
+            os.fsync(file.fileno())
+
+
 def test_a_limit_counts_what_a_clone_writes_itself(store):  # noqa: F811
     btrfs.create(store / "base")
     assert btrfs.quota(store / "base") is None
@@ -94,10 +102,7 @@ def test_a_limit_counts_what_a_clone_writes_itself(store):  # noqa: F811
     (store / "base/big").write_bytes(os.urandom(8 << 20))
     btrfs.snapshot(store / "base", store / "clone")
     btrfs.set_limit(store / "clone", 4 << 20)
-    with (store / "clone/more").open("wb", buffering=0) as file, pytest.raises(OSError, match="quota"):
-        for _ in range(16):
-            file.write(os.urandom(1 << 20))
-            os.fsync(file.fileno())
+    write_until_refused(store / "clone/more")
     btrfs.sync(store)
     assert btrfs.quota(store / "base").limit is None
     assert btrfs.quota(store / "base").used >= 8 << 20
@@ -117,10 +122,7 @@ def test_full_quotas_count_what_a_clone_shares_too(store):  # noqa: F811
     btrfs.snapshot(store / "base", store / "clone")
     assert btrfs.quota(store / "clone").used >= 8 << 20
     btrfs.set_limit(store / "clone", 12 << 20)
-    with (store / "clone/more").open("wb", buffering=0) as file, pytest.raises(OSError, match="quota"):
-        for _ in range(16):
-            file.write(os.urandom(1 << 20))
-            os.fsync(file.fileno())
+    write_until_refused(store / "clone/more")
     btrfs.sync(store)
     assert 10 << 20 <= btrfs.quota(store / "clone").used <= 12 << 20
 
