@@ -93,9 +93,12 @@ static void read_signals(void)
 	int now;
 
 	while (read(signals, &info, sizeof info) == sizeof info) {
-		/* The machine stops: interactive shells ignore SIGTERM, but not the loss of their terminal. */
-		if (info.ssi_signo == SIGTERM && child > 0 && master >= 0)
+		/* The machine stops: interactive shells ignore SIGTERM, but not the loss of their terminal. One that
+		 * was about to wait for input misses it (bash looks, then reads): so again each second. */
+		if ((info.ssi_signo == SIGTERM || info.ssi_signo == SIGALRM) && child > 0 && master >= 0) {
 			kill(-child, SIGHUP);
+			alarm(1);
+		}
 	}
 	while (child > 0 && waitpid(child, &now, WNOHANG | (master >= 0 ? WUNTRACED : 0)) == child) {
 		/* A stopped command has no shell that could continue it. A shell of its own sees to its jobs itself. */
@@ -264,6 +267,7 @@ void relay(struct session *session)
 	sigemptyset(&mine);
 	sigaddset(&mine, SIGCHLD);
 	sigaddset(&mine, SIGTERM);
+	sigaddset(&mine, SIGALRM);
 	/* Blocked and never read: the terminal's own signals are for its foreground group. */
 	sigaddset(&mine, SIGHUP);
 	sigaddset(&mine, SIGINT);

@@ -6,7 +6,7 @@ import ctypes
 import os
 import struct
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -39,6 +39,7 @@ RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
 RESOLVE_IN_ROOT = 0x10
+_WALKS = 1000
 
 
 def unshare(flags: int) -> None:
@@ -82,8 +83,14 @@ def umount(target: Path, flags: int = 0) -> None:
 
 
 def openat2(directory: int, path: str, flags: int, resolve: int) -> int:
-    """Open a path with limits on what the walk may follow (openat2(2)); close-on-exec."""
+    """Open a path with limits on what the walk may follow (openat2(2)); close-on-exec.
+
+    A walk through `..` while anything is renamed or mounted on the host ends with EAGAIN, and is to be tried again.
+    """
     how = struct.pack("=QQQ", flags | os.O_CLOEXEC, 0, resolve)
+    for _ in range(_WALKS):
+        with suppress(BlockingIOError):
+            return _syscall(_SYS_OPENAT2, directory, os.fsencode(path), how, len(how), name=path)
     return _syscall(_SYS_OPENAT2, directory, os.fsencode(path), how, len(how), name=path)
 
 
