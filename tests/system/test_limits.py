@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 
 import pytest
@@ -80,6 +81,13 @@ def test_a_full_disk_is_the_machines_own(gateway, alice):
 def test_memory_ends_with_the_machines_own(gateway, alice):
     done = gateway.gaol("run", "--no-network", "--memory", "96M", "--", "tail", "/dev/zero", user=alice)
     assert done.returncode == 137
+
+
+def test_quotas_that_somebody_turned_off_are_turned_on_again(gateway, alice):
+    subprocess.run(["btrfs", "quota", "disable", gateway.store], check=True)
+    with running(gateway, alice, "later", "--no-network", "--disk", "60M") as machine:
+        assert "btrfs simple quotas" in gateway.gaol("doctor").stdout
+        assert "quota" in machine.exec("sh", "-c", "head -c 100M /dev/urandom > /root/much; sync").stderr
 
 
 @pytest.fixture

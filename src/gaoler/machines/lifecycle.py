@@ -128,6 +128,8 @@ class Machines(Registry):
         """
         if not of.disk:
             return
+        if btrfs.quotas(gaol) is None:  # an administrator has turned them off since
+            self.prepare_quotas()
         if btrfs.quotas(gaol) == "full":
             btrfs.set_limit(gaol, of.disk + self._shared(of))
             return
