@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -14,10 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from gaoler.host import btrfs, jail
+from gaoler.host import btrfs, jail, oci
 from gaoler.host.idmap import SIZE, IdRange
 from gaoler.host.process import Process
 from system.support.namespaces import mounts_of_our_own
+
+_GUEST = Path(__file__).parents[2] / "guest"
 
 
 @contextmanager
@@ -43,8 +46,10 @@ def prepared():
 
 
 def compiled(source: str, directory: Path) -> Path:
-    """A static program from a source beside this file, or from a directory of them."""
+    """A static program from a source beside this file, or from a directory of them; beside it what each jail runs first."""
     program, place = directory / "probe", Path(__file__).with_name(source)
+    first = directory / Path(oci.CLOSE_NAMESPACE).name
+    subprocess.run(["make", "-s", "-C", _GUEST, f"O={directory}", first], check=True)
     sources = sorted(place.glob("*.c")) if place.is_dir() else [place]
     subprocess.run(["gcc", "-static", "-O1", "-Wall", "-Wno-unused-result", "-o", program, *sources], check=True)
     return program
@@ -58,6 +63,7 @@ class Place:
         self.runtime = directory / "runtime"
         for name in ("guest/bin", "guest/etc", "guest/lib", "config", "notify"):
             (directory / name).mkdir(parents=True)
+        shutil.copy(probe.with_name("close-namespace"), directory / "guest" / oci.CLOSE_NAMESPACE)
         self.gaols = store / "gaols"
         self.gaols.mkdir(mode=0o700)
         btrfs.create(self.gaols / "one")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import re
 import select
 import socket
+import subprocess
+import sys
 import time
 import unicodedata
 from pathlib import Path
@@ -14,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from gaoler.errors import Failed
-from gaoler.host import cgroup, console, jail, mconsole, seccomp
+from gaoler.host import cgroup, console, jail, mconsole, oci, seccomp
 from gaoler.host.tap import open_tap
 from system.host_fixtures import nothing_left_over, store, tap_name  # noqa: F401 - fixtures
 from system.jail_place import compiled, open_directory, opened, prepared, tmp_path  # noqa: F401 - fixtures
@@ -22,6 +25,7 @@ from system.jail_place import compiled, open_directory, opened, prepared, tmp_pa
 pytestmark = pytest.mark.root
 
 GOLDEN = Path(__file__).parent / "golden"
+SOURCES = str(Path(__file__).parents[2] / "src")
 OWNER = 1000
 ATTEMPTS = 600
 """At least so many: a program that ended early, or was thinned out, has not shown anything."""
@@ -114,12 +118,69 @@ def normal(told, place) -> str:
         size = re.findall(r"(?:size|nr_inodes)=\w+", kind[2]) if kind[0] == "tmpfs" else []
         lines.append(f"mount {fields[4]} {','.join([*options, *size])} {kind[0] if kind[0] == 'tmpfs' else ''}".rstrip())
     lines += [f"{name} {' '.join(line.split())}" for name in ("uid_map", "gid_map") for line in told[f"{name}:"]]
+    lines += [f"sysctl max_user_namespaces {line}" for line in told["max_user_namespaces:"]]
     lines += [f"environment {line}" for line in sorted(told["environment:"])]
     lines += [f"descriptor {re.sub(r'[0-9]{3,}', 'N', line)}" for line in told["descriptor:"]]
     rules = [rule for rule in seccomp.filter_()["syscalls"] if rule["action"] == "SCMP_ACT_ALLOW"]
     lines += [f"call {name}" for name in sorted({name for rule in rules for name in rule["names"]})]
     lines += [f"ioctl {name} {number:#x}" for name, number in seccomp._IOCTLS.items()]
     return "\n".join(lines) + "\n"
+
+
+INTRUDER = """
+import os, sys
+from pathlib import Path
+from gaoler.host import libc
+libc.setns(os.pidfd_open(int(sys.argv[1])), 0x10000000)
+os.setresgid(0, 0, 0)
+os.setresuid(0, 0, 0)
+for as_it_is in (True, False):
+    if not as_it_is:
+        Path("/proc/sys/user/max_user_namespaces").write_text("1")
+    try:
+        libc.unshare(0x10000000)
+        print("made")
+    except OSError as error:
+        print(error.strerror)
+"""
+"""Somebody in the machine's user namespace whom neither its filter nor its capabilities hold; then without the limit."""
+
+
+def test_without_the_filter_there_is_still_no_room_for_a_user_namespace(place):
+    host = Path("/proc/sys/user/max_user_namespaces").read_text()
+    described = place.jail("hold", "nothing")
+    process = place.start(described)
+    try:
+        place.says("end")
+        intruder = [sys.executable, "-c", INTRUDER, str(process.pid)]
+        done = subprocess.run(intruder, capture_output=True, text=True, check=True, env={"PYTHONPATH": SOURCES})
+        assert done.stdout.splitlines() == [os.strerror(errno.ENOSPC), "made"]
+    finally:
+        place.remove(described)
+    assert Path("/proc/sys/user/max_user_namespaces").read_text() == host
+
+
+@pytest.mark.parametrize("fault", ["it is missing", "it fails"])
+def test_no_machine_runs_in_a_namespace_that_was_not_closed(place, fault):
+    program = place.directory / "guest" / oci.CLOSE_NAMESPACE
+    program.unlink()
+    if fault == "it fails":
+        program.symlink_to("/bin/false")
+    with pytest.raises(Failed, match="close-namespace"):
+        place.start(place.jail("hold", "nothing"))
+    assert jail.listed(runtime=place.runtime) == []
+    os.write(place.writer, b".")
+    assert b"end" not in os.read(place.reader, 1 << 16), "it ran"
+
+
+def test_the_hosts_own_user_namespace_is_not_closed(probe):
+    """Not even by mistake: tried in one where root is the host's root, as in the host's own."""
+    program = probe.with_name("close-namespace")
+    script = f"echo {{}} | {program}; echo $?; cat /proc/sys/user/max_user_namespaces"
+    done = subprocess.run(["unshare", "--user", "--map-root-user", "sh", "-c", script], capture_output=True, text=True, check=True)
+    code, limit = done.stdout.split()
+    assert code == "1"
+    assert int(limit) > 0
 
 
 @pytest.mark.parametrize("trap", ["symlink", "parent", "fifo", "directory", "full"])

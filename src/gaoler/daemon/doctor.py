@@ -124,7 +124,7 @@ def _quotas(configuration: Configuration) -> str:
 
 
 def _guest(configuration: Configuration) -> str:
-    for name in ("bin/startenv", "bin/agent", "etc/sshd_config", "lib/initramfs.cpio"):
+    for name in ("bin/startenv", "bin/agent", "etc/sshd_config", "lib/initramfs.cpio", "lib/close-namespace"):
         os.stat(configuration.store.path / name)
     return f"{configuration.store.path}/bin/startenv"
 

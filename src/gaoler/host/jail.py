@@ -80,7 +80,9 @@ def start(jail: Jail, *, console: int, agent: int, tap: int | None, runtime: Pat
         _write_bundle(jail, runtime)
         command = [
             "crun", "--root", str(runtime / "state"), "--log", f"file:{log}", "--cgroup-manager", "cgroupfs",
-            "run", "--detach", "--bundle", str(jail.bundle), "--preserve-fds", str(len(descriptors) - 3), jail.name,
+            # The bundle is where hooks are started; they run as the machine's root, who gets into no directory of ours.
+            "run", "--detach", "--bundle", "/", "--config", str(jail.bundle / "config.json"),
+            "--preserve-fds", str(len(descriptors) - 3), jail.name,
         ]  # fmt: skip
         places = dict(enumerate(descriptors)) | ({} if home is None else {_HOME_PLACE: home})
         code = _spawn(command, places)

@@ -11,7 +11,7 @@ from gaoler.setup.progress import Progress, Report
 from gaoler.setup.stream import stream
 
 #: What a machine can't start without.
-NEEDED = ("bin/startenv", "bin/agent", "etc/sshd_config", "lib/initramfs.cpio")
+NEEDED = ("bin/startenv", "bin/agent", "etc/sshd_config", "lib/initramfs.cpio", "lib/close-namespace")
 
 #: Says which sources the installed files are from.
 STAMP = "lib/guest-version"

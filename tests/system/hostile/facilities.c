@@ -48,6 +48,7 @@ void namespaces(void)
 	TRY("map more users", put("/proc/self/uid_map", "0 0 1\n"), EPERM);
 	TRY("map more groups", put("/proc/self/gid_map", "0 0 1\n"), EPERM);
 	TRY("join the host's groups", put("/proc/self/setgroups", "allow"), EPERM);
+	TRY("allow user namespaces", put("/proc/sys/user/max_user_namespaces", "1"), EACCES);
 	TRY("parent of the user namespace", ioctl(open("/proc/self/ns/user", O_RDONLY), 0xb702), EPERM);
 }
 

@@ -14,7 +14,7 @@ static void copy(const char *path)
 	FILE *file = fopen(path, "r");
 
 	while (file && fgets(line, sizeof(line), file))
-		printf("%s: %s", path + strlen("/proc/self/"), line);
+		printf("%s: %s", strrchr(path, '/') + 1, line);
 	if (file)
 		fclose(file);
 }
@@ -37,6 +37,7 @@ int main(int argc, char **argv)
 		copy("/proc/self/mountinfo");
 		copy("/proc/self/uid_map");
 		copy("/proc/self/gid_map");
+		copy("/proc/sys/user/max_user_namespaces");
 		for (char **word = environ; *word; word++)
 			printf("environment: %s\n", *word);
 		for (int fd = 0; fd < 1024; fd++) {

@@ -122,6 +122,11 @@ def test_hard_limits_are_never_raised():
     ]
 
 
+def test_the_user_namespace_is_closed_before_the_kernel_starts():
+    """createContainer: in the namespaces, and before the root is the jail's own, where /proc/sys is read-only."""
+    assert configured()["hooks"] == {"createContainer": [{"path": "/store/lib/close-namespace"}]}
+
+
 @pytest.mark.parametrize("path", ["", "/", "/a/../b", ".."])
 def test_a_control_group_is_below_the_root(path):
     with pytest.raises(Failed):
