@@ -69,7 +69,7 @@ def gaol(tmp_path):
         return subprocess.run(
             [sys.executable, "-IS", "-c", code, *arguments],
             env={**os.environ, "GAOLER_SOCKET": str(tmp_path / "sock"), "XDG_CACHE_HOME": str(tmp_path / "cache"), "TZ": "UTC"},
-            capture_output=True, text=True, timeout=30, check=False, **options,
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}, text=True, timeout=30, check=False,
         )  # fmt: skip
 
     return run

@@ -78,6 +78,33 @@ def test_a_mistyped_command_is_guessed(gaol):
     assert gaol("shel").stderr == 'gaol: no command "shel": gaol --help lists them\ntry: gaol shell\n'
 
 
+@pytest.mark.parametrize(("word", "meant"), [("stop", "down"), ("start", "up"), ("list", "ls"), ("delete", "rm"), ("ps", "ls"), ("qqq", "--help")])
+def test_what_others_call_it_is_known(gaol, word, meant):
+    assert gaol(word).stderr.endswith(f"\ntry: gaol {meant}\n")
+
+
+def test_help_of_a_command(gaol):
+    assert gaol("help", "run").stdout == gaol("run", "--help").stdout
+    assert gaol("help").stdout == gaol("--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [("run make -j4", "gaol run -- make -j4"), ("exec web id -u", "gaol exec web -- id -u"), ("exec web --", "gaol exec web -- id"),
+     ("run --memory 1G make", "gaol run --help")],
+)  # fmt: skip
+def test_a_command_without_its_dashes(gaol, line, hint):
+    done = gaol(*line.split())
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (2, f"try: {hint}")
+
+
+def test_an_answer_that_can_not_be_written(daemon, gaol):
+    daemon.answer("List", machines=[MACHINE])
+    with open("/dev/full", "w") as full:
+        done = gaol("ls", stdout=full)
+    assert (done.returncode, done.stderr) == (1, "gaol: the answer can't be written: No space left on device\n")
+
+
 @pytest.mark.parametrize("command", ["run", "up", "shell", "exec", "ssh", "ls", "info", "wait", "down", "rm", "cp", "snapshot", "doctor", "base", "kernel"])
 def test_every_command_has_help(gaol, command):
     done = gaol(command, "--help")

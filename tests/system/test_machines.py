@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import stat
 import subprocess
 import time
@@ -183,6 +184,16 @@ def test_shell_is_a_login_shell_on_a_terminal(gateway, quiet, alice):
         terminal.expect("30 90")
         terminal.type("exit 4\n")
         assert terminal.wait() == 4
+
+
+def test_a_shell_whose_terminal_is_gone_ends_with_what_runs_in_it(gateway, quiet, alice):
+    with Terminal([gateway.program, "shell", quiet.name], **gateway.options(alice)) as terminal:
+        # Typed before the shell is there: none of it is lost.
+        terminal.type("exec sh -c 'echo $$ >/root/here; echo waits; exec tail -f /dev/null'\n")
+        terminal.expect("waits\r\n")
+        terminal.hang_up()
+        assert terminal.process.wait(PATIENCE) == 128 + signal.SIGHUP
+    until(lambda: quiet.exec("sh", "-c", "kill -0 $(cat /root/here)").returncode, "what ran in it has ended")
 
 
 def test_shell_needs_no_terminal(quiet, gateway, alice):

@@ -8,7 +8,7 @@ from gaoler.errors import Usage
 from gaoler.wire.limits import duration, show_duration, show_size, size
 
 
-@pytest.mark.parametrize(("text", "count"), [("512M", 512 << 20), ("2g", 2 << 30), ("1048576", 1 << 20), ("4GiB", 4 << 30), ("0", 0)])
+@pytest.mark.parametrize(("text", "count"), [("512M", 512 << 20), ("2g", 2 << 30), ("1048576", 1 << 20), ("4GiB", 4 << 30), ("1.5G", 3 << 29), ("0", 0)])
 def test_sizes(text, count):
     assert size(text) == count
 
@@ -18,7 +18,7 @@ def test_durations(text, seconds):
     assert duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "M", "-1M", "1.5G", "lots", "1X", "9" * 40, "1 M 2", "٣M"])
+@pytest.mark.parametrize("text", ["", "M", "-1M", "1.G", ".5G", "1.5.5G", "lots", "1X", "9" * 40, "1 M 2", "٣M"])
 def test_nonsense_is_refused(text):
     with pytest.raises(Usage):
         size(text)
@@ -30,6 +30,7 @@ def test_nonsense_is_refused(text):
 def test_shown_sizes_are_near(count):
     shown = show_size(count)
     assert len(shown) <= 7
+    assert abs(size(shown) - count) <= count / 20
     if "." not in shown:
         assert size(shown) == count
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from gaoler.errors import GaolerError, Usage
+from gaoler.errors import Failed, GaolerError, Usage
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
 if TYPE_CHECKING:
@@ -39,6 +39,16 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "metrics": ("administration", "what is counted and measured, for Prometheus (administrator)"),
     "doctor": ("doctor", "check this host, and say what is missing and how to mend it"),
 }
+_MEANT = {
+    "start": "up", "create": "up", "new": "up", "launch": "up",
+    "stop": "down", "halt": "down", "shutdown": "down",
+    "restart": "down NAME, then gaol up NAME", "reboot": "down NAME, then gaol up NAME",
+    "delete": "rm", "remove": "rm", "destroy": "rm",
+    "list": "ls", "ps": "ls", "status": "info", "show": "info", "inspect": "info", "logs": "log", "images": "base ls",
+    "console": "shell", "attach": "shell", "enter": "shell", "login": "shell",
+    "copy": "cp", "rollback": "restore", "revert": "restore",
+}  # fmt: skip
+"""What other programs of this kind call things, where no likeness of letters would find it."""
 _INTERRUPTED = 130
 
 
@@ -55,6 +65,8 @@ def dispatch(arguments: list[str]) -> int:
         print(usage(), file=sys.stderr)
         return Usage.code
     name, *rest = arguments
+    if name == "help" and rest and rest[0] in COMMANDS:
+        name, rest = rest[0], ["--help"]
     if name in ("--help", "-h", "help"):
         print(usage())
         return 0
@@ -66,8 +78,8 @@ def dispatch(arguments: list[str]) -> int:
     if name not in COMMANDS:
         from difflib import get_close_matches
 
-        near = get_close_matches(name, COMMANDS, 1)
-        raise Usage(f'no command "{name[:40]}"', "gaol --help lists them", f"gaol {near[0]}" if near else "gaol --help")
+        near = _MEANT.get(name) or next(iter(get_close_matches(name, COMMANDS, 1)), "--help")
+        raise Usage(f'no command "{name[:40]}"', "gaol --help lists them", f"gaol {near}")
     module = __import__(f"gaoler.cli.{COMMANDS[name][0]}", fromlist=("main",))  # importlib takes a millisecond
     code: int = module.main(name, rest)
     return code
@@ -111,6 +123,11 @@ def _answer() -> int:
         # `gaol ls | head`: nobody wants the rest. Python would complain again while it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
+    except OSError as error:
+        from gaoler.cli.output import complain
+
+        complain(Failed(error.filename or "the answer can't be written", error.strerror or str(error)))
+        return Failed.code
 
 
 if __name__ == "__main__":

@@ -27,9 +27,11 @@ def _run(arguments: list[str]) -> int:
     options, command = split_command(arguments)
     parser = Parser("run", "A fresh machine, one command in it as root, then all is thrown away.", usage=_RUN_USAGE)
     add_spec(parser, whole=False)
+    if command is None and options and not options[0].startswith("-"):
+        raise _no_command("gaol run --", options)
     parsed = parser.parse_args(options)
     if not command:
-        raise Usage("no command to run", "it stands after --", "gaol run -- uname -a")
+        raise _no_command("gaol run --", ["uname", "-a"])
     with Gaoler() as gaoler:
         replies = gaoler.replies("Run", {"spec": spec_of(parsed), "command": _command(command, directory=os.getcwd())})
         for reply in replies:
@@ -49,10 +51,12 @@ def _exec(arguments: list[str]) -> int:
     options, command = split_command(arguments)
     parser = Parser("exec", "Run a command in a machine.", usage="gaol exec NAME [--user USER] -- COMMAND...")
     add_name(parser)
-    parser.add_argument("--user", default="root", metavar="USER")
+    parser.add_argument("--user", default="root", metavar="USER", help="for instance your own name")
+    if command is None and len(options) > 1 and not options[0].startswith("-") and not options[1].startswith("-"):
+        raise _no_command(f"gaol exec {options[0]} --", options[1:])
     parsed = parser.parse_args(options)
     if not command:
-        raise Usage("no command to run", "it stands after --", f"gaol exec {parsed.name} -- id")
+        raise _no_command(f"gaol exec {parsed.name} --", ["id"])
     return _session(parsed.name, _command(command, parsed.user))
 
 
@@ -62,6 +66,10 @@ def _shell(arguments: list[str]) -> int:
     parser.add_argument("--user", default="root", metavar="USER", help="for instance your own name")
     parsed = parser.parse_args(arguments)
     return _session(parsed.name, {**_command([], parsed.user), "login": True})
+
+
+def _no_command(start: str, words: list[str]) -> Usage:
+    return Usage("no command to run", "it stands after --", " ".join([start, *words]))
 
 
 def _session(name: str | None, command: dict[str, Any]) -> int:
@@ -99,13 +107,15 @@ def _attend(gaoler: Gaoler) -> int:
             if number == signal.SIGWINCH:
                 columns, rows = os.get_terminal_size(0)
                 session.resize(rows, columns)
+            elif number == signal.SIGHUP and session.has_terminal:
+                session.hang_up()
             else:
                 session.signal(number)
 
     for name in _TO_PASS_ON:
         signal.signal(getattr(signal, name), note)
     stdin = _stdin()
-    if len(session.outputs) == 1:
+    if session.has_terminal:
         signal.signal(signal.SIGWINCH, note)
         code = _with_raw_terminal(lambda: session.copy(stdin, [1], reader, deliver))
     else:
@@ -130,12 +140,15 @@ def _with_raw_terminal(work: Any) -> int:
 
     before = termios.tcgetattr(0)
     try:
-        tty.setraw(0)
+        tty.setraw(0, termios.TCSADRAIN)  # what was typed ahead is for the machine
         code: int = work()
         return code
     finally:
-        termios.tcsetattr(0, termios.TCSAFLUSH, before)
         sys.stdout.flush()
+        try:
+            termios.tcsetattr(0, termios.TCSADRAIN, before)
+        except termios.error:
+            pass  # it has hung up
 
 
 _RUN_USAGE = "gaol run [--base BASE] [--memory SIZE] [--kernel KERNEL] [--no-network] [--no-home] -- COMMAND..."

@@ -43,7 +43,7 @@ class Gaoler:
             raise Unreachable(
                 "the gaoler daemon does not answer",
                 f"{self.path}: {error.strerror or error}",
-                "gaol doctor, or as root: systemctl start gaoler",
+                f"gaol doctor, or as root: {_start()}",
             ) from None
         self.connection = Connection(sock, REPLY_LIMIT)
 
@@ -109,6 +109,11 @@ class Gaoler:
     def descriptors(self) -> list[int]:
         """The descriptors that came with the last reply; the caller closes them."""
         return self.connection.take_descriptors()
+
+
+def _start() -> str:
+    """What starts the daemon on this host."""
+    return "systemctl start gaoler" if os.path.isdir("/run/systemd/system") else "make up, in gaoler's checkout"
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,8 @@ import select
 import struct
 from _socket import SHUT_RD, SHUT_WR, socket  # what is below `socket`, which takes 7 ms to import
 
+from gaoler.errors import Failed
+
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,6 +22,7 @@ FRAME = struct.Struct("<cI")
 FRAME_LIMIT = 256 * 1024
 CHUNK = 256 * 1024
 GAOLER_FAILED = 125
+HUNG_UP = 128 + 1
 
 
 class Session:
@@ -32,7 +35,8 @@ class Session:
         sockets = [socket(fileno=descriptor) for descriptor in descriptors]
         self.control = sockets[0]
         self.input = sockets[1]
-        self.outputs = sockets[1:] if len(sockets) == 2 else sockets[2:]
+        self.has_terminal = len(sockets) == 2
+        self.outputs = sockets[1:] if self.has_terminal else sockets[2:]
         for sock in sockets:
             sock.setblocking(True)
         self._frames = bytearray()
@@ -46,6 +50,14 @@ class Session:
         """Send a signal to the session's foreground process group."""
         self._send(b"S", bytes([number]))
 
+    def hang_up(self) -> None:
+        """Our terminal is gone, so the session's goes too: its processes get SIGHUP, and 3 s later SIGKILL."""
+        self._code = HUNG_UP
+        try:
+            self.control.shutdown(SHUT_WR)
+        except OSError:
+            pass  # it has ended meanwhile
+
     def _send(self, kind: bytes, payload: bytes) -> None:
         try:
             self.control.sendall(FRAME.pack(kind, len(payload)) + payload)
@@ -56,7 +68,7 @@ class Session:
         """Copy until the session has ended and all its output is written; the exit code as a shell tells it.
 
         `wake` is a descriptor (of a signal handler) that calls `woken` when it is readable. 125 with `complaint` set says
-        that the machine, not the command, failed.
+        that the machine, not the command, failed. Raises Failed when an output takes no more.
         """
         if stdin is None:
             self._end_input()
@@ -87,12 +99,15 @@ class Session:
         return self._code
 
     def _copy_input(self, stdin: int) -> None:
-        try:
-            while data := os.read(stdin, CHUNK):
+        while data := _read(stdin):
+            try:
                 self.input.sendall(data)
-        except OSError:
-            return  # a terminal that hung up, or a command that no longer reads
-        self._end_input()
+            except OSError:
+                return  # the command no longer reads
+        if self.has_terminal:
+            self.hang_up()  # Ctrl-D is a character on a raw terminal: only one that is gone has an end
+        else:
+            self._end_input()
 
     def _end_input(self) -> None:
         try:
@@ -109,8 +124,12 @@ class Session:
             return False
         try:
             while data:
-                data = data[os.write(sink, data) :]
-        except BrokenPipeError:
+                data = data[_write(sink, data) :]
+        except OSError as error:
+            if self.has_terminal:
+                self.hang_up()
+            elif not isinstance(error, BrokenPipeError):
+                raise Failed("the command's output can't be written", error.strerror or str(error)) from None
             # Nobody reads our output any more: the command learns it as it would in a pipeline.
             next(sock for sock in self.outputs if sock.fileno() == source).shutdown(SHUT_RD)
             while os.read(source, CHUNK):
@@ -139,3 +158,31 @@ class Session:
                 self._code = payload[0]
                 self.complaint = payload[1:].decode(errors="replace")[:500]
         return bool(data)
+
+
+# Whoever shares a terminal or pipe with us may have made it non-blocking.
+
+
+def _read(descriptor: int) -> bytes:
+    """What is there next; nothing at the end, which a terminal that hung up tells as EIO."""
+    while True:
+        try:
+            return os.read(descriptor, CHUNK)
+        except BlockingIOError:
+            _wait(descriptor, select.POLLIN)
+        except OSError:
+            return b""
+
+
+def _write(descriptor: int, data: memoryview) -> int:
+    while True:
+        try:
+            return os.write(descriptor, data)
+        except BlockingIOError:
+            _wait(descriptor, select.POLLOUT)
+
+
+def _wait(descriptor: int, event: int) -> None:
+    poller = select.poll()
+    poller.register(descriptor, event)
+    poller.poll()

@@ -8,26 +8,29 @@ _SIZES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _DURATIONS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
-def _split(text: str, units: dict[str, int], what: str, example: str) -> int:
-    number = text.strip()
+def _split(text: str, plain: str, units: dict[str, int], what: str, example: str) -> int:
+    number = plain
     unit = ""
     while number and not number[-1].isdigit():
         unit = number[-1] + unit
         number = number[:-1]
-    if not (number.isascii() and number.isdigit()) or len(number) > 15 or unit not in units:
+    whole, _, part = number.partition(".")
+    digits = whole + part
+    if not (digits.isascii() and digits.isdigit() and whole) or len(number) > 15 or unit not in units:
         raise Usage(f'"{text[:40]}" is not a {what}', f"a number and one of {' '.join(filter(None, units))}", example)
-    return int(number) * units[unit]
+    scale: int = 10 ** len(part)
+    return int(whole + part) * units[unit] // scale
 
 
 def size(text: str) -> int:
-    """Bytes of `512M`, `2G`, `1048576`. Powers of 1024. Raises Usage."""
+    """Bytes of `512M`, `1.5G`, `1048576`. Powers of 1024. Raises Usage."""
     plain = text.strip().upper().removesuffix("B").removesuffix("I")
-    return _split(plain or text, _SIZES, "size", "for instance 512M or 2G")
+    return _split(text, plain, _SIZES, "size", "for instance 512M or 2G")
 
 
 def duration(text: str) -> int:
-    """Seconds of `90`, `30m`, `2h`, `1d`. Raises Usage."""
-    return _split(text, _DURATIONS, "duration", "for instance 30m, 2h or 7d")
+    """Seconds of `90`, `30m`, `1.5h`, `1d`. Raises Usage."""
+    return _split(text, text.strip(), _DURATIONS, "duration", "for instance 30m, 2h or 7d")
 
 
 def number(text: str) -> float:

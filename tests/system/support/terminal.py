@@ -47,6 +47,11 @@ class Terminal:
         """The kernel sends SIGWINCH to whoever is in the foreground there."""
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("4H", rows, columns, 0, 0))
 
+    def hang_up(self) -> None:
+        """What a dropped connection does: the kernel sends SIGHUP, and whoever reads or writes here finds nobody."""
+        os.close(self._master)
+        self._master = os.open(os.devnull, os.O_RDWR)
+
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())
 
