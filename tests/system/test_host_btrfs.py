@@ -115,7 +115,9 @@ def test_a_limit_counts_what_a_clone_writes_itself(store):  # noqa: F811
 
 def test_full_quotas_count_what_a_clone_shares_too(store):  # noqa: F811
     btrfs.create(store / "base")
+    btrfs.wait_counted(store, 0)  # nothing to be counted
     btrfs.enable_quotas(store, "full")
+    btrfs.wait_counted(store, 60)
     assert btrfs.quotas(store) == "full"
     (store / "base/big").write_bytes(os.urandom(8 << 20))
     btrfs.sync(store)
@@ -125,6 +127,12 @@ def test_full_quotas_count_what_a_clone_shares_too(store):  # noqa: F811
     write_until_refused(store / "clone/more")
     btrfs.sync(store)
     assert 10 << 20 <= btrfs.quota(store / "clone").used <= 12 << 20
+
+
+def test_counting_that_does_not_end_is_told(store, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(btrfs.btrfs_ioctl, "rescanning", lambda _: True)
+    with pytest.raises(Failed, match="still being counted"):
+        btrfs.wait_counted(store, 0)
 
 
 def test_what_a_group_may_write_outlives_its_subvolumes(store):  # noqa: F811

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -110,3 +111,13 @@ def test_full_quotas_limit_disks_too(counted):
             machine.up()
             assert machine.exec("sh", "-c", "head -c 60M /dev/urandom > /root/more; sync").stderr
         assert "btrfs full quotas" in counted.gaol("doctor").stdout
+
+
+def test_full_quotas_are_waited_for_where_they_are_new():
+    """What the base has is counted by then, and not held against the machine."""
+    new = Gateway(components(), {"store": {"quotas": "off"}, "network": {"mode": "none"}})
+    with contextmanager(opened)(new) as gateway, users.account(f"{gateway.prefix}owner") as owner, leaving_nothing(gateway):
+        gateway.restart(store={"quotas": "full"})
+        with running(gateway, owner, "early", "--no-network", "--disk", "60M") as machine:
+            assert machine.exec("sh", "-c", "head -c 25M /dev/urandom > /root/fits; sync; echo fits").stdout == "fits\n"
+            assert machine.exec("sh", "-c", "head -c 60M /dev/urandom > /root/much; sync").stderr

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -166,6 +167,19 @@ def quotas(path: Path) -> Quotas | None:
     if status is None:
         return None
     return "simple" if int.from_bytes(status[16:24], "little") & btrfs_ioctl.QGROUP_STATUS_SIMPLE_MODE else "full"
+
+
+def wait_counted(path: Path, timeout: float) -> None:
+    """Return when full quotas have counted what was there before them: until then a subvolume's share is not known.
+
+    `timeout` is in seconds. Raises Failed after it.
+    """
+    deadline = time.monotonic() + timeout
+    with _calling(f"cannot look at {path}"), _directory(path) as directory:
+        while btrfs_ioctl.rescanning(directory):
+            if time.monotonic() > deadline:
+                raise Failed("cannot limit disks", "quotas are new, and what the store has is still being counted", "try again later")
+            time.sleep(0.02)  # the kernel's own wait for it has no end but a signal
 
 
 def set_limit(path: Path, size: int | None) -> None:

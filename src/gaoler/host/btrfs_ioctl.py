@@ -53,6 +53,7 @@ _QUOTA_CTL = _number(_READ | _WRITE, 40, 16)
 _QGROUP_ASSIGN = _number(_WRITE, 41, 24)
 _QGROUP_CREATE = _number(_WRITE, 42, 16)
 _QGROUP_LIMIT = _number(_READ, 43, 48)
+_QUOTA_RESCAN_STATUS = _number(_READ, 45, 64)
 _GET_SUBVOL_INFO = _number(_READ, 60, _SUBVOL_INFO_SIZE)
 _SNAP_DESTROY_V2 = _number(_WRITE, 63, _VOL_ARGS)
 
@@ -122,6 +123,13 @@ def sync(any_directory: int) -> None:
 def enable_quotas(any_directory: int, *, simple: bool) -> None:
     command = _QUOTA_ENABLE_SIMPLE if simple else _QUOTA_ENABLE
     fcntl.ioctl(any_directory, _QUOTA_CTL, bytearray(struct.pack("=2Q", command, 0)))
+
+
+def rescanning(any_directory: int) -> bool:
+    """Whether full quotas are still counting what was there before them."""
+    buffer = bytearray(64)
+    fcntl.ioctl(any_directory, _QUOTA_RESCAN_STATUS, buffer)
+    return any(buffer[:8])
 
 
 def qgroup(number: int) -> int:

@@ -28,6 +28,8 @@ from gaoler.machines.registry import Registry
 from gaoler.machines.request import Request
 from gaoler.machines.tally import Reason, Tally
 
+_COUNTING = 60.0
+"""Seconds that a new machine waits for full quotas to have counted the store, once, after they were turned on."""
 _log = logging.getLogger(__name__)
 
 
@@ -131,6 +133,7 @@ class Machines(Registry):
         if btrfs.quotas(gaol) is None:  # an administrator has turned them off since
             self.prepare_quotas()
         if btrfs.quotas(gaol) == "full":
+            btrfs.wait_counted(gaol, _COUNTING)
             btrfs.set_limit(gaol, of.disk + self._shared(of))
             return
         btrfs.set_limit(gaol, of.disk)
