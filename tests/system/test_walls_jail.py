@@ -177,7 +177,9 @@ def test_the_hosts_own_user_namespace_is_not_closed(probe):
     """Not even by mistake: tried in one where root is the host's root, as in the host's own."""
     program = probe.with_name("close-namespace")
     script = f"echo {{}} | {program}; echo $?; cat /proc/sys/user/max_user_namespaces"
-    done = subprocess.run(["unshare", "--user", "--map-root-user", "sh", "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "sh", "-c", script], capture_output=True, text=True, check=True
+    )
     code, limit = done.stdout.split()
     assert code == "1"
     assert int(limit) > 0
