@@ -14,6 +14,7 @@ from system.support.components import components
 from system.support.gateway import Gateway
 from system.support.leaks import leaving_nothing
 from system.support.machine import running
+from system.support.waiting import until
 
 pytestmark = [pytest.mark.root, pytest.mark.machine]
 
@@ -70,6 +71,7 @@ def test_a_full_disk_is_the_machines_own(gateway, alice):
         filled = gateway.gaol("exec", "full", "--", "dd", "if=/dev/zero", "of=/big", "bs=1M", "count=200", user=alice)
         assert filled.returncode == 1
         assert "Disk quota exceeded" in filled.stderr
+        until(lambda: 48 << 20 < machine.info()["disk_used"] <= machine.info()["disk"] == 64 << 20, "info tells how full it is")
         machine.gaol("exec", "--", "rm", "/big")
         machine.gaol("snapshot", "before")
         machine.gaol("down")

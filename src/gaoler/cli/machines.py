@@ -83,6 +83,7 @@ def _since(moment: float | None) -> str:
 _SHOW: dict[str, Callable[[Any], str]] = {
     "memory": show_size,
     "disk": show_size,
+    "disk_used": show_size,
     "created": time.ctime,
     "started": time.ctime,
     "expires": time.ctime,

@@ -63,7 +63,7 @@ class Bases:
         tree = self.paths.store / base_name(name)
         if not tree.is_dir() or tree.is_symlink():
             there = ", ".join(base.name for base in self.all()) or "none yet"
-            raise NotFound(f'no base "{name}"', f"this host has: {there}", f"gaol base add {name}")
+            raise NotFound(f'no base "{name}"', f"this host has: {there}", "gaol base ls, or as administrator gaol base add")
         return self._describe(tree)
 
     def _describe(self, tree: Path) -> Base:

@@ -41,6 +41,7 @@ class Info(Message):
     memory: int
     cpus: float
     disk: int | None
+    disk_used: int | None
     created: float
     started: float | None
     expires: float | None
