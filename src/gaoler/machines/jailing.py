@@ -123,7 +123,7 @@ class Jailer:
 
     def release(self, record: Record) -> None:
         """Take away whatever of the machine is on the host but its files: idempotent, by its id alone."""
-        problems: list[GaolerError] = []
+        problems: list[Exception] = []
         steps: tuple[Callable[[], None], ...] = (
             lambda: jail.remove(self.container(record), runtime=self.paths.jails, cgroup_path=self.cgroup(record)),
             lambda: reach("release.unjailed"),
@@ -134,7 +134,7 @@ class Jailer:
         for step in steps:
             try:
                 step()
-            except GaolerError as error:
+            except (GaolerError, OSError) as error:  # the others are done all the same
                 problems.append(error)
         if problems:
             raise Failed(f"machine {record.name} could not be cleared up", "; ".join(map(str, problems)), "gaol doctor")

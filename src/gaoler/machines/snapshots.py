@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import secrets
 import time
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from gaoler.errors import Failed, NotAllowed, NotFound
+from gaoler.errors import Failed, LimitReached, NotAllowed, NotFound
 from gaoler.host import btrfs
 from gaoler.host.rename import exchange
 from gaoler.machines.failpoints import reach
@@ -15,6 +16,9 @@ from gaoler.machines.lifecycle import Machines
 from gaoler.machines.machine import Machine
 from gaoler.machines.names import tag_name
 from gaoler.machines.request import Request
+
+MOST = 256
+"""Snapshots of one machine. Each takes metadata of the store's, which no quota counts in full."""
 
 
 def _directory(machines: Machines, machine: Machine) -> Path:
@@ -27,7 +31,7 @@ def tags(machines: Machines, machine: Machine) -> list[str]:
 
 
 def take(machines: Machines, machine: Machine, tag: str | None) -> str:
-    """Remember the machine's files; running ones as after a power cut. Returns the tag. Raises Failed."""
+    """Remember the machine's files; running ones as after a power cut. Returns the tag. Raises Failed, LimitReached."""
     name = tag_name(tag) if tag else time.strftime("%Y%m%d-%H%M%S")
     with machine.lock:
         machines.check_there(machine)
@@ -35,6 +39,10 @@ def take(machines: Machines, machine: Machine, tag: str | None) -> str:
         target.parent.mkdir(mode=0o700, exist_ok=True)
         if target.exists():
             raise Failed(f'there is a snapshot "{name}" already', "", f"gaol snapshot {machine.record.name} another-name")
+        if len(tags(machines, machine)) >= MOST:
+            own = machine.record.name
+            hint = f"gaol clone {own} another-name, then gaol rm {own}, whose snapshots go with it"
+            raise LimitReached(f"{own} has {MOST} snapshots", "no machine may have more", hint, limit="snapshots")
         btrfs.snapshot(machines.jailer.gaol(machine.record), target, readonly=True)
         reach("snapshot.taken")
     return name
@@ -52,12 +60,13 @@ def restore(machines: Machines, machine: Machine, tag: str) -> None:
             raise NotAllowed(f"{machine.record.name} is running", "its files are in use", f"gaol down {machine.record.name}")
         gaol = machines.jailer.gaol(machine.record)
         fresh = machines.paths.staging / secrets.token_hex(6)
-        btrfs.snapshot(source, fresh)
-        machines.limit_disk(machine.record, fresh)
-        reach("restore.staged")
-        exchange(fresh, gaol)
-        reach("restore.exchanged")
-        btrfs.delete(fresh)
+        with ExitStack() as undo:
+            btrfs.snapshot(source, fresh)
+            undo.callback(btrfs.delete, fresh)  # what was restored, until it has changed places with what was there
+            machines.limit_disk(machine.record, fresh)
+            reach("restore.staged")
+            exchange(fresh, gaol)
+            reach("restore.exchanged")
 
 
 def clone(machines: Machines, machine: Machine, name: str) -> Machine:
