@@ -97,6 +97,7 @@ CONTROL_GROUPS = {
         echo 0 > /sys/fs/cgroup/ice/cgroup.freeze; echo 1 > /sys/fs/cgroup/ice/cgroup.kill; fails wait $!""",
 }  # fmt: skip
 OTHER = {
+    "what ps, vmstat and top read": "ps aux | grep 'ps aux'; ps -ef | grep 'ps -ef'; vmstat; top -bn1 > shown; fails grep -F '?' shown",
     "mount namespace": "unshare -m sh -c 'mount -t tmpfs t m && touch m/hidden'; fails test -e m/hidden",
     "PID namespace": "test $(unshare -pf --mount-proc sh -c 'echo $$; ps ax | wc -l' | tr '\\n' ' ' | cut -c1) = 1",
     "UTS namespace": "unshare -u sh -c 'hostname other; test $(hostname) = other'; fails test $(hostname) = other",

@@ -1,4 +1,4 @@
-"""Memory in a machine, without the rest of gaoler: what kernel/patches 0020 to 0026 do to faults and forks is not seen.
+"""Memory in a machine, without the rest of gaoler: what kernel/patches 0020 to 0028 do to faults and forks is not seen.
 
 GAOLER_TEST_KERNEL names the kernel.
 """
