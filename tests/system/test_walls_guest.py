@@ -332,6 +332,25 @@ def test_the_disk_ends_where_its_limit_is(gateway, alice):
         assert machine.exec("sh", "-c", "rm /root/big; sync; echo there").stdout == "there\n"
 
 
+FILL_ATTRIBUTES = """
+my ($name, $value) = ("user.filled", "x" x 3000);
+for my $number (1 .. 60000) {
+    my $path = "/root/empty$number";
+    open(my $file, ">", $path) or die "$!\\n";
+    syscall(188, $path, $name, $value, length $value, 0) == 0 or die "$!\\n";
+    syscall(162) if $number % 5000 == 0;
+}
+"""
+"""Files of 0 bytes, 180 MB in all: setxattr and sync, by number."""
+
+
+def test_nor_do_names_and_attributes_get_around_the_disks_limit(gateway, alice):
+    with running(gateway, alice, "attributes", "--no-network", "--disk", "60M") as machine:
+        done = machine.exec("perl", "-e", FILL_ATTRIBUTES)
+        assert re.search("No space|quota", done.stderr), done.stderr
+        assert int(machine.sh("ls -U /root | wc -l")) > 1000, "it was not refused at once"
+
+
 def test_snapshots_are_no_way_around_the_limits(gateway, alice):
     """What is written, kept by a snapshot, and written anew in what was restored: in all, no more than all machines may."""
     gateway.restart(limits={"machines": 2, "disk": "100M", "memory": "2G"})
