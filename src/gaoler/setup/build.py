@@ -13,7 +13,10 @@ from gaoler.setup.stream import plain_environment, stream
 #: Lines of kbuild that stand for a file made, such as `  CC      fs/open.o`.
 _MADE = re.compile(r"\s{2}[A-Z][A-Z0-9_]*( \[M\])?\s+\S+")
 
-#: How many of them a build prints, for the first one on a host; measured with 7.2.13. Later builds know better.
+#: Lines that say why a build failed: the compiler's, the linker's, and make's own.
+_TELLING = re.compile(r"error: |undefined reference|\*\*\* ")
+
+#: How many files made a build prints, for the first one on a host; measured with 7.2.13. Later builds know better.
 TYPICAL_OBJECTS = 1760
 
 
@@ -38,6 +41,7 @@ def compile_kernel(tree: Path, expected: int, report: Report) -> int:
         on_line,
         what="the kernel does not compile",
         hint="the lines above name the file; components are installed by: sudo make up",
+        telling=_TELLING,
         cwd=tree,
         env={**plain_environment(), **fixed},
     )

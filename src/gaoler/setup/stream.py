@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import os
+import re
 import shlex
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -21,14 +22,17 @@ def stream(
     *,
     what: str,
     hint: str = "",
+    telling: re.Pattern[str] | None = None,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> None:
     """Gives each line of output and errors to `on_line`; raises Failed with `what` and the last lines.
 
+    Where many things run side by side, the last lines are others' words: those that match `telling` are shown then, if any do.
     The environment is `plain_environment()` unless given. When `on_line` raises (Ctrl-C too), the program is ended.
     """
     tail: collections.deque[str] = collections.deque(maxlen=TAIL)
+    told: list[str] = []
     try:
         process = subprocess.Popen(
             argv,
@@ -47,13 +51,15 @@ def stream(
         try:
             for line in process.stdout:
                 tail.append(line.rstrip("\n"))
+                if telling and telling.search(line) and len(told) < TAIL:
+                    told.append(tail[-1])
                 on_line(tail[-1])
         except BaseException:
             process.terminate()
             raise
     if process.returncode:
         ended = f"was killed by signal {-process.returncode}" if process.returncode < 0 else f"ended with {process.returncode}"
-        said = "".join(f"\n    {line}" for line in tail)
+        said = "".join(f"\n    {line}" for line in told or tail)
         raise Failed(what, f"`{shlex.join(argv)}` {ended}{said}", hint)
 
 

@@ -1,0 +1,28 @@
+"""What is shown of a long program that failed."""
+
+import re
+
+import pytest
+
+from gaoler.errors import Failed
+from gaoler.setup.stream import TAIL, stream
+
+
+def _fails(script: str, **options) -> str:
+    with pytest.raises(Failed) as caught:
+        stream(["sh", "-c", script], lambda line: None, what="it does not work", **options)
+    return caught.value.why
+
+
+def test_the_last_lines():
+    assert _fails(f"seq {2 * TAIL}; exit 3").split()[-TAIL:] == [str(number) for number in range(TAIL + 1, 2 * TAIL + 1)]
+
+
+def test_lines_that_tell_why_however_long_ago():
+    why = _fails("echo 'a.c:1: error: no such thing'; seq 100; exit 2", telling=re.compile("error: "))
+    assert "a.c:1: error: no such thing" in why
+    assert "100" not in why
+
+
+def test_the_last_lines_where_none_tells_why():
+    assert "100" in _fails("seq 100; exit 2", telling=re.compile("error: "))
