@@ -13,8 +13,8 @@ from gaoler.setup.stream import plain_environment, stream
 #: Lines of kbuild that stand for a file made, such as `  CC      fs/open.o`.
 _MADE = re.compile(r"\s{2}[A-Z][A-Z0-9_]*( \[M\])?\s+\S+")
 
-#: Lines that say why a build failed: the compiler's, the linker's, and make's own.
-_TELLING = re.compile(r"error: |undefined reference|\*\*\* ")
+#: Lines that say why a build failed.
+_TELLING = re.compile(r"error: |undefined reference|No rule to make")
 
 #: How many files made a build prints, for the first one on a host; measured with 7.2.13. Later builds know better.
 TYPICAL_OBJECTS = 1760
