@@ -28,10 +28,7 @@ def clear(prefix: str) -> None:
 
 def end(prefix: str) -> None:
     """Take away all but the files on disk, as a power cut does."""
-    for pid in _processes(prefix):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    until(lambda: not _processes(prefix), f"the processes of a former {prefix} have ended")
+    until(lambda: _all_killed(prefix), f"the processes of a former {prefix} have ended")
     for group in _groups(prefix):
         until(lambda group=group: _removed(group), f"{group} is empty")
     for link in Path("/sys/class/net").glob(f"{prefix}*"):
@@ -53,6 +50,15 @@ def unmount(below: Path) -> None:
         device, _, file = line.partition(" ")
         if file.strip().startswith(f"{below}/"):
             subprocess.run(["losetup", "--detach", device], capture_output=True, check=False)
+
+
+def _all_killed(prefix: str) -> bool:
+    """Again and again, since one that is about to be killed may have started another."""
+    found = _processes(prefix)
+    for pid in found:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return not found
 
 
 def _processes(prefix: str) -> list[int]:
