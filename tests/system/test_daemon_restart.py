@@ -21,7 +21,6 @@ def _lasting(machine) -> dict[str, object]:
     return {key: value for key, value in machine.info().items() if key != "disk_used"}
 
 
-
 def test_machines_run_on_and_are_found_again(gateway, alice, bob):
     with running(gateway, alice, "web") as web, running(gateway, bob, "box", "--no-network") as box:
         before = [_lasting(web), _lasting(box)]
