@@ -16,7 +16,7 @@ _MADE = re.compile(r"\s{2}[A-Z][A-Z0-9_]*( \[M\])?\s+\S+")
 #: Lines that say why a build failed.
 _TELLING = re.compile(r"error: |undefined reference|No rule to make")
 
-#: How many files made a build prints, for the first one on a host; measured with 7.2.13. Later builds know better.
+#: How many files a build tells to have made, for the first one on a host; measured with 7.2.13. Later builds know better.
 TYPICAL_OBJECTS = 1760
 
 
