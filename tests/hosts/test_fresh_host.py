@@ -39,7 +39,7 @@ def boot_id(host: VirtualHost, name: str) -> str:
 def limits(host: VirtualHost, name: str) -> dict[str, str]:
     """What the kernel holds the machine's control group to."""
     group = host.run(f"cut -d: -f3 /proc/{info(host, name)['pid']}/cgroup").strip()
-    assert group.startswith("/gaoler/")
+    assert re.fullmatch(r"/gaoler/gaol\.\d+/gaol-[0-9a-f]+", group)
     files = ("memory.max", "memory.swap.max", "memory.oom.group", "pids.max", "cpu.max")
     return {file: host.run(f"cat /sys/fs/cgroup{group}/{file}").strip() for file in files}
 
@@ -99,6 +99,14 @@ def test_limits_hold_whatever_systemd_does(host: VirtualHost) -> None:
     assert usage[0]["memory"] > 10 * MIB
     assert usage[0]["tasks"] > 1
     assert usage[0]["cpu_seconds"] > 0
+
+
+def test_an_owner_weighs_what_the_administrator_says(host: VirtualHost) -> None:
+    owner = host.run(f"dirname /sys/fs/cgroup$(cut -d: -f3 /proc/{info(host, 'web')['pid']}/cgroup)").strip()
+    assert host.run(f"cat {owner}/cpu.weight {owner}/io.weight").split() == ["100", "default", "100"]
+    host.run(f"printf '[limits.user.{STUDENT}]\nweight = 250\n' >> /etc/gaoler/gaoler.toml && systemctl restart gaoler")
+    until(lambda: host.status("gaol ls", STUDENT) == 0, "it serves", COMMAND)
+    assert host.run(f"cat {owner}/cpu.weight {owner}/io.weight").split() == ["250", "default", "250"]
 
 
 def test_one_that_is_out_of_memory_on_the_host_ends_alone_and_whole(host: VirtualHost) -> None:

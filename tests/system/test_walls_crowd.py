@@ -80,4 +80,4 @@ def work(house: Gateway, jobs, verb: str) -> None:
 
 def groups(house: Gateway) -> list[Path]:
     root = Path("/sys/fs/cgroup")
-    return [*root.glob(f"memory/gaoler/{house.prefix}-*"), *root.glob(f"gaoler/{house.prefix}-*")]
+    return [group for top in ("memory/gaoler", "gaoler") for group in root.glob(f"{top}/{house.prefix}.*/{house.prefix}-*")]

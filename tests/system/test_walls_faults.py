@@ -82,9 +82,9 @@ def test_a_start_that_loses_crun_half_way_leaves_nothing(gateway, alice, work):
     seen = {
         "before it has done anything": lambda: True,
         "with a state": lambda: any((gateway.runtime / "jails/state").glob(f"{gateway.prefix}-*")),
-        "with a control group": lambda: any(group for root in groups for group in root.glob(f"{gateway.prefix}-*")),
+        "with a control group": lambda: any(group for root in groups for group in root.glob(f"{gateway.prefix}.*/{gateway.prefix}-*")),
         "with processes there": lambda: any(
-            procs.read_text() for root in groups for procs in root.glob(f"{gateway.prefix}-*/cgroup.procs")
+            procs.read_text() for root in groups for procs in root.glob(f"{gateway.prefix}.*/{gateway.prefix}-*/cgroup.procs")
         ),
     }[work]
     killed: list[int] = []

@@ -21,7 +21,7 @@ from gaoler.daemon.metrics_file import MetricsFile
 from gaoler.daemon.server import Server
 from gaoler.daemon.service import Service
 from gaoler.errors import GaolerError, NotAllowed
-from gaoler.host import cgroup, jail, mounts
+from gaoler.host import cgroup, jail, mounts, owners
 from gaoler.machines import configuration as settings
 from gaoler.machines import guarding, recovery
 from gaoler.machines.bases import Bases
@@ -57,7 +57,7 @@ def main() -> int:
             make_store(configuration)
         elif options.close:
             _network(configuration).close()
-            cgroup.remove_parent()
+            cgroup.remove_empty(cgroup.PARENT)
         else:
             serve(configuration)
     except GaolerError as error:
@@ -95,7 +95,7 @@ def serve(configuration: settings.Configuration) -> None:
     network.prepare()
     paths = Paths(configuration.store.path, daemon.runtime)
     monitor = Monitor()
-    jailer = Jailer(paths, daemon.prefix, configuration.ids.first, network)
+    jailer = Jailer(paths, daemon.prefix, configuration.ids.first, network, owners.Groups(daemon.prefix))
     machines = Machines(configuration, jailer, Bases(paths), monitor)
     syncs = BaseSync(configuration, machines)
     service = Service(configuration, machines, syncs)

@@ -15,9 +15,9 @@ from gaoler.errors import Failed
 ROOT = Path("/sys/fs/cgroup")
 
 PARENT = "gaoler"
-"""Machines' groups are below this one, as other runtimes have one below the root. At each daemon-reload systemd takes from
-the root's children the controllers that no unit of its needs, and limits go with them (seen: io, and with
-DefaultTasksAccounting=no pids); it can't where a group below hands them on (EBUSY).
+"""Machines' groups are below this one, in their owners' (owners.py), as other runtimes have one below the root. At each
+daemon-reload systemd takes from the root's children the controllers that no unit of its needs, and limits go with them (seen:
+io, and with DefaultTasksAccounting=no pids); it can't where a group below hands them on (EBUSY).
 """
 
 UNIFIED = "unified"  # where systemd puts an additional version 2 hierarchy, without controllers
@@ -76,11 +76,16 @@ def weigh_parent() -> None:
             (directory / "cpu.shares").write_text(str(_SHARES))
 
 
-def remove_parent() -> None:
-    """Remove what all machines' groups were in; nothing while one is there."""
-    for directory in directories(PARENT):
+def remove_empty(cgroup: str) -> None:
+    """Remove a control group that other ones were in; nothing while one is there."""
+    for directory in [*directories(cgroup), ROOT / UNIFIED / relative(cgroup)]:
         with suppress(OSError):
             directory.rmdir()
+
+
+def children(cgroup: str) -> set[str]:
+    """The names of the groups in a group; empty when there is none."""
+    return {path.name for directory in directories(cgroup) for path in directory.glob("*/")}
 
 
 def hurry() -> None:

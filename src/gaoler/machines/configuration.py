@@ -100,6 +100,7 @@ class Grant(Section):
     pids: int | None = Field(None, ge=64)
     ttl: Duration | None = None
     idle: Duration | None = None
+    weight: int | None = Field(None, ge=1, le=10000)
 
 
 class Limits(Section):
@@ -115,6 +116,13 @@ class Limits(Section):
     pids: int = Field(4096, ge=64, description="processes and threads of one machine on the host")
     ttl: Duration = Field(0, description="how long a machine may run (0: for ever)")
     idle: Duration = Field(0, description="a machine that does nothing for so long is stopped (0: never)")
+    weight: int = Field(
+        100,
+        ge=1,
+        le=10000,
+        description="how much of busy processors all machines of a user get, beside another user's; with control groups of "
+        "version 2 of the disk, too, where it has a scheduler that knows of weights (bfq, io.cost)",
+    )
     user: dict[str, Grant] = Field({}, description="of one user: [limits.user.NAME], with the keys above")
     group: dict[str, Grant] = Field({}, description="of a group's members: [limits.group.NAME], with the keys above")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gaoler.errors import Failed, GaolerError
-from gaoler.host import btrfs, cgroup, console, cpus, idmap, jail
+from gaoler.host import btrfs, cgroup, console, cpus, idmap, jail, owners
 from gaoler.machines import command_line
 from gaoler.machines.failpoints import reach
 from gaoler.machines.kernels import Kernel
@@ -36,6 +36,7 @@ class Jailer:
     prefix: str
     first_id: int
     network: Network
+    owners: owners.Groups
 
     def gaol(self, record: Record) -> Path:
         return (self.paths.ephemeral if record.ephemeral else self.paths.gaols) / record.id
@@ -47,7 +48,7 @@ class Jailer:
         return f"{self.prefix}-{record.id}"
 
     def cgroup(self, record: Record) -> str:
-        return f"/{cgroup.PARENT}/{self.container(record)}"
+        return f"{self.owners.of(record.owner.uid)}/{self.container(record)}"
 
     def start(
         self, record: Record, kernel: Kernel, authorized_keys: str, busy: dict[int, int]
@@ -64,6 +65,7 @@ class Jailer:
             notify = bind_notify(runtime)
             undo.callback(notify.close)
             with ExitStack() as ours:  # our copies of what the kernel inherits
+                ours.enter_context(self.owners.entering(record.owner.uid))
                 ours.enter_context(_meanwhile(cgroup.hurry))
                 agent = ours.enter_context(_listen(runtime.agent))
                 console.make(runtime.console)
@@ -126,6 +128,7 @@ class Jailer:
         problems: list[Exception] = []
         steps: tuple[Callable[[], None], ...] = (
             lambda: jail.remove(self.container(record), runtime=self.paths.jails, cgroup_path=self.cgroup(record)),
+            lambda: self.owners.left(record.owner.uid),
             lambda: reach("release.unjailed"),
             lambda: self.network.unplug(record),
             lambda: reach("release.unplugged"),

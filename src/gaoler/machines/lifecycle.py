@@ -168,6 +168,7 @@ class Machines(Registry):
                     )
                     undo.callback(self.jailer.release, machine.record)
                     undo.callback(notify.close)
+                    self.weigh(machine.record)
                     reach("start.jailed")
                     machine.update(lambda: _set(machine, live=observed, busy=None))
                     self.tally.starts.inc()
@@ -179,6 +180,10 @@ class Machines(Registry):
                 self.tally.failures.inc()
                 machine.update(lambda: _set(machine, live=None, busy=None, reason=reason))
                 raise
+
+    def weigh(self, of: Record) -> None:
+        """Give the machine's owner, with all machines of his that run, the weight that the administrator grants."""
+        self.jailer.owners.weigh(of.owner.uid, int(limit_of(self.configuration.limits, of.owner, "weight").value))
 
     def _busy(self) -> dict[int, int]:
         """Running machines by the processor that they are pinned to."""

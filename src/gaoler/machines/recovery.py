@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from gaoler.errors import Failed, GaolerError
-from gaoler.host import btrfs, cgroup, jail
+from gaoler.host import btrfs, jail
 from gaoler.machines import live, record, sessions, watching
 from gaoler.machines.jailing import bind_notify
 from gaoler.machines.lifecycle import Machines
@@ -40,6 +40,7 @@ def recover(machines: Machines) -> None:
         except (GaolerError, OSError) as error:
             _log.error("machine %s: %s", machine.record.id, error)
     _clear_strays(machines)
+    machines.jailer.owners.clear()
     _try(machines.bases.spares.clear)
     machines.clone_ahead(machines.configuration.machines.base)
 
@@ -58,6 +59,7 @@ def _settle(machines: Machines, machine: Machine) -> None:
     observed = _running(machines, machine)
     if observed is not None and of.wanted == "running":
         machine.live = observed
+        machines.weigh(of)
         watching.attend(machines, machine, bind_notify(machines.jailer.runtime(of)))
         threading.Thread(target=_catch_up, args=(machines, machine), name="catch-up", daemon=True).start()
         _log.info("machine %s runs on", of.id)
@@ -101,7 +103,7 @@ def _clear_strays(machines: Machines) -> None:
     prefix = f"{machines.jailer.prefix}-"
     for name in jail.listed(prefix, runtime=machines.paths.jails):
         if name.removeprefix(prefix) not in known:
-            _try(partial(jail.remove, name, runtime=machines.paths.jails, cgroup_path=f"/{cgroup.PARENT}/{name}"))
+            _try(partial(jail.remove, name, runtime=machines.paths.jails, cgroup_path=machines.jailer.owners.find(name)))
     for path in machines.paths.machines.iterdir():
         if path.name not in known:
             shutil.rmtree(path, ignore_errors=True)

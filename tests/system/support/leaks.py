@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from system.support import leftovers
 from system.support.gateway import Gateway
 from system.support.waiting import until
 
-_CGROUPS = Path("/sys/fs/cgroup")
 _SETTLE = 10.0
 """Seconds for what goes in the background: a connection's thread, a dead machine's clearing up."""
 
@@ -65,9 +65,8 @@ def _processes(gateway: Gateway) -> Iterator[str]:
 
 
 def _cgroups(gateway: Gateway) -> Iterator[str]:
-    for pattern in (f"gaoler/{gateway.prefix}-*", f"*/gaoler/{gateway.prefix}-*"):
-        for directory in _CGROUPS.glob(pattern):
-            yield f"control group {directory}"
+    for directory in leftovers.groups(gateway.prefix):
+        yield f"control group {directory}"
 
 
 def _links(gateway: Gateway) -> Iterator[str]:

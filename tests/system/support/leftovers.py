@@ -29,7 +29,7 @@ def clear(prefix: str) -> None:
 def end(prefix: str) -> None:
     """Take away all but the files on disk, as a power cut does."""
     until(lambda: _all_killed(prefix), f"the processes of a former {prefix} have ended")
-    for group in _groups(prefix):
+    for group in groups(prefix):
         until(lambda group=group: _removed(group), f"{group} is empty")
     for link in Path("/sys/class/net").glob(f"{prefix}*"):
         subprocess.run(["ip", "link", "delete", link.name], capture_output=True, check=False)
@@ -63,7 +63,7 @@ def _all_killed(prefix: str) -> bool:
 
 def _processes(prefix: str) -> list[int]:
     """The daemon, its dnsmasq, and whatever is in machines' control groups."""
-    found = [int(pid) for group in _groups(prefix) for pid in (group / "cgroup.procs").read_text().split()]
+    found = [int(pid) for group in groups(prefix) for pid in (group / "cgroup.procs").read_text().split()]
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             words = (entry / "cmdline").read_bytes()
@@ -72,9 +72,11 @@ def _processes(prefix: str) -> list[int]:
     return found
 
 
-def _groups(prefix: str) -> list[Path]:
+def groups(prefix: str) -> list[Path]:
+    """The control groups of machines, and then those of their owners, in all hierarchies."""
     root = Path("/sys/fs/cgroup")
-    return [group for pattern in (f"gaoler/{prefix}-*", f"*/gaoler/{prefix}-*") for group in root.glob(pattern)]
+    below = (f"{prefix}.*/{prefix}-*", f"{prefix}.*")
+    return [group for name in below for pattern in (f"gaoler/{name}", f"*/gaoler/{name}") for group in root.glob(pattern)]
 
 
 def _removed(group: Path) -> bool:

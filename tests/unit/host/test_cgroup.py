@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gaoler.errors import Failed
-from gaoler.host import cgroup
+from gaoler.host import cgroup, owners
 
 
 @pytest.fixture
@@ -59,3 +59,51 @@ def test_version_2_weighs_by_itself(root):
     (root / "cgroup.controllers").touch()
     cgroup.weigh_parent()
     assert [path.name for path in root.iterdir()] == ["cgroup.controllers"]
+
+
+@pytest.fixture
+def both(root):
+    for name in ("cpu,cpuacct", "memory"):
+        (root / name / "gaoler/t.1000/t-one").mkdir(parents=True)
+    (root / "cpu,cpuacct/gaoler/t.1000/cpu.shares").write_text("1024")
+    return root
+
+
+def test_an_owners_group_goes_with_his_last_machine(both):
+    groups = owners.Groups("t")
+    groups.left(1000)
+    assert groups.find("t-one") == "/gaoler/t.1000/t-one"
+    cgroup.remove("/gaoler/t.1000/t-one")
+    (both / "cpu,cpuacct/gaoler/t.1000/cpu.shares").unlink()  # of itself, in the kernel's own
+    with groups.entering(1000):
+        groups.left(1000)
+        assert len(list(both.glob("*/gaoler/t.1000"))) == 2
+    groups.left(1000)
+    groups.left(1000)
+    assert not list(both.glob("*/gaoler/*"))
+    assert groups.find("t-one") is None
+
+
+def test_groups_of_others_are_left_alone(both):
+    for name in ("u.1000", "t.x", "t-1"):
+        (both / "memory/gaoler" / name).mkdir()
+    owners.Groups("t").clear()
+    assert {path.name for path in both.glob("memory/gaoler/*")} == {"t.1000", "u.1000", "t.x", "t-1"}
+
+
+@pytest.mark.parametrize(("weight", "shares"), [(100, "1024"), (300, "3072"), (1, "10"), (10000, "102400")])
+def test_an_owner_weighs_what_is_granted_on_version_1(both, weight, shares):
+    owners.Groups("t").weigh(1000, weight)
+    assert (both / "cpu,cpuacct/gaoler/t.1000/cpu.shares").read_text() == shares
+    assert [path.name for path in (both / "memory/gaoler/t.1000").iterdir()] == ["t-one"]
+
+
+def test_and_on_version_2_of_the_disk_too(root):
+    (root / "cgroup.controllers").touch()
+    own = root / "gaoler/t.1000"
+    own.mkdir(parents=True)
+    (own / "cpu.weight").write_text("100\n")
+    (own / "io.weight").write_text("default 100\n")
+    owners.Groups("t").weigh(1000, 250)
+    assert [(own / name).read_text() for name in ("cpu.weight", "io.weight")] == ["250", "default 250"]
+    owners.Groups("t").weigh(1001, 250)  # whose last machine has just ended

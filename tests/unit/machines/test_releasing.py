@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from gaoler.errors import Failed
-from gaoler.host import jail
+from gaoler.host import jail, owners
 from gaoler.machines.jailing import Jailer
 from gaoler.machines.paths import Paths
 from unit.machines.test_record import WEB
@@ -20,7 +20,8 @@ def test_one_step_that_fails_keeps_no_other_from_being_done(tmp_path, monkeypatc
 
     unplugged = []
     monkeypatch.setattr(jail, "remove", refuse)
-    jailer = Jailer(Paths(tmp_path / "store", tmp_path / "run"), "t", 1 << 20, SimpleNamespace(unplug=unplugged.append))
+    paths, network = Paths(tmp_path / "store", tmp_path / "run"), SimpleNamespace(unplug=unplugged.append)
+    jailer = Jailer(paths, "t", 1 << 20, network, owners.Groups("t"))
     left = jailer.runtime(WEB).root / "host"
     left.mkdir(parents=True)
     with pytest.raises(Failed, match=r"busy|stays"):
