@@ -62,7 +62,9 @@ class Monitor:
             for descriptor, _ in self._epoll.poll(self._patience()):
                 with self._lock:
                     callback = self._callbacks.get(descriptor)
-                if callback:
+                    # Since it was reported another thread may have closed it, and its number be another one's by now.
+                    ready = callback is not None and _readable(descriptor)
+                if callback and ready:
                     self._call(callback)
             for callback in self._due():
                 self._call(callback)
@@ -86,3 +88,9 @@ class Monitor:
             while self._delays and self._delays[0][0] <= now:
                 due.append(heapq.heappop(self._delays)[2])
         return due
+
+
+def _readable(descriptor: int) -> bool:
+    look = select.poll()
+    look.register(descriptor, select.POLLIN)
+    return bool(look.poll(0))

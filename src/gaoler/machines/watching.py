@@ -87,13 +87,13 @@ def attend(machines: Machines, machine: Machine, notify: socket.socket) -> None:
     monitor = machines.monitor
 
     def died() -> None:
-        monitor.forget(pidfd)
+        _forget(monitor, watch, pidfd)
         _later(lambda: _bury(machines, machine, observed))
 
     def starved() -> None:
         """The kernel has killed one of its processes; what is left of it is no machine."""
         assert watch.out_of_memory is not None
-        monitor.forget(watch.out_of_memory)
+        _forget(monitor, watch, watch.out_of_memory)
         watch.reason = OUT_OF_MEMORY
         observed.process.kill()
 
@@ -142,7 +142,7 @@ def _listen(monitor: Monitor, watch: Watch, descriptor: int, hear: Callable[[], 
     def heard() -> None:
         rest = hear()
         if rest:
-            monitor.forget(descriptor)
+            _forget(monitor, watch, descriptor)
             monitor.after(rest, again)
 
     def again() -> None:
@@ -151,6 +151,13 @@ def _listen(monitor: Monitor, watch: Watch, descriptor: int, hear: Callable[[], 
                 monitor.watch(descriptor, heard)
 
     monitor.watch(descriptor, heard)
+
+
+def _forget(monitor: Monitor, watch: Watch, descriptor: int) -> None:
+    """Unless it is closed, and its number another machine's."""
+    with watch.lock:
+        if not watch.closed:
+            monitor.forget(descriptor)
 
 
 def _bury(machines: Machines, machine: Machine, observed: live.Live) -> None:
