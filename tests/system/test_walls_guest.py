@@ -306,6 +306,30 @@ def test_a_machine_of_the_kernels_own_death_says_why(gateway, alice):
         until(lambda: machine.state == "ready", "it is up again")
 
 
+@pytest.mark.parametrize(
+    ("act", "why"),
+    [("reboot -f", "reboot: Restarting system"), ("echo 2 > /proc/sys/vm/panic_on_oom; tail /dev/zero", "panicked")],
+)
+def test_one_that_reboots_or_panics_at_each_start_does_not_go_round(gateway, alice, act, why):
+    """It ends, and is started again by nobody but its owner, who is told."""
+    with running(gateway, alice, "loop", "--no-network") as machine:
+        machine.sh(f"mkdir -p /etc/gaoler/start.d && printf '#!/bin/sh\n{act}\n' > /etc/gaoler/start.d/loop")
+        machine.sh("chmod +x /etc/gaoler/start.d/loop; sync")
+        machine.gaol("down")
+        before = starts(gateway)
+        for _ in range(3):
+            machine.gaol("up")
+            until(lambda: machine.state == "failed", "it has ended by itself")
+            assert why in machine.info()["reason"]
+        assert starts(gateway) == before + 3
+
+
+def starts(gateway) -> float:
+    """Kernels that the daemon has started since it runs."""
+    shown = gateway.gaol("metrics", check=True).stdout
+    return float(re.search(r"^gaoler_machine_starts_total (\S+)$", shown, re.MULTILINE)[1])
+
+
 def test_a_machine_that_takes_too_much_memory_is_ended_alone_and_says_why(gateway, alice, neighbour):
     """The kernel process itself takes it: that is what a program inside can't do, and one that has taken it over can."""
     with running(gateway, alice, "hog", "--no-network") as machine:

@@ -59,6 +59,13 @@ class Log:
             self._file = None
 
 
+def tail(path: Path, size: int) -> bytes:
+    """The last `size` bytes of a log at most. Raises OSError."""
+    with path.open("rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - size))
+        return file.read(size)
+
+
 def sanitised(data: bytes) -> str:
     """Console output as text that is safe to print: no escape sequences, no controls but newline and tab."""
     text = data.decode(errors="replace").replace("\r\n", "\n")

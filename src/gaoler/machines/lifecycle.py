@@ -251,8 +251,8 @@ class Machines(Registry):
                 return
             why = watching.leave(self, machine)
             graceful = machine.live.stopping or machine.record.wanted != "running"
-            died = None if graceful or machine.record.ephemeral else why or "its kernel ended by itself"
-            if why and died is None:
+            died = None if graceful else why or watching.last_words(self, machine)
+            if why and (graceful or machine.record.ephemeral):  # whose reason nobody may come to see
                 _log.warning("%s: as it was stopped: %s", machine.record.id, why)
             try:
                 self.jailer.release(machine.record)

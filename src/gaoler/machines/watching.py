@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 import threading
 import time
@@ -34,6 +35,9 @@ _MILESTONES = (64, 8)
 """Milestones, likewise. A machine that tells more has to wait, with all that it does, until they are taken."""
 _DATAGRAMS_AT_ONCE = 16
 """Milestones taken from one machine before the others have their turn."""
+_LAST, _SHOWN = 2048, 120
+"""Bytes of a console's end that are looked at for its last line; characters of that which are shown."""
+_KERNEL_TIME = re.compile(r"^\[ *\d+\.\d+\] ")
 OUT_OF_MEMORY = "it took more memory than it was given, and the host ended it"
 _log = logging.getLogger(__name__)
 _watches: dict[str, Watch] = {}
@@ -134,6 +138,16 @@ def leave(machines: Machines, machine: Machine) -> str | None:
     if watch.reason is None and cgroup.ran_out_of_memory(machines.jailer.cgroup(machine.record)):
         return OUT_OF_MEMORY
     return watch.reason
+
+
+def last_words(machines: Machines, machine: Machine) -> str:
+    """Why a machine has ended of itself, as far as its console tells."""
+    try:
+        lines = console.sanitised(console.tail(machines.log_path(machine.record), _LAST)).split("\n")
+    except OSError:
+        lines = []
+    words = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return "its kernel ended by itself" + (f": {_KERNEL_TIME.sub('', words)[:_SHOWN]}" if words else "")
 
 
 def _listen(monitor: Monitor, watch: Watch, descriptor: int, hear: Callable[[], float]) -> None:
