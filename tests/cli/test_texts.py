@@ -1,6 +1,7 @@
 """What a person sees: tables, errors with what, why and what to do, exit codes. Nothing of a machine's reaches the terminal raw."""
 
 import json
+import shlex
 
 import pytest
 
@@ -81,6 +82,32 @@ def test_a_mistyped_command_is_guessed(gaol):
 @pytest.mark.parametrize(("word", "meant"), [("stop", "down"), ("start", "up"), ("list", "ls"), ("delete", "rm"), ("ps", "ls"), ("qqq", "--help")])
 def test_what_others_call_it_is_known(gaol, word, meant):
     assert gaol(word).stderr.endswith(f"\ntry: gaol {meant}\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [("stop web --force", "down web --force"), ("restart web", "down web, then gaol up web"), ("images", "base ls"), ("inf 'a b'", "info 'a b'")],
+)
+def test_and_the_words_after_it_are_kept(gaol, line, meant):
+    assert gaol(*shlex.split(line)).stderr.endswith(f"\ntry: gaol {meant}\n")
+
+
+@pytest.mark.parametrize(("noun", "verb"), [("base", "rollback  make an older"), ("kernel", "rm        remove one"), ("store", "init      make and")])
+def test_a_noun_says_what_its_verbs_do(gaol, noun, verb):
+    done = gaol(noun, "--help")
+    assert (done.returncode, f"\n  {verb}" in done.stdout) == (0, True)
+
+
+def test_a_snapshot_is_deleted_by_its_tag(daemon, gaol):
+    daemon.answer("SnapshotRemove")
+    assert gaol("snapshot", "web", "--delete").returncode == 2
+    done = gaol("snapshot", "web", "first", "--delete")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert daemon.calls[-1] == ("SnapshotRemove", {"name": "web", "tag": "first"})
+
+
+def test_doctor_without_a_daemon_does_not_send_to_doctor(gaol):
+    assert "gaol doctor" not in gaol("doctor").stdout
 
 
 def test_help_of_a_command(gaol):

@@ -72,6 +72,13 @@ def _store_init(arguments: list[str]) -> int:
 
 
 _COMMANDS: dict[str, dict[str, Verb]] = {
-    "kernel": {"build": _kernel_build, "ls": _kernel_ls, "rm": _kernel_rm},
-    "store": {"info": _store_info, "init": _store_init},
+    "kernel": {
+        "build": (_kernel_build, "fetch, patch and build the kernel, or take it from the cache"),
+        "ls": (_kernel_ls, "the kernels that machines run"),
+        "rm": (_kernel_rm, "remove one that no machine uses"),
+    },
+    "store": {
+        "info": (_store_info, "its size, and what is free"),
+        "init": (_store_init, "make and mount it as the configuration says"),
+    },
 }

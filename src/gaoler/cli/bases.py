@@ -195,5 +195,11 @@ def _remove(arguments: list[str]) -> int:
 
 
 _VERBS = {
-    "ls": _list, "info": _info, "history": _history, "add": _add, "sync": _sync, "rollback": _rollback, "rm": _remove,
-}  # fmt: skip
+    "ls": (_list, "the bases there are"),
+    "info": (_info, "all about one, and why it was not brought up to date"),
+    "history": (_history, "its generations"),
+    "add": (_add, "make one: from a master, packages, an image, a directory"),
+    "sync": (_sync, "bring it up to date from where it came from"),
+    "rollback": (_rollback, "make an older generation the current one"),
+    "rm": (_remove, "remove it; machines keep their files"),
+}

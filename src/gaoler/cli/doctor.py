@@ -8,7 +8,7 @@ import subprocess
 
 from gaoler.cli.arguments import Parser
 from gaoler.cli.output import clean, show_json
-from gaoler.client import Gaoler
+from gaoler.client import Gaoler, how_to_start
 from gaoler.errors import Unreachable
 
 
@@ -20,7 +20,7 @@ def main(command: str, arguments: list[str]) -> int:
         with Gaoler() as gaoler:
             checks = gaoler.call("Doctor")["checks"]
     except Unreachable as error:
-        checks = [{"name": "daemon", "good": False, "found": str(error), "hint": error.hint}]
+        checks = [{"name": "daemon", "good": False, "found": str(error), "hint": f"as root: {how_to_start()}"}]
         if os.geteuid() == 0:  # nobody else may look at what the daemon looks at, and would find all of it missing
             checks += _own_checks()
     if options.json:

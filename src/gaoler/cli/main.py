@@ -79,7 +79,14 @@ def dispatch(arguments: list[str]) -> int:
         from difflib import get_close_matches
 
         near = _MEANT.get(name) or next(iter(get_close_matches(name, COMMANDS, 1)), "--help")
-        raise Usage(f'no command "{name[:40]}"', "gaol --help lists them", f"gaol {near}")
+        hint = f"gaol {near}"
+        if rest and "NAME" in near:
+            hint = hint.replace("NAME", rest[0])
+        elif near != "--help":
+            from shlex import join
+
+            hint = join(["gaol", *near.split(), *rest])
+        raise Usage(f'no command "{name[:40]}"', "gaol --help lists them", hint)
     module = __import__(f"gaoler.cli.{COMMANDS[name][0]}", fromlist=("main",))  # importlib takes a millisecond
     code: int = module.main(name, rest)
     return code

@@ -8,23 +8,40 @@ from gaoler.client import Gaoler
 
 
 def main(command: str, arguments: list[str]) -> int:
+    if command == "snapshot":
+        return _snapshot(arguments)
     method, second, description = _COMMANDS[command]
     parser = Parser(command, description)
     add_name(parser)
-    parser.add_argument(second, metavar=second.upper(), nargs="?" if second == "tag" and command == "snapshot" else None)
+    parser.add_argument(second, metavar=second.upper())
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     with Gaoler() as gaoler:
         reply = gaoler.call(method, name=options.name, **{second: getattr(options, second)})
     if options.json:
         show_json(reply)
-    elif command == "snapshot":
+    return 0
+
+
+def _snapshot(arguments: list[str]) -> int:
+    parser = Parser("snapshot", "Remember a machine's files as they are now.")
+    add_name(parser)
+    parser.add_argument("tag", metavar="TAG", nargs="?")
+    parser.add_argument("--delete", action="store_true", help="forget the snapshot TAG")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(arguments)
+    if options.delete and options.tag is None:
+        parser.error(f"which snapshot to delete? gaol info {options.name} lists them")
+    with Gaoler() as gaoler:
+        reply = gaoler.call("SnapshotRemove" if options.delete else "Snapshot", name=options.name, tag=options.tag)
+    if options.json:
+        show_json(reply)
+    elif not options.delete:
         print(clean(reply["tag"]))
     return 0
 
 
 _COMMANDS = {
-    "snapshot": ("Snapshot", "tag", "Remember a machine's files as they are now."),
     "restore": ("Restore", "tag", "Put a stopped machine's files back as a snapshot has them."),
     "clone": ("Clone", "new", "A new machine with the files of another."),
 }

@@ -14,17 +14,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, TypeAlias
 
-    Verb: TypeAlias = Callable[[list[str]], int]
+    Verb: TypeAlias = tuple[Callable[[list[str]], int], str]
+    """What does it, and what it does."""
 
 
 def run(noun: str, verbs: Mapping[str, Verb], arguments: list[str]) -> int:
     if not arguments or arguments[0] not in verbs:
-        wanted = ", ".join(verbs)
         if arguments and arguments[0] in ("-h", "--help"):
-            print(f"usage: gaol {noun} {{{wanted}}} ...")
+            print(f"usage: gaol {noun} VERB ...\n")
+            for verb, (_, text) in verbs.items():
+                print(f"  {verb:<10}{text}")
+            print(f"\ngaol {noun} VERB --help says more.")
             return 0
-        raise Usage(f"gaol {noun} does one of: {wanted}", "", f"gaol {noun} {next(iter(verbs))}")
-    return verbs[arguments[0]](arguments[1:])
+        raise Usage(f"gaol {noun} does one of: {', '.join(verbs)}", "", f"gaol {noun} --help")
+    return verbs[arguments[0]][0](arguments[1:])
 
 
 def listing(

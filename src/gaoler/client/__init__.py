@@ -43,7 +43,7 @@ class Gaoler:
             raise Unreachable(
                 "the gaoler daemon does not answer",
                 f"{self.path}: {error.strerror or error}",
-                f"gaol doctor, or as root: {_start()}",
+                f"gaol doctor, or as root: {how_to_start()}",
             ) from None
         self.connection = Connection(sock, REPLY_LIMIT)
 
@@ -111,7 +111,7 @@ class Gaoler:
         return self.connection.take_descriptors()
 
 
-def _start() -> str:
+def how_to_start() -> str:
     """What starts the daemon on this host."""
     return "systemctl start gaoler" if os.path.isdir("/run/systemd/system") else "make up, in gaoler's checkout"
 

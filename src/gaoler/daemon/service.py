@@ -53,6 +53,7 @@ class Service:
             messages.Wait: self.wait,
             messages.Ssh: self.ssh,
             messages.Snapshot: self.snapshot,
+            messages.SnapshotRemove: self.snapshot_remove,
             messages.Restore: self.restore,
             messages.Clone: self.clone,
             messages.Doctor: lambda _, __: Answer({"checks": doctor.run(self.configuration)}),
@@ -69,7 +70,7 @@ class Service:
             raise NotFound(f'no machine "{owner}/{name}"', "there is none that you may see", "gaol ls")
         if owner:
             uid = uid_of(owner)
-        return self.machines.find(uid, name if name is not None else self._default(uid, caller))
+        return self.machines.find(uid, name if name is not None else self._default(uid, caller), owner or "")
 
     def _default(self, uid: int, caller: Caller) -> str:
         """The only machine that one has, or the one named after oneself."""
@@ -221,6 +222,10 @@ class Service:
     def snapshot(self, request: messages.Snapshot, conversation: Conversation) -> Answer:
         machine = self._own(conversation.caller, request.name)
         return Answer({"tag": snapshots.take(self.machines, machine, request.tag)})
+
+    def snapshot_remove(self, request: messages.SnapshotRemove, conversation: Conversation) -> Answer:
+        snapshots.remove(self.machines, self._own(conversation.caller, request.name), request.tag)
+        return Answer({})
 
     def restore(self, request: messages.Restore, conversation: Conversation) -> Answer:
         machine = self._own(conversation.caller, request.name)

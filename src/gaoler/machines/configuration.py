@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from gaoler.errors import GaolerError, Usage
 from gaoler.machines.names import base_name
@@ -35,6 +35,14 @@ Duration = Annotated[int, _converted(duration), Field(ge=0)]
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """To Python true is 1."""
+        if isinstance(value, bool) and cls.model_fields[info.field_name or ""].annotation is not bool:
+            raise ValueError(f"can't be {str(value).lower()}")
+        return value
 
 
 class Daemon(Section):
@@ -215,16 +223,45 @@ def load(path: Path) -> Configuration:
         raise Usage(f"{path} is not TOML", str(error)) from None
     except ValidationError as error:
         mistakes = [f"{path}:{_line(text, item['loc'])}: {_tell(item)}" for item in error.errors()]
-        raise Usage("the configuration has mistakes", "; ".join(mistakes), f"edit {path}") from None
+        if len(mistakes) == 1:
+            raise Usage("the configuration has a mistake", mistakes[0], f"edit {path}") from None
+        raise Usage(f"the configuration has {len(mistakes)} mistakes", "\n    ".join(["", *mistakes]), f"edit {path}") from None
 
 
 def _tell(item: Any) -> str:
     keys = [str(key) for key in item["loc"]]
     name = ".".join(keys)
     if item["type"] != "extra_forbidden":
-        return f"{name}: {item['msg'].removeprefix('Value error, ')}"
+        return f"{name}: {_words(item)}"
     near = get_close_matches(keys[-1], _known(keys[:-1]), 1)
     return f"unknown key {name}" + (f", did you mean {near[0]}?" if near else "")
+
+
+def _words(item: Any) -> str:
+    """What is wrong with a value; the validator's own words where it is nothing that happens often."""
+    said = {
+        "string_type": "must be text, in quotes",
+        "int_parsing": "must be a whole number",
+        "int_type": "must be a whole number",
+        "int_from_float": "must be a whole number",
+        "float_parsing": "must be a number",
+        "float_type": "must be a number",
+        "bool_type": "must be true or false",
+        "bool_parsing": "must be true or false",
+        "list_type": 'must be a list, ["...", "..."]',
+        "dict_type": "must be a section of its own, in brackets",
+        "model_type": "must be a section of its own, in brackets",
+        "path_type": "must be a path, in quotes",
+        "literal_error": "must be {expected}",
+        "greater_than": "must be more than {gt}",
+        "greater_than_equal": "must be {ge} at least",
+        "less_than_equal": "must be {le} at most",
+        "string_pattern_mismatch": "must match {pattern}",
+    }.get(item["type"])
+    if said is None:
+        return str(item["msg"].removeprefix("Value error, "))
+    shown = "" if item["type"] in ("dict_type", "model_type") else f", not {item['input']!r}"[:60]
+    return said.format(**item.get("ctx", {})) + shown
 
 
 def _known(keys: list[str]) -> list[str]:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from gaoler.errors import Failed, LimitReached, NotAllowed, NotFound
+from gaoler.errors import Failed, LimitReached, NotFound
 from gaoler.host import btrfs
 from gaoler.host.rename import exchange
 from gaoler.machines.failpoints import reach
@@ -41,7 +41,7 @@ def take(machines: Machines, machine: Machine, tag: str | None) -> str:
             raise Failed(f'there is a snapshot "{name}" already', "", f"gaol snapshot {machine.record.name} another-name")
         if len(tags(machines, machine)) >= MOST:
             own = machine.record.name
-            hint = f"gaol clone {own} another-name, then gaol rm {own}, whose snapshots go with it"
+            hint = f"gaol snapshot {own} TAG --delete"
             raise LimitReached(f"{own} has {MOST} snapshots", "no machine may have more", hint, limit="snapshots")
         btrfs.snapshot(machines.jailer.gaol(machine.record), target, readonly=True)
         reach("snapshot.taken")
@@ -49,15 +49,11 @@ def take(machines: Machines, machine: Machine, tag: str | None) -> str:
 
 
 def restore(machines: Machines, machine: Machine, tag: str) -> None:
-    """Put the files back as the snapshot has them. Raises NotFound, NotAllowed where the machine runs."""
+    """Put the files back as the snapshot has them. Raises NotFound, Failed where the machine runs."""
     with machine.lock:
-        machines.check_there(machine)
-        source = _directory(machines, machine) / tag_name(tag)
-        if not source.is_dir():
-            there = ", ".join(tags(machines, machine)) or "none"
-            raise NotFound(f'no snapshot "{tag}" of {machine.record.name}', f"there are: {there}", "gaol info NAME")
+        source = _found(machines, machine, tag)
         if machine.live:
-            raise NotAllowed(f"{machine.record.name} is running", "its files are in use", f"gaol down {machine.record.name}")
+            raise Failed(f"{machine.record.name} is running", "its files are in use", f"gaol down {machine.record.name}")
         gaol = machines.jailer.gaol(machine.record)
         fresh = machines.paths.staging / secrets.token_hex(6)
         with ExitStack() as undo:
@@ -67,6 +63,21 @@ def restore(machines: Machines, machine: Machine, tag: str) -> None:
             reach("restore.staged")
             exchange(fresh, gaol)
             reach("restore.exchanged")
+
+
+def remove(machines: Machines, machine: Machine, tag: str) -> None:
+    """Forget a snapshot. Raises NotFound."""
+    with machine.lock:
+        btrfs.delete(_found(machines, machine, tag))
+
+
+def _found(machines: Machines, machine: Machine, tag: str) -> Path:
+    machines.check_there(machine)
+    path = _directory(machines, machine) / tag_name(tag)
+    if not path.is_dir():
+        there, name = ", ".join(tags(machines, machine)) or "none", machine.record.name
+        raise NotFound(f'no snapshot "{tag}" of {name}', f"there are: {there}", f"gaol info {name}")
+    return path
 
 
 def clone(machines: Machines, machine: Machine, name: str) -> Machine:

@@ -246,6 +246,11 @@ class Snapshot(Request):
     tag: Name | None = None
 
 
+class SnapshotRemove(Request):
+    name: Name
+    tag: Name
+
+
 class Restore(Request):
     name: Name
     tag: Name

@@ -35,6 +35,32 @@ def test_all_mistakes_at_once(tmp_path):
     assert "gaoler.toml:8: limits.memory" in told
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[machines]\ndeadline = true", ":2: machines.deadline: can't be true"),
+        ("[limits]\nmachines = 'many'", ":2: limits.machines: must be a whole number, not 'many'"),
+        ("[network]\nisolate = 3", ":2: network.isolate: must be true or false, not 3"),
+        ("[network]\nmode = 'nat'", ":2: network.mode: must be 'private', 'bridge' or 'none', not 'nat'"),
+        ("[limits.user.x]\nweight = 0", ":2: limits.user.x.weight: must be 1 at least, not 0"),
+        ("store = 'here'", ":1: store: must be a section of its own, in brackets"),
+        ("[registries]\ninsecure = 'a:5000'", ':2: registries.insecure: must be a list, ["...", "..."], not \'a:5000\''),
+    ],
+)
+def test_a_mistake_is_told_in_words_of_its_own(tmp_path, text, told):
+    with pytest.raises(Usage) as refused:
+        loaded(tmp_path, text)
+    assert str(refused.value) == f"the configuration has a mistake: {tmp_path}/gaoler.toml{told}"
+
+
+def test_several_have_a_line_each(tmp_path):
+    with pytest.raises(Usage) as refused:
+        loaded(tmp_path, "[machines]\ndeadline = true\nmemroy = 1\n")
+    first, *mistakes = str(refused.value).splitlines()
+    assert first.startswith("the configuration has 2 mistakes")
+    assert [line.strip().split(":")[1] for line in mistakes] == ["2", "3"]
+
+
 @pytest.mark.parametrize("text", ["[", "x = ", "[daemon]\nprefix = 'a/b'\n", "[network]\nsubnet = '10.0.0.0/30'\n", "[colour]\n"])
 def test_refused(tmp_path, text):
     with pytest.raises(Usage):
