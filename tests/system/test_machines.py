@@ -413,6 +413,37 @@ def test_snapshot_and_restore(quiet):
     assert quiet.gaol("snapshot").stdout.strip() in quiet.info()["snapshots"], "a tag is made up"
 
 
+_MAPPED = """
+import mmap, sys
+file = open("/root/mapped", "w+b")
+file.truncate(4096)
+view = mmap.mmap(file.fileno(), 4096)
+view[:4] = b"seen"
+print("written", flush=True)
+sys.stdin.read()
+"""
+"""Writes by a memory map, which it keeps: the machine's kernel has it, the host not yet."""
+
+
+@pytest.mark.parametrize("verb", ["snapshot", "clone"])
+def test_what_a_running_machine_has_written_is_taken_along(quiet, gateway, alice, verb):
+    piped = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with gateway.popen("exec", "quiet", "--", "python3", "-c", _MAPPED, user=alice, **piped) as program:
+        assert program.stdout.readline() == b"written\n"
+        quiet.gaol(verb, "later", check=True)
+        program.communicate()
+    if verb == "snapshot":
+        quiet.gaol("down", check=True)
+        quiet.gaol("restore", "later", check=True)
+    taken = quiet if verb == "snapshot" else Machine(gateway, "later", alice)
+    try:
+        taken.up()
+        assert taken.sh("head -c 4 /root/mapped") == "seen"
+    finally:
+        if verb == "clone":
+            gateway.gaol("rm", "--force", "later", user=alice)
+
+
 def test_clone_has_the_files_and_an_identity_of_its_own(web, gateway, alice):
     web.sh("echo copied > /root/file; sync")
     try:
