@@ -252,6 +252,9 @@ def test_cp_in_and_out(quiet, gateway, alice):
             assert "try: " in done.stderr
     finally:
         subprocess.run(["rm", "-r", work], check=True)
+    refused = gateway.gaol("cp", "/etc/hostname", "quiet:/nowhere/at/all", user=alice)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("gaol: there is no directory /nowhere/at in the machine\n")
 
 
 def test_cp_out_stays_in_its_destination(quiet, gateway, alice):

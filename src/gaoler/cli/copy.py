@@ -25,7 +25,9 @@ from gaoler.errors import Failed, NotFound, Usage
 _TAR_IN = """
 if [ -d "$1" ]; then exec tar -xf - -C "$1"; fi
 case $1 in */) mkdir -p "$1" && exec tar -xf - -C "$1"; exit ;; esac
-new=$(mktemp -d "$(dirname "$1")/.gaol-cp.XXXXXX") || exit
+into=$(dirname "$1")
+[ -d "$into" ] || { echo "gaol: there is no directory $into in the machine" >&2; exit 1; }
+new=$(mktemp -d "$into/.gaol-cp.XXXXXX") || exit
 tar -xf - -C "$new" && mv -T "$new/$2" "$1"
 code=$?
 rm -rf "$new"

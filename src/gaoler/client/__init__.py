@@ -66,7 +66,7 @@ class Gaoler:
                 if not reply.get("continues"):
                     return
         except Closed:
-            raise Unreachable("the gaoler daemon went away", "it closed the connection", "try again") from None
+            raise Unreachable("the gaoler daemon went away", "it closed the connection", "the same again") from None
         except ProtocolError as error:
             raise Unreachable("the gaoler daemon answers nonsense", str(error), f"is {self.path} its socket?") from None
 

@@ -143,7 +143,7 @@ class Server:
                 raise LimitReached("you have too many connections", why, "wait", limit="connections")
             if self._connections.total() >= CONNECTIONS and uid:  # root must get in to end it
                 why = f"{CONNECTIONS} at once is its limit"
-                raise LimitReached("gaoler has too many connections", why, "try again", limit="connections")
+                raise LimitReached("gaoler has too many connections", why, "the same in a moment", limit="connections")
             self._connections[uid] += 1
         try:
             yield

@@ -60,7 +60,7 @@ class Share:
             raise LimitReached(
                 "you ask more of gaoler than your share",
                 f"your requests may take {RATE:.0%} of a processor, and took {wait * RATE:.1f} s more",
-                f"try again in {wait:.0f} s",
+                f"the same in {wait:.0f} s",
             )
         if wait:
             threading.Event().wait(wait)

@@ -178,7 +178,7 @@ def wait_counted(path: Path, timeout: float) -> None:
     with _calling(f"cannot look at {path}"), _directory(path) as directory:
         while btrfs_ioctl.rescanning(directory):
             if time.monotonic() > deadline:
-                raise Failed("cannot limit disks", "the store's files are still being counted", "try again later")
+                raise Failed("cannot limit disks", "the store's files are still being counted", "the same in a minute")
             time.sleep(0.02)  # the kernel's own wait for it has no end but a signal
 
 
