@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 from gaoler.cli.arguments import Parser, add_name
 from gaoler.cli.output import clean, show_json
 from gaoler.client import Gaoler
+
+TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def main(command: str, arguments: list[str]) -> int:
@@ -18,6 +24,7 @@ def main(command: str, arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     with Gaoler() as gaoler:
         reply = gaoler.call(method, name=options.name, **{second: getattr(options, second)})
+    _tell(reply)
     if options.json:
         show_json(reply)
     return 0
@@ -34,11 +41,17 @@ def _snapshot(arguments: list[str]) -> int:
         parser.error(f"which snapshot to delete? gaol info {options.name} lists them")
     with Gaoler() as gaoler:
         reply = gaoler.call("SnapshotRemove" if options.delete else "Snapshot", name=options.name, tag=options.tag)
+    _tell(reply)
     if options.json:
         show_json(reply)
     elif not options.delete:
         print(clean(reply["tag"]))
     return 0
+
+
+def _tell(reply: dict[str, Any]) -> None:
+    if "note" in reply:
+        print(f"gaol: {clean(reply['note'])}", file=sys.stderr)
 
 
 _COMMANDS = {

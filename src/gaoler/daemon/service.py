@@ -221,7 +221,17 @@ class Service:
 
     def snapshot(self, request: messages.Snapshot, conversation: Conversation) -> Answer:
         machine = self._own(conversation.caller, request.name)
-        return Answer({"tag": snapshots.take(self.machines, machine, request.tag)})
+        note = self._write_out(machine)
+        return Answer({"tag": snapshots.take(self.machines, machine, request.tag), **note})
+
+    def _write_out(self, machine: Machine) -> dict[str, str]:
+        """Have a running machine write out its files; a note for its owner where it does not."""
+        try:
+            if machine.live:
+                sessions.write_out(self.machines, machine)
+        except GaolerError as error:
+            return {"note": f"{error}; it was taken as after a power cut"}
+        return {}
 
     def snapshot_remove(self, request: messages.SnapshotRemove, conversation: Conversation) -> Answer:
         snapshots.remove(self.machines, self._own(conversation.caller, request.name), request.tag)
@@ -234,7 +244,8 @@ class Service:
 
     def clone(self, request: messages.Clone, conversation: Conversation) -> Answer:
         machine = self._own(conversation.caller, request.name)
-        return Answer({"machine": self._info(snapshots.clone(self.machines, machine, machine_name(request.new)))})
+        name, note = machine_name(request.new), self._write_out(machine)
+        return Answer({"machine": self._info(snapshots.clone(self.machines, machine, name)), **note})
 
 
 def uid_if_allowed(caller: Caller, owner: str) -> int | None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from gaoler.errors import Failed, LimitReached, NotFound
 from gaoler.host import btrfs
 from gaoler.host.rename import exchange
-from gaoler.machines import sessions
 from gaoler.machines.failpoints import reach
 from gaoler.machines.lifecycle import Machines
 from gaoler.machines.machine import Machine
@@ -32,12 +31,8 @@ def tags(machines: Machines, machine: Machine) -> list[str]:
 
 
 def take(machines: Machines, machine: Machine, tag: str | None) -> str:
-    """Remember the machine's files, with all that programs in a running one have written so far.
-
-    Returns the tag. Raises Failed, LimitReached.
-    """
+    """Remember the machine's files; running ones as after a power cut. Returns the tag. Raises Failed, LimitReached."""
     name = tag_name(tag) if tag else time.strftime("%Y%m%d-%H%M%S")
-    _write_out(machines, machine)
     with machine.lock:
         machines.check_there(machine)
         target = _directory(machines, machine) / name
@@ -76,11 +71,6 @@ def remove(machines: Machines, machine: Machine, tag: str) -> None:
         btrfs.delete(_found(machines, machine, tag))
 
 
-def _write_out(machines: Machines, machine: Machine) -> None:
-    if machine.live:
-        sessions.write_out(machines, machine)
-
-
 def _found(machines: Machines, machine: Machine, tag: str) -> Path:
     machines.check_there(machine)
     path = _directory(machines, machine) / tag_name(tag)
@@ -94,7 +84,6 @@ def clone(machines: Machines, machine: Machine, name: str) -> Machine:
     """A new machine, stopped, of the same make, with the files of this one as they are now."""
     old = machine.record
     request = Request(name=name, base=old.base, kernel=old.kernel, **old.shape())
-    _write_out(machines, machine)
     with machine.lock:
         machines.check_there(machine)
         return machines.create(old.owner, request, populate=partial(btrfs.snapshot, machines.jailer.gaol(old)))
