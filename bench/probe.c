@@ -6,7 +6,7 @@
  *     probe serve PORT        takes connections one by one: first byte 's' sink, 'g' source, 'e' echo
  *     probe sink|source|echo ADDRESS PORT     MB/s up, MB/s down, microseconds a round trip
  *
- * Prints "NAME VALUE" lines. As process 1 (bench/inside --ubd) it measures files in / and powers off.
+ * Prints "NAME VALUE" lines. As process 1 (bench/inside --bare) it measures files in / and powers off.
  */
 
 #define _GNU_SOURCE
@@ -147,6 +147,10 @@ static void small_files(void)
 	start();
 	for (int i = 0; i < FILES; i++)
 		check(stat(place(i), &found), "stat");
+	each("stat_after_the_write", FILES);
+	start();
+	for (int i = 0; i < FILES; i++)
+		check(stat(place(i), &found), "stat");
 	each("stat", FILES);
 	start();
 	for (int i = 0; i < FILES; i++) {
@@ -202,6 +206,8 @@ static void big_file(void)
 	for (int i = 0; i < 4000; i++)
 		check(pwrite(fd, buffer, 4096, (long)(rand() % (BIG / 4096)) * 4096), "write");
 	each("random_write_4k", 4000);
+	check(fsync(fd), "fsync");
+	each("random_write_and_fsync_at_the_end", 4000);
 	start();
 	for (int i = 0; i < 50; i++) {
 		check(pwrite(fd, buffer, 4096, (long)i * 4096), "write");
@@ -210,6 +216,28 @@ static void big_file(void)
 	each("write_4k_fsync", 50);
 	close(fd);
 	check(unlink("probe.big"), "unlink");
+}
+
+static void log_file(void)
+{
+	int fd;
+
+	check(fd = open("probe.log", O_CREAT | O_EXCL | O_WRONLY | O_APPEND, 0644), "create");
+	start();
+	for (int i = 0; i < 4000; i++)
+		check(write(fd, buffer, 100), "write");
+	each("append_100", 4000);
+	check(fsync(fd), "fsync");
+	each("append_and_fsync_at_the_end", 4000);
+	close(fd);
+	check(unlink("probe.log"), "unlink");
+}
+
+static void files(void)
+{
+	small_files();
+	big_file();
+	log_file();
 }
 
 /* --- programs ------------------------------------------------------------------------------------------- */
@@ -306,8 +334,7 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	memset(buffer, 'x', sizeof buffer);
 	if (getpid() == 1) {
-		small_files();
-		big_file();
+		files();
 		sync();
 		reboot(RB_POWER_OFF);
 	}
@@ -315,8 +342,7 @@ int main(int argc, char **argv)
 		cpu(argv[0]);
 	} else if (argc == 3 && !strcmp(argv[1], "files")) {
 		check(chdir(argv[2]), argv[2]);
-		small_files();
-		big_file();
+		files();
 	} else if (argc >= 4 && !strcmp(argv[1], "repeat")) {
 		repeat(atoi(argv[2]), argv + 3);
 	} else if (argc == 3 && !strcmp(argv[1], "serve")) {

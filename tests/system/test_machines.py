@@ -395,6 +395,14 @@ def test_rm_while_it_starts(gateway, alice):
     assert machine.gaol("info").returncode == 3
 
 
+def test_its_kernel_has_room_for_descriptors_from_the_start(quiet):
+    """Or the whole machine would wait for the host each time the table of them is doubled (kernel patch 0019)."""
+    process = Path(f"/proc/{quiet.info()['pid']}")
+    allowed = int(re.search(r"^Max open files +(\d+)", (process / "limits").read_text(), re.MULTILINE)[1])
+    room = int(re.search(r"^FDSize:\s+(\d+)", (process / "status").read_text(), re.MULTILINE)[1])
+    assert room >= min(allowed, 4096)
+
+
 # snapshots, clones, bases
 
 
