@@ -382,18 +382,18 @@ def test_snapshots_are_no_way_around_the_limits(gateway, alice):
         with running(gateway, alice, "hoard", "--no-network") as machine:
             machine.gaol("snapshot", "empty", check=True)
             kept = 0
-            for number in range(5):
-                done = machine.exec("sh", "-c", "head -c 60M /dev/urandom > /root/hoarded && sync")
+            for number in range(8):
+                done = machine.exec("sh", "-c", "head -c 40M /dev/urandom > /root/hoarded && sync")
                 if done.returncode:
                     assert re.search("No space|quota", done.stderr), done.stderr
                     break
-                kept += 60
+                kept += 40
                 machine.gaol("snapshot", f"full{number}", check=True)
                 machine.gaol("down", "--force", check=True)
                 machine.gaol("restore", "empty", check=True)
                 machine.up()
-            # On a busy host btrfs holds what is being written against the limit twice for a moment: the third may be refused.
-            assert 60 <= kept <= 180
+            # Pieces of less than half of one machine's limit: btrfs counts what is being written twice until it is on the disk.
+            assert 120 <= kept <= 200
     finally:
         gateway.restart()
 
