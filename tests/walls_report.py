@@ -45,7 +45,7 @@ def main() -> None:
     print("# What was tried, and how it ended\n")
     print("Made by `make walls`; what each means is in [threat-model.md](threat-model.md).\n")
     print("| abuse or fault | how tried | times | outcome |\n| --- | --- | --- | --- |")
-    for (module, name), runs in tests.items():
+    for (module, name), runs in sorted(tests.items(), key=lambda item: item[0]):
         failed = [run for run in runs if bad(run)]
         skipped = [run for run in runs if run.find("skipped") is not None]
         outcome = f"**failed {len(failed)}**" if failed else f"not run: {len(skipped)}" if skipped else "held"

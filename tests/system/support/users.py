@@ -47,9 +47,10 @@ def existing(name: str) -> User:
 
 
 @contextmanager
-def account(name: str, *groups: str) -> Iterator[User]:
+def account(name: str, *groups: str, home: Path | None = None) -> Iterator[User]:
     """A new account, `groups` beside its own."""
     further = ["--groups", ",".join(groups)] if groups else []
+    further += ["--home-dir", str(home)] if home else []
     with _alone():
         _delete(name)  # of a run that was killed
         _run("useradd", "--create-home", "--user-group", *further, "--shell", "/bin/bash", name)

@@ -32,7 +32,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def agent(built: Path, tmp_path: Path) -> Iterator[Agent]:
-    agent = start_agent(built / "agent", tmp_path, "serve", "--quiet")
+    # The test run itself may have been started with nohup.
+    agent = start_agent(built / "agent", tmp_path, "serve", "--quiet", prefix=("env", "--default-signal"))
     yield agent
     assert agent.process.poll() is None, "the agent died"
     agent.process.terminate()
