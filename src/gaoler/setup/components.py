@@ -6,7 +6,7 @@ import subprocess
 
 from gaoler.errors import Failed
 from gaoler.setup.progress import Progress, Report
-from gaoler.setup.stream import plain_environment, stream
+from gaoler.setup.stream import OUTPUT, plain_environment, stream
 
 #: To build and run machines.
 RUNTIME = {
@@ -82,7 +82,9 @@ def install(packages: list[str], report: Report) -> None:
             half = 0 if kind == "dlstatus" else 100
             report(Progress("install", int(half + percent) // 2, 100, "percent", rest.split(":", 2)[2]))
 
-    words = ["apt-get", "-q", "-y", "--no-install-recommends", "-o", "APT::Status-Fd=1", "-o", "Dpkg::Use-Pty=0", "install"]
+    # Not its standard output: apt closes what this names for the packages' scripts, and those of Perl fail without one.
+    status = ["-o", f"APT::Status-Fd={OUTPUT}", "-o", "Dpkg::Use-Pty=0"]
+    words = ["apt-get", "-q", "-y", "--no-install-recommends", *status, "install"]
     stream([*words, *packages], on_line, what="can't install components", hint=hint)
     still = missing(dict.fromkeys(packages, ""))
     if still:

@@ -15,6 +15,9 @@ from gaoler.errors import Failed
 #: Lines of a failed program's output that go into the error.
 TAIL = 15
 
+#: In a program's words: the number of a further descriptor that leads where its output goes.
+OUTPUT = "OUTPUT-DESCRIPTOR"
+
 
 def stream(
     argv: Sequence[str],
@@ -28,35 +31,39 @@ def stream(
 ) -> None:
     """Gives each line of output and errors to `on_line`; raises Failed with `what` and the last lines.
 
+    `OUTPUT` in a word of `argv` is the number of a descriptor of its own for what a program tells beside its output.
     Where many things run side by side, the last lines are others' words: those that match `telling` are shown then, if any do.
     The environment is `plain_environment()` unless given. When `on_line` raises (Ctrl-C too), the program is ended.
     """
     tail: collections.deque[str] = collections.deque(maxlen=TAIL)
     told: list[str] = []
-    try:
-        process = subprocess.Popen(
-            argv,
-            cwd=cwd,
-            env=plain_environment() if env is None else env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
-    except FileNotFoundError as error:
-        raise Failed(what, f"{argv[0]} is not installed", "sudo make up  (installs the components)") from error
-    with process:
-        assert process.stdout is not None
+    reading, writing = os.pipe()
+    argv = [word.replace(OUTPUT, str(writing)) for word in argv]
+    with open(reading, encoding="utf-8", errors="replace") as output:
         try:
-            for line in process.stdout:
-                tail.append(line.rstrip("\n"))
-                if telling and telling.search(line) and len(told) < TAIL:
-                    told.append(tail[-1])
-                on_line(tail[-1])
-        except BaseException:
-            process.terminate()
-            raise
+            process = subprocess.Popen(
+                argv,
+                cwd=cwd,
+                env=plain_environment() if env is None else env,
+                stdin=subprocess.DEVNULL,
+                stdout=writing,
+                stderr=writing,
+                pass_fds=[writing],
+            )
+        except FileNotFoundError as error:
+            raise Failed(what, f"{argv[0]} is not installed", "sudo make up  (installs the components)") from error
+        finally:
+            os.close(writing)
+        with process:
+            try:
+                for line in output:
+                    tail.append(line.rstrip("\n"))
+                    if telling and telling.search(line) and len(told) < TAIL:
+                        told.append(tail[-1])
+                    on_line(tail[-1])
+            except BaseException:
+                process.terminate()
+                raise
     if process.returncode:
         ended = f"was killed by signal {-process.returncode}" if process.returncode < 0 else f"ended with {process.returncode}"
         said = "".join(f"\n    {line}" for line in told or tail)

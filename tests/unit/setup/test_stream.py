@@ -5,7 +5,7 @@ import re
 import pytest
 
 from gaoler.errors import Failed
-from gaoler.setup.stream import TAIL, stream
+from gaoler.setup.stream import OUTPUT, TAIL, stream
 
 
 def _fails(script: str, **options) -> str:
@@ -26,3 +26,10 @@ def test_lines_that_tell_why_however_long_ago():
 
 def test_the_last_lines_where_none_tells_why():
     assert "\n    100" in _fails("seq 100; exit 2", telling=re.compile("error: "))
+
+
+def test_a_descriptor_beside_the_output_leads_to_the_same_reader():
+    told: list[str] = []
+    script = f"echo one >&{OUTPUT}; exec {OUTPUT}>&-; echo two"
+    stream(["bash", "-c", script], told.append, what="it does not work")
+    assert told == ["one", "two"]
