@@ -280,3 +280,15 @@ def test_the_daemon_keeps_no_descriptor_of_what_has_ended(gateway, alice):
     for _ in range(5):
         gateway.gaol("run", "--", "true", user=alice, check=True)
     until(lambda: not kinds() - before, f"the daemon has no more descriptors than before: {before}, {kinds()}")
+
+
+def test_what_starts_read_is_in_memory_before_the_next_one(run, gateway):
+    """Each clone has pages of its own: the first to read them would wait for the disk."""
+    assert run("true").returncode == 0
+
+    def resident() -> int:
+        libraries = (gateway.store / ".gaoler/spares").glob("*/usr/lib/x86_64-linux-gnu/libc.so.6")
+        told = [subprocess.run(["fincore", "-bno", "RES", library], capture_output=True, text=True).stdout for library in libraries]
+        return max((int(pages) for pages in told if pages.strip()), default=0)
+
+    until(lambda: resident() > 1 << 20, "the C library of the next clone is in memory")

@@ -20,8 +20,7 @@ from typing import Self
 
 from gaoler.host import libc
 
-_RESOLVE_NO_XDEV = 0x01  # linux/openat2.h
-_RESOLVE = libc.RESOLVE_IN_ROOT | libc.RESOLVE_NO_MAGICLINKS | _RESOLVE_NO_XDEV
+_RESOLVE = libc.RESOLVE_IN_ROOT | libc.RESOLVE_NO_MAGICLINKS | libc.RESOLVE_NO_XDEV
 _REWRITTEN_MAX = 4 << 20
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK
 
