@@ -112,6 +112,9 @@ OTHER = {
         test "$(./program)" = 'GAOL speaks'; echo -1 > /proc/sys/fs/binfmt_misc/gaoler""",
     "BPF": "python3 /root/inside/bpf.py",
     "POSIX message queues": "mount -t mqueue q m; python3 /root/inside/mqueue.py; test -e m/gaoler; rm m/gaoler",
+    "processor time, finer than a tick": """
+        python3 -c 'import time; at = [time.process_time_ns() for _ in range(50000)]
+steps = {after - before for before, after in zip(at, at[1:]) if after > before}; assert min(steps) < 1000000, steps'""",
     "random numbers": "timeout 5 head -c 1000000 /dev/random > r; test $(stat -c %s r) = 1000000",
 }  # fmt: skip
 
