@@ -21,6 +21,7 @@ _HOW = {
     "test_host_guard": "frames at a machine's port of a bridge",
     "test_host_jail": "a probe in the kernel's place",
     "test_failpoints": "the daemon dies",
+    "test_walls_shares": "two owners on one processor",
 }
 
 
