@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from gaoler.host import libc
@@ -16,21 +16,24 @@ _RESOLVE = libc.RESOLVE_IN_ROOT | libc.RESOLVE_NO_MAGICLINKS | libc.RESOLVE_NO_X
 def bring(tree: Path, paths: Iterable[str]) -> None:
     """Start to read those files of a tree, by paths below it; links lead nowhere else. Returns before they are there.
 
-    What is missing or no file is passed over: it costs who reads it later some milliseconds, and nothing else. Raises OSError.
+    What can't be read is passed over: it costs who reads it later some milliseconds, and nothing else.
     """
-    root = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        root = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return
     try:
         for path in paths:
-            try:
-                file = libc.openat2(root, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY, _RESOLVE)
-            except OSError as error:
-                if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV):
-                    raise
-                continue
-            try:
-                if stat.S_ISREG(os.fstat(file).st_mode):
-                    os.posix_fadvise(file, 0, 0, os.POSIX_FADV_WILLNEED)
-            finally:
-                os.close(file)
+            with suppress(OSError):
+                _bring(root, path)
     finally:
         os.close(root)
+
+
+def _bring(root: int, path: str) -> None:
+    file = libc.openat2(root, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY, _RESOLVE)
+    try:
+        if stat.S_ISREG(os.fstat(file).st_mode):
+            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_WILLNEED)
+    finally:
+        os.close(file)

@@ -38,6 +38,7 @@ def stream(
     tail: collections.deque[str] = collections.deque(maxlen=TAIL)
     told: list[str] = []
     reading, writing = os.pipe()
+    named = any(OUTPUT in word for word in argv)
     argv = [word.replace(OUTPUT, str(writing)) for word in argv]
     with open(reading, encoding="utf-8", errors="replace") as output:
         try:
@@ -48,7 +49,7 @@ def stream(
                 stdin=subprocess.DEVNULL,
                 stdout=writing,
                 stderr=writing,
-                pass_fds=[writing],
+                pass_fds=[writing] if named else [],
             )
         except FileNotFoundError as error:
             raise Failed(what, f"{argv[0]} is not installed", "sudo make up  (installs the components)") from error

@@ -33,3 +33,9 @@ def test_a_descriptor_beside_the_output_leads_to_the_same_reader():
     script = f"echo one >&{OUTPUT}; exec {OUTPUT}>&-; echo two"
     stream(["bash", "-c", script], told.append, what="it does not work")
     assert told == ["one", "two"]
+
+
+def test_nobody_else_is_given_that_descriptor():
+    told: list[str] = []
+    stream(["ls", "/proc/self/fd"], told.append, what="it does not work")
+    assert told == ["0", "1", "2", "3"]  # the last one is of ls itself
