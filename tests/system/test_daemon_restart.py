@@ -16,21 +16,16 @@ from system.support.waiting import PATIENCE, until
 pytestmark = [pytest.mark.root, pytest.mark.machine]
 
 
-def _lasting(machine) -> dict[str, object]:
-    """What is told of a machine and does not change while it runs: all but what it has written."""
-    return {key: value for key, value in machine.info().items() if key != "disk_used"}
-
-
 def test_machines_run_on_and_are_found_again(gateway, alice, bob):
     with running(gateway, alice, "web") as web, running(gateway, bob, "box", "--no-network") as box:
-        before = [_lasting(web), _lasting(box)]
+        before = [web.lasting(web.info()), box.lasting(box.info())]
         gateway.kill(signal.SIGKILL)
         for info in before:
             assert os.path.exists(f"/proc/{info['pid']}")
         done = subprocess.run(["ping", "-c1", "-W5", before[0]["address"]], capture_output=True, check=False)
         assert done.returncode == 0, "reachable while there is no daemon"
         gateway.start()
-        assert [_lasting(web), _lasting(box)] == before
+        assert [web.lasting(web.info()), box.lasting(box.info())] == before
         assert {machine["name"] for machine in gateway.json("ls", "--all")} == {"web", "box"}
         assert web.sh("echo fine") == "fine"
         assert web.gaol("ssh", "echo", "fine").stdout == "fine\n"
@@ -103,10 +98,10 @@ def test_what_ended_meanwhile_is_stopped(gateway, alice):
 
 
 def test_a_stop_by_sigterm_and_a_restart_change_nothing(gateway, quiet):
-    before = _lasting(quiet)
+    before = quiet.lasting(quiet.info())
     for _ in range(3):
         gateway.restart(signal.SIGTERM)
-        assert _lasting(quiet) == before
+        assert quiet.lasting(quiet.info()) == before
 
 
 def test_dnsmasq_is_adopted_with_its_names(gateway, alice):

@@ -38,6 +38,12 @@ class Machine:
         found: dict[str, Any] = json.loads(self.gaol("info", "--json", check=True).stdout)
         return found
 
+    @staticmethod
+    def lasting(info: dict[str, Any]) -> dict[str, Any]:
+        """What is told of a machine and does not change while it runs: all but what it has written, which is counted
+        when the store commits."""
+        return {key: value for key, value in info.items() if key != "disk_used"}
+
     @property
     def state(self) -> str:
         return str(self.info()["state"])
