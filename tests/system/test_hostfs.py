@@ -60,6 +60,45 @@ def test_only_trees_can_be_mounted(machine):
     )
 
 
+def _told_of_disk(machine) -> list[int]:
+    """Bytes of the root as programs are told: all, free, available."""
+    console = machine.run("echo told $(stat -f -c '%S %b %f %a' / /usr)")
+    figures = [int(figure) for line in console.splitlines() if line.startswith("told") for figure in line.split()[1:]]
+    root, other = figures[:4], figures[4:]
+    assert other[1] > 0, "the other tree has none"
+    return [root[0] * blocks for blocks in root[1:]]
+
+
+def test_a_tree_has_a_disk_of_its_own(machine):
+    """As large and as full as a file on the host says, now; that of the host, where it can't be understood."""
+    host = os.statvfs(machine.root)
+    quota = machine.shown / "quota"
+    machine.words = (f"hostfs_quota=root:{quota}", "hostfs_quota=nobody:/etc/passwd", "hostfs_quota=nonsense")
+    all_of_it = host.f_frsize * host.f_blocks
+    quota.write_text(f"{1 << 30} {5 << 20}\n")
+    assert _told_of_disk(machine) == [1 << 30, (1 << 30) - (5 << 20), (1 << 30) - (5 << 20)]
+    quota.write_text(f"{1 << 30} {(1 << 30) + 4096}\n")
+    assert _told_of_disk(machine) == [1 << 30, 0, 0]
+    quota.write_text(f"{1 << 50} 1\n")
+    size, free, available = _told_of_disk(machine)
+    assert (size, free) == (1 << 50, (1 << 50) - 4096)
+    assert available < all_of_it, "no more than the host has"
+    for nonsense in ("", "one two\n", "5"):
+        quota.write_text(nonsense)
+        assert _told_of_disk(machine)[0] == all_of_it
+    quota.unlink()
+    assert _told_of_disk(machine)[0] == all_of_it
+
+
+def test_a_disk_fills_as_the_host_counts_it(machine):
+    quota = machine.shown / "quota"
+    quota.write_text(f"{1 << 30} 0\n")
+    machine.words = (f"hostfs_quota=root:{quota}",)
+    running = machine.start("until [ $(stat -f -c %f /) -lt 1000 ]; do :; done")
+    quota.write_text(f"{1 << 30} {(1 << 30) - 999 * 4096}\n")
+    assert "EXIT 0" in running.finish(PROMISED)
+
+
 def test_ids_on_the_host_are_the_ids_inside(machine):
     machine.run("umask 022; cd /test; touch root; touch user; chown 1234:4321 user; chmod 4755 user; mkdir -m 1777 dir")
     seen = {path.name: path.lstat() for path in (machine.root / "test").iterdir()}

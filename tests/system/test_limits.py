@@ -66,12 +66,24 @@ def test_a_user_has_limits_of_his_own(gateway, alice, bob, limited):
     assert gateway.gaol("run", "--memory", "128M", "--no-network", "--", "true", user=bob).returncode == 0
 
 
+def _df(machine) -> tuple[int, int, int]:
+    """Bytes of the root as programs inside are told: size, used, available."""
+    _, figures = machine.sh("df --block-size=1 --output=size,used,avail /").splitlines()
+    size, used, available = map(int, figures.split())
+    return size, used, available
+
+
 def test_a_full_disk_is_the_machines_own(gateway, alice):
     with running(gateway, alice, "full", "--no-network", "--disk", "64M") as machine:
+        size, used, available = _df(machine)
+        assert size == 64 << 20
+        assert used < 2 << 20, "what it shares with its base is not counted"
+        assert available == size - used
         filled = gateway.gaol("exec", "full", "--", "dd", "if=/dev/zero", "of=/big", "bs=1M", "count=200", user=alice)
         assert filled.returncode == 1
         assert "Disk quota exceeded" in filled.stderr
         until(lambda: 48 << 20 < machine.info()["disk_used"] <= machine.info()["disk"] == 64 << 20, "info tells how full it is")
+        until(lambda: _df(machine)[1] > 48 << 20, "df inside tells it, too")
         machine.gaol("exec", "--", "rm", "/big")
         machine.gaol("snapshot", "before")
         machine.gaol("down")
@@ -79,6 +91,10 @@ def test_a_full_disk_is_the_machines_own(gateway, alice):
         machine.gaol("up")
         again = gateway.gaol("exec", "full", "--", "dd", "if=/dev/zero", "of=/big", "bs=1M", "count=200", user=alice)
         assert "Disk quota exceeded" in again.stderr, "restored files are limited as well"
+        machine.gaol("exec", "--", "sync")
+        machine.gaol("down")
+        machine.up()
+        assert _df(machine)[1] > 48 << 20, "from its start on"
 
 
 def test_memory_ends_with_the_machines_own(gateway, alice):
@@ -107,6 +123,7 @@ def test_full_quotas_limit_disks_too(counted):
             done = machine.exec("sh", "-c", fill)
             assert done.stdout == "fits\n"
             assert "quota" in done.stderr or "No space" in done.stderr
+            until(lambda: 25 << 20 < _df(machine)[1] <= _df(machine)[0] == 60 << 20, "df inside leaves the base out of it")
             machine.gaol("snapshot", "kept", check=True)
             machine.gaol("down", "--force", check=True)
             machine.gaol("restore", "kept", check=True)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gaoler.errors import GaolerError
-from gaoler.host import btrfs, usage
-from gaoler.machines import snapshots, watching
+from gaoler.host import usage
+from gaoler.machines import disks, snapshots, watching
 from gaoler.machines.lifecycle import Machines
 from gaoler.machines.machine import Machine
 from gaoler.wire import messages
@@ -29,7 +28,7 @@ def info_of(machines: Machines, machine: Machine) -> dict[str, Any]:
         memory=record.memory,
         cpus=float(record.cpus),
         disk=record.disk,
-        disk_used=_disk_used(machines, machine),
+        disk_used=disks.used(record, machines.jailer.gaol(record)),
         created=record.created,
         started=live.started if live else None,
         expires=watching.expires(live, record.ttl),
@@ -41,15 +40,6 @@ def info_of(machines: Machines, machine: Machine) -> dict[str, Any]:
         reason=machine.reason,
         snapshots=snapshots.tags(machines, machine),
     ).model_dump()
-
-
-def _disk_used(machines: Machines, machine: Machine) -> int | None:
-    """Bytes that count against the machine's `disk`; None where nothing counts them, or its files are gone."""
-    try:
-        quota = btrfs.quota(machines.jailer.gaol(machine.record))
-    except GaolerError:
-        return None
-    return quota.used if quota else None
 
 
 def usage_of(machines: Machines, machine: Machine) -> dict[str, Any] | None:

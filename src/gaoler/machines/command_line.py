@@ -44,6 +44,8 @@ def kernel_words(record: Record, *, network: bool) -> tuple[str, ...]:
         "hostfs_tree=config:/config:ro",
         f"hostsock={AGENT_DESCRIPTOR}",
     ]
+    if record.disk:
+        words.append("hostfs_quota=root:/config/disk")
     if record.home:
         words += [f"hostfs_tree=home:/home:owner={owner.uid}.{owner.gid}", f"GAOL_HOME={owner.home}"]
     if record.ephemeral:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gaoler.errors import Failed, GaolerError
 from gaoler.host import btrfs, cgroup, console, cpus, idmap, jail, owners
-from gaoler.machines import command_line
+from gaoler.machines import command_line, disks
 from gaoler.machines.failpoints import reach
 from gaoler.machines.kernels import Kernel
 from gaoler.machines.live import Live
@@ -95,6 +95,8 @@ class Jailer:
             command_line.settings(record, self.network.for_startenv(record) | _subordinate_ids(record))
         )
         (runtime.config / "authorized_keys").write_text(authorized_keys)
+        if record.disk:
+            disks.tell(runtime.disk, record, self.gaol(record))
 
     def _jail(self, record: Record, kernel: Kernel, busy: dict[int, int], network: bool) -> jail.Jail:
         owner = record.owner

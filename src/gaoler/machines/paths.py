@@ -106,6 +106,11 @@ class Runtime:
         return self.root / "config"
 
     @property
+    def disk(self) -> Path:
+        """What the machine's kernel tells of its disk (disks)."""
+        return self.config / "disk"
+
+    @property
     def host(self) -> Path:
         return self.root / "host"
 

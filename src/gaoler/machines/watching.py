@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from gaoler.errors import GaolerError
 from gaoler.host import cgroup, console, mconsole, usage
 from gaoler.host.clock import since_boot
-from gaoler.machines import idling, live
+from gaoler.machines import disks, idling, live
 from gaoler.machines.limits import limit_of
 from gaoler.machines.pace import Pace
 
@@ -109,6 +109,8 @@ def attend(machines: Machines, machine: Machine, notify: socket.socket) -> None:
         monitor.watch(watch.out_of_memory, starved)
     if machine.record.ttl:
         monitor.after(machine.record.ttl - observed.process.age(), lambda: _expire(machines, machine, observed))
+    if machine.record.disk:
+        disks.follow(machines, machine, observed)
     idle = limit_of(machines.configuration.limits, machine.record.owner, "idle").value
     if idle:
         _look_for_idleness(machines, machine, observed, _mark(machines, machine), idle)
