@@ -76,6 +76,11 @@ static void cpu(char *self)
 		syscall(SYS_getppid);
 	each("syscall", 20000);
 
+	start();
+	for (i = 0; i < 100000; i++)
+		now();
+	each("clock", 100000);
+
 	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	start();
 	for (size_t at = 0; at < size; at += 4096)

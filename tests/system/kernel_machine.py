@@ -6,10 +6,12 @@ import contextlib
 import fcntl
 import os
 import secrets
+import shutil
 import signal
 import socket
 import struct
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -81,6 +83,37 @@ class Machine:
     def power_off(self) -> str:
         self.connect("q").close()
         return self.finish()
+
+
+_HEADERS = ["-idirafter", "/usr/include", "-idirafter", "/usr/include/x86_64-linux-gnu"]
+
+
+def make_initramfs(source: Path, directory: Path) -> Path:
+    """Of one static program, compiled from `source`, as /init."""
+    tree = directory / "initramfs"
+    (tree / "dev").mkdir(parents=True)
+    compiler = ["musl-gcc", "-static", "-O2", "-Wall", "-Werror", *_HEADERS]
+    subprocess.run([*compiler, "-o", tree / "init", source], check=True)
+    archive = directory / "initramfs.cpio"
+    with archive.open("wb") as out:
+        subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], cwd=tree, input=b"init\ndev\n", stdout=out, check=True)
+    return archive
+
+
+def console_of(kernel: str, initramfs: Path, *words: str) -> str:
+    """What a machine without anything else prints until it ends by itself."""
+    directory = tempfile.mkdtemp(prefix="gaoler-kernel-")  # pytest's own are too long for the name of a socket
+    command = [
+        "unshare", "--net", "--pid", "--fork", "--kill-child",
+        kernel, "mem=128M", f"initrd={initramfs}", "con=null", "con0=null,fd:1", "noreboot", "panic=-1",
+        f"uml_dir={directory}", f"umid={secrets.token_hex(4)}", *words,
+    ]  # fmt: skip
+    machine = Machine(command)
+    try:
+        return machine.finish()
+    finally:
+        machine.kill()
+        shutil.rmtree(directory)
 
 
 def passed(console: str, *names: str) -> None:

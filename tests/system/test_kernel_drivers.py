@@ -22,21 +22,14 @@ from pathlib import Path
 
 import pytest
 
-from system.kernel_machine import Machine, cpu_seconds, kernel_fixture, passed, run, stubs, tap_fixture  # noqa: F401
+from system.kernel_machine import Machine, cpu_seconds, kernel_fixture, make_initramfs, passed, run, stubs, tap_fixture  # noqa: F401
 
 pytestmark = [pytest.mark.root, pytest.mark.machine]
 
 
 @pytest.fixture(scope="session")
 def initramfs(tmp_path_factory) -> Path:
-    tree = tmp_path_factory.mktemp("initramfs")
-    source = Path(__file__).with_name("kernel_drivers_init.c")
-    subprocess.run(["musl-gcc", "-static", "-O2", "-o", tree / "init", source], check=True)
-    (tree / "dev").mkdir()
-    archive = tree.parent / "initramfs.cpio"
-    with archive.open("wb") as out:
-        subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], cwd=tree, input=b"init\ndev\n", stdout=out, check=True)
-    return archive
+    return make_initramfs(Path(__file__).with_name("kernel_drivers_init.c"), tmp_path_factory.mktemp("drivers"))
 
 
 @pytest.fixture
