@@ -23,6 +23,7 @@ def initramfs(tmp_path_factory) -> Path:
 def test_clocks_are_read_without_a_call(kernel, initramfs, mode):
     passed(
         console_of(kernel, initramfs, mode),
-        "no call is made", "no clock goes back", "nor that of many processes", "a clock that is set", "a time namespace",
-        "signals", "resolution", "the host is not called", "the kernel is asked instead", "and is right",
+        "they begin with the machine", "no call is made", "no clock goes back", "nor that of many processes",
+        "a clock that is set", "a time namespace", "signals", "resolution",
+        "the host is not called", "the kernel is asked instead", "and is right",
     )  # fmt: skip
