@@ -65,6 +65,8 @@ def test_kernel_words():
     assert "vec0:transport=tap,fd=4,mac=02:00:00:00:00:01,gro=1" in words
     assert not any(word.startswith("vec0") for word in command_line.kernel_words(WEB, network=False))
     assert not any("home" in word for word in command_line.kernel_words(WEB.with_(home=False), network=False))
+    limited = command_line.kernel_words(WEB.with_(disk=1 << 30), network=True)
+    assert set(limited) - set(words) == {"hostfs_quota=root:/config/disk"}
     assert "quiet" not in words  # its log is there to be read
     assert "quiet" in command_line.kernel_words(WEB.with_(ephemeral=True), network=True)
 
