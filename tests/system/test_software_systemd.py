@@ -75,9 +75,12 @@ def test_the_master_kit_is_at_home_there(gateway, alice):
 
 
 def test_it_ends_gracefully_and_comes_again(box):
+    box.sh("""
+        printf '[Service]\\nType=oneshot\\nExecStart=touch /run/came\\n[Install]\\nWantedBy=multi-user.target\\n' > /etc/systemd/system/come.service
+        systemctl enable --quiet come.service""")
     box.gaol("down", check=True)
     assert box.state == "stopped"
     box.up()
     assert box.sh("systemctl is-system-running --wait", timeout=60) == "running"
-    assert box.sh("systemctl is-enabled echo.socket") == "enabled"
+    assert box.exec("test", "-e", "/run/came").returncode == 0, "what was enabled has been started"
     assert "Reached target" in box.sh("journalctl --no-pager --boot -o cat")
