@@ -13,6 +13,14 @@ from system.kernel_machine import console_of, kernel_fixture, make_initramfs, pa
 
 pytestmark = [pytest.mark.root, pytest.mark.machine]
 
+_RIGHT = (
+    "they begin with the machine", "no clock goes back", "a clock that is set", "a time namespace", "signals", "resolution",
+    "the host is not called", "the kernel is asked instead", "and is right",
+)  # fmt: skip
+_QUICK = ("no call is made", "no call is made by many processes", "no call is made in a time namespace")
+_READ_BY_PROGRAMS = ("tsc", "kvm-clock", "hyperv_clocksource_tsc_page")
+"""What the vDSO of an x86-64 host can read; with another clock source it makes a call itself."""
+
 
 @pytest.fixture(scope="module")
 def initramfs(tmp_path_factory) -> Path:
@@ -21,9 +29,11 @@ def initramfs(tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize("mode", ["seccomp=on", "seccomp=off"])
 def test_clocks_are_read_without_a_call(kernel, initramfs, mode):
-    passed(
-        console_of(kernel, initramfs, mode),
-        "they begin with the machine", "no call is made", "no clock goes back", "nor that of many processes",
-        "a clock that is set", "a time namespace", "signals", "resolution",
-        "the host is not called", "the kernel is asked instead", "and is right",
-    )  # fmt: skip
+    console = console_of(kernel, initramfs, mode)
+    if Path("/sys/devices/system/clocksource/clocksource0/current_clocksource").read_text().strip() in _READ_BY_PROGRAMS:
+        passed(console, *_RIGHT, *_QUICK)
+    else:
+        for name in _QUICK:
+            assert f"check {name} failed\n" in console
+            console = console.replace(f"check {name} failed\n", "")
+        passed(console, *_RIGHT)
