@@ -80,6 +80,7 @@ def test_a_disk_ends_where_its_limit_is(host: VirtualHost) -> None:
     host.run("gaol up small --no-network --disk 90M", STUDENT)
     assert "fits\n" in (said := host.run(f"gaol exec small -- sh -c '{write}'", STUDENT, check=False)), said
     assert said.endswith("full\n"), said
+    assert host.run("gaol exec small -- df --output=size --block-size=1M /", STUDENT).split()[1] == "90"
     host.run("gaol rm --force small", STUDENT)
 
 
