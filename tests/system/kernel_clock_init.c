@@ -4,6 +4,7 @@
  */
 
 #define _GNU_SOURCE
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -217,14 +218,80 @@ static int among_signals(void)
 	return !went_back;
 }
 
+/* A function of the vDSO; musl itself takes clock_gettime() alone from there. It is prelinked to where it is not. */
+static void *vdso(const char *name)
+{
+	const char *base = (const char *)getauxval(AT_SYSINFO_EHDR), *names = NULL;
+	const Elf64_Ehdr *head = (const void *)base;
+	const Elf64_Phdr *part = (const void *)(base + head->e_phoff);
+	const Elf64_Sym *symbols = NULL;
+	const Elf64_Word *hash = NULL;
+	const Elf64_Dyn *entry = NULL;
+	intptr_t moved = 0;
+
+	for (int i = 0; i < head->e_phnum; i++) {
+		if (part[i].p_type == PT_LOAD)
+			moved = (intptr_t)base + part[i].p_offset - part[i].p_vaddr;
+		else if (part[i].p_type == PT_DYNAMIC)
+			entry = (const void *)(base + part[i].p_offset);
+	}
+	for (; entry->d_tag != DT_NULL; entry++) {
+		if (entry->d_tag == DT_STRTAB)
+			names = (const char *)(moved + entry->d_un.d_ptr);
+		else if (entry->d_tag == DT_SYMTAB)
+			symbols = (const void *)(moved + entry->d_un.d_ptr);
+		else if (entry->d_tag == DT_HASH)
+			hash = (const void *)(moved + entry->d_un.d_ptr);
+	}
+	for (Elf64_Word i = 0; i < hash[1]; i++)
+		if (!strcmp(names + symbols[i].st_name, name))
+			return (void *)(moved + symbols[i].st_value);
+	return NULL;
+}
+
 static int resolution(void)
 {
-	struct timespec vdso, call;
+	int (*getres)(clockid_t clock, struct timespec *ts) = vdso("__vdso_clock_getres");
+	struct timespec told, call;
 
 	for (size_t i = 0; i < CLOCKS; i++)
-		if (clock_getres(clocks[i], &vdso) || syscall(SYS_clock_getres, clocks[i], &call) || ns(&vdso) != ns(&call))
+		if (!getres || getres(clocks[i], &told) || syscall(SYS_clock_getres, clocks[i], &call) || ns(&told) != ns(&call))
 			return 0;
 	return 1;
+}
+
+/* As the kernel's own: each between two looks at that. */
+static int in_seconds(void)
+{
+	int (*timeofday)(struct timeval *tv, void *tz) = vdso("__vdso_gettimeofday");
+	time_t (*seconds)(time_t *t) = vdso("__vdso_time");
+	struct timeval before, now, after;
+	time_t first, told, last;
+
+	if (!timeofday || !seconds)
+		return 0;
+	for (int i = 0; i < 1000; i++) {
+		syscall(SYS_gettimeofday, &before, NULL);
+		timeofday(&now, NULL);
+		syscall(SYS_gettimeofday, &after, NULL);
+		first = syscall(SYS_time, NULL);
+		told = seconds(NULL);
+		last = syscall(SYS_time, NULL);
+		if (timercmp(&now, &before, <) || timercmp(&now, &after, >) || told < first || told > last)
+			return 0;
+	}
+	return 1;
+}
+
+static int others_without_calls(void)
+{
+	int (*getres)(clockid_t clock, struct timespec *ts) = vdso("__vdso_clock_getres");
+	int (*timeofday)(struct timeval *tv, void *tz) = vdso("__vdso_gettimeofday");
+	struct timespec ts;
+	struct timeval tv;
+
+	refuse_calls();
+	return getres && timeofday && getres(CLOCK_MONOTONIC, &ts) == 0 && timeofday(&tv, NULL) == 0;
 }
 
 /* Four pages of data come before the vDSO; they begin with where the host's clock_gettime() is. */
@@ -262,6 +329,8 @@ int main(void)
 	check("a time namespace", child(shifted_there));
 	check("signals", child(among_signals));
 	check("resolution", resolution());
+	check("seconds", in_seconds());
+	check("no call is made for them", child(others_without_calls));
 	check("the host is not called", child(host_is_not_called));
 	check("the kernel is asked instead", child(with_calls_alone));
 	check("and is right", never_back());
