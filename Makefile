@@ -30,7 +30,7 @@ up down purge test hosts lint: python
 	@$(SETUP) $@ $(ARGS)
 
 # In the environment that `make test` makes.
-WALLS := $(wildcard tests/system/test_walls_*.py) $(addprefix tests/system/test_,host_jail.py host_guard.py failpoints.py)
+WALLS := tests/system/walls tests/system/host/test_jail.py
 .PHONY: walls
 walls:
 	@results=$$(mktemp) && trap 'rm -f $$results' EXIT; python=.venv/bin/python; \

@@ -11,17 +11,17 @@ from collections import defaultdict
 from xml.etree import ElementTree as ET
 
 _HOW = {
-    "test_walls_jail": "a hostile static program in the kernel's place",
-    "test_walls_guest": "root of a booted machine",
-    "test_walls_socket": "a user of the host, at the socket",
-    "test_walls_faults": "a fault from outside",
-    "test_walls_store": "a fault of the store's disk",
-    "test_walls_crowd": "the daemon dies under load",
-    "test_walls_spoofing": "root of a booted machine, heard on the LAN",
-    "test_host_guard": "frames at a machine's port of a bridge",
-    "test_host_jail": "a probe in the kernel's place",
-    "test_failpoints": "the daemon dies",
-    "test_walls_shares": "two owners on one processor",
+    "walls.test_jail": "a hostile static program in the kernel's place",
+    "walls.test_guest": "root of a booted machine",
+    "walls.test_socket": "a user of the host, at the socket",
+    "walls.test_faults": "a fault from outside",
+    "walls.test_store": "a fault of the store's disk",
+    "walls.test_crowd": "the daemon dies under load",
+    "walls.test_spoofing": "root of a booted machine, heard on the LAN",
+    "walls.test_guard": "frames at a machine's port of a bridge",
+    "host.test_jail": "a probe in the kernel's place",
+    "walls.test_failpoints": "the daemon dies",
+    "walls.test_shares": "two owners on one processor",
 }
 
 
@@ -42,7 +42,7 @@ def main() -> None:
                 results[key] = case
     tests: dict[tuple[str, str], list[ET.Element]] = defaultdict(list)
     for (module, name), case in results.items():
-        tests[module.rpartition(".")[2], name.partition("[")[0]].append(case)
+        tests[".".join(module.split(".")[-2:]), name.partition("[")[0]].append(case)
     print("# What was tried, and how it ended\n")
     print("Made by `make walls`; what each means is in [threat-model.md](threat-model.md).\n")
     print("| abuse or fault | how tried | times | outcome |\n| --- | --- | --- | --- |")

@@ -187,7 +187,7 @@ def test_a_command_line_starts_fast(gaol):
 
     code = (
         f"import sys; sys.path.insert(0, {str(cli_main.__file__.rsplit('/gaoler/', 1)[0])!r})\n"
-        "import gaoler.cli.main, gaoler.cli.sessions, gaoler.cli.arguments, gaoler.client.session, gaoler.wire.limits\n"
+        "import gaoler.cli.main, gaoler.cli.sessions, gaoler.cli.arguments, gaoler.client.session, gaoler.units\n"
         "print(' '.join(sys.modules))"
     )
     loaded = subprocess.run([sys.executable, "-IS", "-c", code], capture_output=True, text=True, check=True).stdout.split()

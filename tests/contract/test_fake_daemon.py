@@ -1,6 +1,6 @@
 """The daemon that the golden texts are tested against says only what the real one could say.
 
-Both are held to the messages of the wire: the fake here, the real daemon in tests/system/test_wire.py.
+Both are held to the messages of the wire: the fake here, the real daemon in tests/system/daemon/test_wire.py.
 """
 
 from __future__ import annotations

@@ -8,14 +8,15 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from gaoler.configuration import model as configuration
 from gaoler.errors import Usage
 from gaoler.host.console import sanitised
 from gaoler.host.mconsole import parse_notify
 from gaoler.host.process import Process
-from gaoler.machines import configuration, live
-from gaoler.machines.names import base_name, default_name, machine_name, tag_name
+from gaoler.machines import live
+from gaoler.store.names import base_name, default_name, machine_name, tag_name
+from gaoler.units import duration, number, size
 from gaoler.wire.framing import ProtocolError, decode, encode
-from gaoler.wire.limits import duration, number, size
 from gaoler.wire.messages import REQUESTS
 
 _STARTED = live.Live(Process(10, 20), 1.0, "7.2-abc")

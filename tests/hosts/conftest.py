@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gaoler.setup.progress import Display
+from gaoler.progress import Display
 from hosts import image
 from hosts.virtual_host import VirtualHost, booted
 

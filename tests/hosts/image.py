@@ -10,10 +10,11 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from gaoler.host import apt
 from gaoler.host.command import run
-from gaoler.setup import apt, components
-from gaoler.setup.progress import Progress, Report
-from gaoler.setup.stream import plain_environment, stream
+from gaoler.host.stream import plain_environment, stream
+from gaoler.progress import Progress, Report
+from gaoler.setup import components
 
 #: What a server that somebody installed has, and what the README says a bare one lacks.
 _SYSTEM = ("apparmor", "ca-certificates", "curl", "dbus", "git", "kmod", "libpam-systemd", "make", "openssh-server", "sudo",

@@ -136,7 +136,7 @@ def add_spec(parser: Parser, *, whole: bool) -> None:
 
 def spec_of(options: Any) -> dict[str, object]:
     """Those options as a request's `spec`."""
-    from gaoler.wire.limits import duration, number, size
+    from gaoler.units import duration, number, size
 
     spec: dict[str, object] = {"home": not options.no_home, "network": not options.no_network}
     for name, convert in (("base", str), ("kernel", str), ("memory", size), ("cpus", number), ("disk", size),

@@ -9,7 +9,7 @@ from gaoler.cli.arguments import Parser
 from gaoler.cli.output import Progress, clean, show_json, show_pairs
 from gaoler.cli.verbs import or_dash, show_rows, show_time
 from gaoler.client import Gaoler
-from gaoler.wire.limits import show_duration, show_size
+from gaoler.units import show_duration, show_size
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
 if TYPE_CHECKING:

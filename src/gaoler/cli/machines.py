@@ -8,7 +8,7 @@ from collections.abc import Callable
 from gaoler.cli.arguments import Parser, add_name, add_spec, spec_of, split_owner
 from gaoler.cli.output import Progress, clean, show_json, show_pairs, show_table
 from gaoler.client import Gaoler
-from gaoler.wire.limits import duration, show_duration, show_size
+from gaoler.units import duration, show_duration, show_size
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
 if TYPE_CHECKING:

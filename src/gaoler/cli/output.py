@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from gaoler.errors import GaolerError
-from gaoler.wire.limits import show_size
+from gaoler.units import show_size
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from gaoler.configuration.model import Configuration
 from gaoler.daemon.metrics import Metrics
 from gaoler.daemon.server import Answer, Conversation, Method
-from gaoler.machines import kernels
-from gaoler.machines.configuration import Configuration
+from gaoler.kernels import building as kernel
+from gaoler.kernels import installed as kernels
 from gaoler.machines.lifecycle import Machines
-from gaoler.setup import kernel
-from gaoler.setup.progress import Progress
+from gaoler.progress import Progress
 from gaoler.wire import messages
 
 

@@ -6,14 +6,14 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from gaoler.bases.generations import Base
+from gaoler.bases.history import Recipe
+from gaoler.bases.sync import BaseSync
 from gaoler.daemon.administration import report_to
 from gaoler.daemon.base_rights import BaseRights
-from gaoler.daemon.base_sync import BaseSync
 from gaoler.daemon.caller import Caller
 from gaoler.daemon.server import Answer, Conversation, Method
 from gaoler.errors import NotFound, Usage
-from gaoler.machines.base_history import Recipe
-from gaoler.machines.bases import Base
 from gaoler.machines.lifecycle import Machines
 from gaoler.wire import messages
 

@@ -10,12 +10,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from gaoler.bases.generations import Bases
+from gaoler.configuration.grants import limit_of
+from gaoler.configuration.model import Configuration
 from gaoler.daemon.caller import Caller
 from gaoler.errors import LimitReached, NotAllowed
-from gaoler.machines.bases import Bases
-from gaoler.machines.configuration import Configuration
-from gaoler.machines.limits import limit_of
-from gaoler.machines.names import base_name
+from gaoler.store.names import base_name
 
 
 class BaseRights:

@@ -10,8 +10,8 @@ import struct
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from gaoler.configuration.account import Account
 from gaoler.errors import NotAllowed, NotFound
-from gaoler.machines.record import Account
 
 _PEERCRED = struct.Struct("3i")
 

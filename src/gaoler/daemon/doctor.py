@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from gaoler.bases.generations import Bases
+from gaoler.configuration.model import Configuration
 from gaoler.errors import GaolerError
-from gaoler.host import btrfs, cgroup, links
-from gaoler.machines import kernels
-from gaoler.machines.bases import Bases
-from gaoler.machines.configuration import Configuration
-from gaoler.machines.paths import Paths
-from gaoler.wire.limits import show_duration, show_size
+from gaoler.host import btrfs, cgroup
+from gaoler.host.net import links
+from gaoler.kernels import installed as kernels
+from gaoler.store.paths import Paths
+from gaoler.units import show_duration, show_size
 from gaoler.wire.messages import Check
 
 _PROGRAMS = {

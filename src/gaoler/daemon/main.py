@@ -10,26 +10,30 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
 from gaoler import __version__
+from gaoler.bases.generations import Bases
+from gaoler.bases.schedule import BaseSchedule
+from gaoler.bases.sync import BaseSync
+from gaoler.configuration import model as settings
 from gaoler.daemon import doctor
-from gaoler.daemon.base_schedule import BaseSchedule
-from gaoler.daemon.base_sync import BaseSync
+from gaoler.daemon.caller import uid_of
 from gaoler.daemon.metrics_file import MetricsFile
 from gaoler.daemon.server import Server
 from gaoler.daemon.service import Service
 from gaoler.errors import GaolerError, NotAllowed
-from gaoler.host import cgroup, jail, mounts, owners
-from gaoler.machines import configuration as settings
-from gaoler.machines import guarding, recovery
-from gaoler.machines.bases import Bases
+from gaoler.host import cgroup, jail, mounts
+from gaoler.host.cgroup import owners
+from gaoler.machines import guarding, origins, recovery
 from gaoler.machines.jailing import Jailer
 from gaoler.machines.lifecycle import Machines
 from gaoler.machines.monitor import Monitor
 from gaoler.machines.network import Network
-from gaoler.machines.paths import Paths
+from gaoler.progress import Report
+from gaoler.store.paths import Paths
 
 DEFAULT_CONFIGURATION = "/etc/gaoler/gaoler.toml"
 _log = logging.getLogger(__name__)
@@ -96,8 +100,20 @@ def serve(configuration: settings.Configuration) -> None:
     paths = Paths(configuration.store.path, daemon.runtime)
     monitor = Monitor()
     jailer = Jailer(paths, daemon.prefix, configuration.ids.first, network, owners.Groups(daemon.prefix))
-    machines = Machines(configuration, jailer, Bases(paths), monitor)
-    syncs = BaseSync(configuration, machines)
+    bases = Bases(paths)
+    machines = Machines(configuration, jailer, bases, monitor)
+
+    def take(machine: str) -> Callable[[Path, Report], None]:
+        owner, _, name = machine.partition("/")
+        return origins.files(machines, uid_of(owner), name)
+
+    syncs = BaseSync(
+        configuration,
+        bases,
+        used=lambda base: origins.generations(machines, base),
+        take=take,
+        count=lambda base, result: machines.tally.syncs.labels(base, result).inc(),
+    )
     service = Service(configuration, machines, syncs)
     server = Server(configuration.socket, daemon.admin_group, service.methods(), machines.tally)
     machines.prepare_quotas()

@@ -15,10 +15,10 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from gaoler import __version__
+from gaoler.bases.generations import Base
+from gaoler.bases.sync import BaseSync
 from gaoler.daemon import doctor
-from gaoler.daemon.base_sync import BaseSync
-from gaoler.host import usage
-from gaoler.machines.bases import Base
+from gaoler.host.cgroup import usage
 from gaoler.machines.lifecycle import Machines
 from gaoler.machines.machine import State
 

@@ -7,20 +7,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from gaoler.bases.sync import BaseSync
+from gaoler.configuration.model import Configuration
 from gaoler.daemon import administration, base_methods, doctor
-from gaoler.daemon.base_sync import BaseSync
 from gaoler.daemon.caller import Caller, uid_of
 from gaoler.daemon.metrics import Metrics
 from gaoler.daemon.server import Answer, Conversation, Method
 from gaoler.daemon.views import info_of, usage_of
 from gaoler.errors import Failed, GaolerError, NotAllowed, NotFound, Usage
 from gaoler.machines import readiness, sessions, snapshots
-from gaoler.machines.configuration import Configuration
 from gaoler.machines.lifecycle import Machines
 from gaoler.machines.machine import Machine
-from gaoler.machines.names import default_name, machine_name
 from gaoler.machines.registry import NameTaken
 from gaoler.machines.request import complete, show
+from gaoler.store.names import default_name, machine_name
 from gaoler.wire import messages
 from gaoler.wire.framing import Closed
 

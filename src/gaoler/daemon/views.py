@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gaoler.host import usage
+from gaoler.host.cgroup import usage
 from gaoler.machines import disks, snapshots, watching
 from gaoler.machines.lifecycle import Machines
 from gaoler.machines.machine import Machine

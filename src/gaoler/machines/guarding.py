@@ -11,7 +11,7 @@ import logging
 from functools import partial
 
 from gaoler.errors import GaolerError
-from gaoler.host import links
+from gaoler.host.net import links
 from gaoler.machines.lifecycle import Machines
 
 _LOOK = 30.0

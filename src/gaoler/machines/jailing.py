@@ -13,14 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gaoler.errors import Failed, GaolerError
-from gaoler.host import btrfs, cgroup, console, cpus, idmap, jail, owners
+from gaoler.host import btrfs, cgroup, console, cpus, jail
+from gaoler.host.cgroup import owners
+from gaoler.host.jail import ids as idmap
+from gaoler.kernels.installed import Kernel
 from gaoler.machines import command_line, disks
 from gaoler.machines.failpoints import reach
-from gaoler.machines.kernels import Kernel
 from gaoler.machines.live import Live
 from gaoler.machines.network import Network
-from gaoler.machines.paths import Paths, Runtime
 from gaoler.machines.record import Record
+from gaoler.store.paths import Paths, Runtime
 
 IDS = idmap.SIZE
 """Host ids of one machine."""
@@ -50,9 +52,7 @@ class Jailer:
     def cgroup(self, record: Record) -> str:
         return f"{self.owners.of(record.owner.uid)}/{self.container(record)}"
 
-    def start(
-        self, record: Record, kernel: Kernel, authorized_keys: str, busy: dict[int, int]
-    ) -> tuple[Live, socket.socket]:
+    def start(self, record: Record, kernel: Kernel, authorized_keys: str, busy: dict[int, int]) -> tuple[Live, socket.socket]:
         """Start the machine's kernel. `busy` is machines by processor. Raises GaolerError.
 
         Its milestones come to the socket, from now on: it is the caller's.

@@ -7,8 +7,8 @@ import tempfile
 import threading
 from pathlib import Path
 
+from gaoler.configuration.account import Account
 from gaoler.host.command import run
-from gaoler.machines.record import Account
 
 _making = threading.Lock()
 

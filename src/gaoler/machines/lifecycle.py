@@ -11,22 +11,24 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from gaoler.bases.generations import Bases
+from gaoler.configuration.account import Account
+from gaoler.configuration.grants import limit_of
+from gaoler.configuration.model import Configuration
 from gaoler.errors import Failed, GaolerError
-from gaoler.host import btrfs, mconsole
-from gaoler.machines import kernels, keys, live, record, watching
-from gaoler.machines.bases import Bases
-from gaoler.machines.configuration import Configuration
+from gaoler.host import btrfs, files, mconsole
+from gaoler.kernels import installed as kernels
+from gaoler.machines import keys, live, watching
 from gaoler.machines.failpoints import reach
 from gaoler.machines.jailing import Jailer
-from gaoler.machines.limits import limit_of
 from gaoler.machines.live import Live
 from gaoler.machines.machine import Machine
 from gaoler.machines.monitor import Monitor
-from gaoler.machines.names import machine_name
-from gaoler.machines.record import Account, Record
+from gaoler.machines.record import Record
 from gaoler.machines.registry import Registry
 from gaoler.machines.request import Request
 from gaoler.machines.tally import Reason, Tally
+from gaoler.store.names import machine_name
 
 _COUNTING = 60.0
 """Seconds that a new machine waits for full quotas to have counted the store, once, after they were turned on."""
@@ -210,7 +212,7 @@ class Machines(Registry):
             begun = None if observed.ready else machine.begun
             _set(machine, live=observed, answered=machine.answered or observed.agent, begun=begun)
             try:
-                record.write(self.jailer.runtime(machine.record).live, live.encode(observed), durable=False)
+                files.write(self.jailer.runtime(machine.record).live, live.encode(observed), durable=False)
             except GaolerError as error:
                 _log.warning("%s", error)
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from gaoler.configuration import model as configuration
 from gaoler.errors import Failed
-from gaoler.host import links, routing
-from gaoler.host.dnsmasq import Dnsmasq
-from gaoler.host.guard import Guard
-from gaoler.host.tap import open_tap
-from gaoler.machines import configuration
+from gaoler.host.net import links, routing
+from gaoler.host.net.dnsmasq import Dnsmasq
+from gaoler.host.net.guard import Guard
+from gaoler.host.net.tap import open_tap
 from gaoler.machines.cables import Cables
 from gaoler.machines.record import Record
 

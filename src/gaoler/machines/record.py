@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
 from typing import Any, Literal
 
-from gaoler.errors import Failed
+from gaoler.configuration.account import Account
 
 Wanted = Literal["stopped", "running", "removed"]
-
-
-@dataclass(frozen=True)
-class Account:
-    """The owner as the host's account database has him at the machine's last start."""
-
-    name: str
-    uid: int
-    gid: int
-    group: str
-    groups: tuple[tuple[str, int], ...]
-    """Further groups: name and id."""
-    gecos: str
-    home: str
-    shell: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,20 +73,3 @@ def decode(data: bytes) -> Record:
         return Record(owner=Account(**owner), **{key: value for key, value in raw.items() if key in names})
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a machine's record: {error}") from None
-
-
-def write(path: Path, data: bytes, *, durable: bool) -> None:
-    """Replace a file atomically; `durable`: also over a power cut, after which it is the former one or this one, whole."""
-    temporary = path.with_name(f".{path.name}.new")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        temporary.rename(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
-        raise Failed(f"can't write {path}", error.strerror or str(error), "gaol store info tells how full it is") from None

@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gaoler.configuration.account import Account
+from gaoler.configuration.grants import limit_of
+from gaoler.configuration.model import Configuration
 from gaoler.errors import Failed, LimitReached, NotFound
+from gaoler.host import files
 from gaoler.machines import record
-from gaoler.machines.configuration import Configuration
 from gaoler.machines.jailing import IDS, Jailer
-from gaoler.machines.limits import limit_of
 from gaoler.machines.machine import Machine
-from gaoler.machines.record import Account, Record
+from gaoler.machines.record import Record
 
 _log = logging.getLogger(__name__)
 
@@ -169,4 +171,4 @@ class Registry:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise Failed(f"can't write {path}", error.strerror or str(error), "gaol store info tells how full it is") from None
-        record.write(path, record.encode(of), durable=not of.ephemeral)
+        files.write(path, record.encode(of), durable=not of.ephemeral)

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from gaoler.configuration.account import Account
+from gaoler.configuration.grants import Limit, limit_of
+from gaoler.configuration.model import Configuration
 from gaoler.errors import LimitReached, Usage
-from gaoler.machines.configuration import Configuration
-from gaoler.machines.limits import Limit, limit_of
-from gaoler.machines.record import Account, Shape
-from gaoler.wire.limits import show_duration, show_size
+from gaoler.machines.record import Shape
+from gaoler.units import show_duration, show_size
 
 SMALLEST = 32 << 20
 """Bytes of memory that a machine boots with; fewer and its kernel panics."""

@@ -14,8 +14,8 @@ from gaoler.host.rename import exchange
 from gaoler.machines.failpoints import reach
 from gaoler.machines.lifecycle import Machines
 from gaoler.machines.machine import Machine
-from gaoler.machines.names import tag_name
 from gaoler.machines.request import Request
+from gaoler.store.names import tag_name
 
 MOST = 256
 """Snapshots of one machine. Each takes metadata of the store's, which no quota counts in full."""

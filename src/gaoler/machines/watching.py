@@ -13,11 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gaoler.configuration.grants import limit_of
 from gaoler.errors import GaolerError
-from gaoler.host import cgroup, console, mconsole, usage
+from gaoler.host import cgroup, console, mconsole
+from gaoler.host.cgroup import usage
 from gaoler.host.clock import since_boot
 from gaoler.machines import disks, idling, live
-from gaoler.machines.limits import limit_of
 from gaoler.machines.pace import Pace
 
 if TYPE_CHECKING:

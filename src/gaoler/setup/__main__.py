@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable
 
 from gaoler.errors import GaolerError, NotAllowed, Usage
+from gaoler.progress import Display
 from gaoler.setup import checks, down, purge, up
-from gaoler.setup.progress import Display
 from gaoler.setup.settings import Settings
 
 

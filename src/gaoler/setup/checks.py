@@ -9,12 +9,16 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+from gaoler import places
+from gaoler.bases.sources import debian
 from gaoler.errors import Failed
-from gaoler.setup import apt, base_debian, components, environment, guest, kernel, places, steps
-from gaoler.setup.progress import Display
+from gaoler.host import apt
+from gaoler.host.stream import plain_environment
+from gaoler.kernels import building
+from gaoler.progress import Display
+from gaoler.setup import components, environment, guest, steps
 from gaoler.setup.settings import Settings
 from gaoler.setup.steps import Step
-from gaoler.setup.stream import plain_environment
 from gaoler.setup.up import component_step
 
 #: Beside the checkout's sources, so that it is at hand for whoever works on them.
@@ -76,7 +80,7 @@ def prepare(settings: Settings, display: Display, *, software: bool) -> dict[str
     base, full = tree_for(place / "base"), tree_for(place / "software", *SOFTWARE.values())
 
     def found_kernel() -> str:
-        found = kernel.installed(kernels)
+        found = building.installed(kernels)
         return found.name if found else ""
 
     def install_guest() -> str:
@@ -88,14 +92,14 @@ def prepare(settings: Settings, display: Display, *, software: bool) -> dict[str
         [
             component_step({**components.RUNTIME, **components.TESTS}, display),
             environment_step(display),
-            Step("kernel", found_kernel, lambda: kernel.build(settings.cache, kernels, display.report).name),
+            Step("kernel", found_kernel, lambda: building.build(settings.cache, kernels, display.report).name),
             Step("guest files", lambda: str(guest_files) if guest.is_current(guest_files) else "", install_guest),
             tree_step("base", base, (), display),
             *([tree_step("software", full, SOFTWARE.values(), display)] if software else []),
         ],
         display,
     )
-    found = kernel.installed(kernels)
+    found = building.installed(kernels)
     assert found is not None
     names = {
         "GAOLER_TEST_KERNEL": found.linux,
@@ -108,7 +112,7 @@ def prepare(settings: Settings, display: Display, *, software: bool) -> dict[str
 
 def tree_for(stem: Path, *further: str) -> Path:
     """Where a tree lies that has the packages of a base and `further` ones: another list is another tree."""
-    wanted = repr((apt.host_suite(), sorted([*base_debian.PACKAGES.values(), *further])))
+    wanted = repr((apt.host_suite(), sorted([*debian.PACKAGES.values(), *further])))
     return stem.with_name(f"{stem.name}-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}")
 
 
@@ -120,7 +124,7 @@ def tree_step(name: str, tree: Path, further: Iterable[str], display: Display) -
             shutil.rmtree(other)
         unfinished = tree.with_name(f"{name}.new")
         unfinished.mkdir(parents=True)
-        base_debian.make(unfinished, progress=display.report, further=further)
+        debian.make(unfinished, progress=display.report, further=further)
         if further:
             quieten(unfinished)
         unfinished.rename(tree)

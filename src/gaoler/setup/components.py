@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 
 from gaoler.errors import Failed
-from gaoler.setup.progress import Progress, Report
-from gaoler.setup.stream import OUTPUT, plain_environment, stream
+from gaoler.host.stream import OUTPUT, plain_environment, stream
+from gaoler.progress import Progress, Report
 
 #: To build and run machines.
 RUNTIME = {

@@ -5,11 +5,11 @@ from __future__ import annotations
 from gaoler.client import Gaoler
 from gaoler.host import loop, mounts
 from gaoler.host.command import run
+from gaoler.host.stream import plain_environment
+from gaoler.progress import Display
 from gaoler.setup import service
 from gaoler.setup.facts import Facts, ask
-from gaoler.setup.progress import Display
 from gaoler.setup.settings import Settings
-from gaoler.setup.stream import plain_environment
 
 
 def down(settings: Settings, display: Display) -> None:

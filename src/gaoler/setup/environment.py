@@ -8,8 +8,8 @@ import tomllib
 from pathlib import Path
 
 from gaoler.host.command import run
-from gaoler.setup.progress import Progress, Report
-from gaoler.setup.stream import plain_environment, stream
+from gaoler.host.stream import plain_environment, stream
+from gaoler.progress import Progress, Report
 
 PYTHON = "/usr/bin/python3"
 

@@ -13,9 +13,9 @@ from typing import Any, get_args, get_origin
 
 from gaoler.errors import Failed, GaolerError
 from gaoler.host.command import run
+from gaoler.host.stream import plain_environment
 from gaoler.setup.settings import Settings
-from gaoler.setup.stream import plain_environment
-from gaoler.wire.limits import show_duration, show_size
+from gaoler.units import show_duration, show_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def _installed(settings: Settings, argument: str) -> str:
 
 
 def main(argument: str) -> None:
-    from gaoler.machines import configuration  # noqa: PLC0415, it needs the installed environment
+    from gaoler.configuration import model as configuration  # noqa: PLC0415, it needs the installed environment
 
     if argument == "--sample":
         print(make_sample(configuration.Configuration), end="")

@@ -6,9 +6,9 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from gaoler.setup import places
-from gaoler.setup.progress import Progress, Report
-from gaoler.setup.stream import stream
+from gaoler import places
+from gaoler.host.stream import stream
+from gaoler.progress import Progress, Report
 
 #: What a machine can't start without.
 NEEDED = ("bin/startenv", "bin/agent", "etc/sshd_config", "lib/initramfs.cpio", "lib/close-namespace")

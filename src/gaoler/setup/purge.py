@@ -10,11 +10,11 @@ from pathlib import Path
 
 from gaoler.errors import NotAllowed
 from gaoler.host.command import run
+from gaoler.progress import Display
 from gaoler.setup import components, service
 from gaoler.setup.accounts import has_group
 from gaoler.setup.down import down, is_installed
 from gaoler.setup.facts import Facts, ask
-from gaoler.setup.progress import Display
 from gaoler.setup.settings import Settings
 
 #: What gaoler makes in directories that a setting names: such a directory may hold other things, too.

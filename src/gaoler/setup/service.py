@@ -12,12 +12,12 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from gaoler import places
 from gaoler.errors import Failed
 from gaoler.host.command import run
-from gaoler.setup import places
+from gaoler.host.stream import TAIL, plain_environment
 from gaoler.setup.facts import Facts
 from gaoler.setup.settings import Settings
-from gaoler.setup.stream import TAIL, plain_environment
 
 UNIT = "gaoler.service"
 TIMER = "gaoler-bases.timer"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gaoler.errors import GaolerError
-from gaoler.setup.progress import Display
+from gaoler.progress import Display
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,19 @@ import os
 from pathlib import Path
 from typing import Any
 
+from gaoler import places
+from gaoler.bases.sources import debian
 from gaoler.client import Gaoler
-from gaoler.host import mounts
+from gaoler.host import apt, mounts
 from gaoler.host.command import run
-from gaoler.setup import apt, base_debian, components, environment, guest, host, install, kernel, places, service, steps
+from gaoler.host.stream import plain_environment
+from gaoler.kernels import building
+from gaoler.progress import Display, Progress
+from gaoler.setup import components, environment, guest, host, install, service, steps
 from gaoler.setup.accounts import has_group, make_group
 from gaoler.setup.facts import Facts, ask, sample
-from gaoler.setup.progress import Display, Progress
 from gaoler.setup.settings import Settings
 from gaoler.setup.steps import Step
-from gaoler.setup.stream import plain_environment
 
 
 def up(settings: Settings, display: Display) -> None:
@@ -76,7 +79,7 @@ def machine_steps(settings: Settings, facts: Facts, display: Display) -> list[St
         return f"btrfs at {facts.store}, on {facts.device or facts.image}"
 
     def installed_kernel() -> str:
-        found = kernel.installed(kernels)
+        found = building.installed(kernels)
         return found.name if found else ""
 
     def make_guest() -> str:
@@ -96,7 +99,7 @@ def machine_steps(settings: Settings, facts: Facts, display: Display) -> list[St
         Step("host", lambda: host.check(loop=facts.device is None, tun=facts.has_network), lambda: ""),
         Step("administrators' group", lambda: group if has_group(group) else "", lambda: make_group(group)),
         Step("store", lambda: there(facts.store, mounts.is_mounted(facts.store)), make_store),
-        Step("kernel", installed_kernel, lambda: kernel.build(facts.cache, kernels, display.report).name),
+        Step("kernel", installed_kernel, lambda: building.build(facts.cache, kernels, display.report).name),
         Step("guest files", lambda: there(facts.store / "bin", guest.is_current(facts.store)), make_guest),
         Step("daemon", lambda: there(facts.socket, service.is_current(settings, facts)), start_daemon),
         Step("base", lambda: there(base, base.is_dir()), lambda: make_base(facts, display)),
@@ -109,7 +112,7 @@ def make_base(facts: Facts, display: Display) -> str:
 
     With BASE in the environment it is a copy of that tree: for hosts that reach no mirror, and for those in a hurry.
     """
-    suite = apt.host_suite() or base_debian.NEWEST_STABLE
+    suite = apt.host_suite() or debian.NEWEST_STABLE
     tree = os.environ.get("BASE")
     source, argument = ("directory", os.path.abspath(tree)) if tree else ("mmdebstrap", suite)
 

@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from gaoler.host.guard_rules import interface_identifier
+from gaoler.host.net.guard_rules import interface_identifier
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 ARP, IPV4, IPV6 = 0x0806, 0x0800, 0x86DD

@@ -2,10 +2,10 @@
 
 import pytest
 
+from gaoler.configuration.model import Configuration
 from gaoler.daemon.base_rights import BaseRights
 from gaoler.daemon.caller import Caller
 from gaoler.errors import LimitReached, NotAllowed
-from gaoler.machines.configuration import Configuration
 from unit.machines.test_record import OWNER
 
 

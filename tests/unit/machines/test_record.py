@@ -1,12 +1,11 @@
-"""Records: written whole or not at all, read as they were written."""
-
-import os
+"""Records: read as they were written."""
 
 import pytest
 
+from gaoler.configuration.account import Account
 from gaoler.errors import Failed
 from gaoler.machines import command_line, record
-from gaoler.machines.record import Account, Record
+from gaoler.machines.record import Record
 
 OWNER = Account("alice", 1000, 1000, "alice", (("staff", 50),), "Alice,,,", "/home/alice", "/bin/bash")
 WEB = Record(
@@ -41,20 +40,6 @@ def test_the_first_versions_record_is_read():
 def test_what_is_no_record_is_told(data):
     with pytest.raises(ValueError):
         record.decode(data)
-
-
-def test_writing_replaces_at_once(tmp_path):
-    path = tmp_path / "record.json"
-    for text in (b"one", b"two"):
-        record.write(path, text, durable=True)
-        assert path.read_bytes() == text
-    assert os.listdir(tmp_path) == ["record.json"]
-
-
-def test_a_failed_write_leaves_the_old_one(tmp_path):
-    path = tmp_path / "there" / "record.json"
-    with pytest.raises(Failed, match="can't write"):
-        record.write(path, b"x", durable=True)
 
 
 def test_kernel_words():

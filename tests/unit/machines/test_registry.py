@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from gaoler.configuration.model import Configuration
 from gaoler.errors import NotFound
-from gaoler.machines.configuration import Configuration
 from gaoler.machines.registry import NameTaken, Registry
 from unit.machines.test_record import WEB
 

@@ -7,9 +7,10 @@ from types import SimpleNamespace
 import pytest
 
 from gaoler.errors import Failed
-from gaoler.host import jail, owners
+from gaoler.host import jail
+from gaoler.host.cgroup import owners
 from gaoler.machines.jailing import Jailer
-from gaoler.machines.paths import Paths
+from gaoler.store.paths import Paths
 from unit.machines.test_record import WEB
 
 

@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from gaoler.machines.configuration import Configuration, load
+from gaoler.configuration.model import Configuration, load
 from gaoler.setup import facts
 
 

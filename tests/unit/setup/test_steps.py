@@ -5,8 +5,8 @@ import io
 import pytest
 
 from gaoler.errors import NotFound
+from gaoler.progress import Display
 from gaoler.setup import steps
-from gaoler.setup.progress import Display
 from gaoler.setup.steps import Step
 
 

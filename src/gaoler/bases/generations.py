@@ -1,0 +1,328 @@
+"""Bases: the master trees that gaols are cloned from, in read-only generations; /uml/NAME is the current one.
+
+A base's directory, below the store's private one, holds its generations (subvolumes 1, 2, ...), a note beside each
+(1.json, ...), `recipe.json`, `last.json`, and, while a sync works, `incoming`: a writable clone of the newest
+generation. /uml/NAME is a read-only snapshot of one generation, exchanged in one step; which one it is of, the file
+system itself tells (the snapshot's parent), so that there are no two truths.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from gaoler.bases.ahead import Spares
+from gaoler.bases.history import Attempt, Generation, Recipe
+from gaoler.errors import Failed, NotAllowed, NotFound
+from gaoler.host import btrfs
+from gaoler.host.command import run
+from gaoler.host.rename import exchange
+from gaoler.store.names import base_name
+from gaoler.store.paths import Paths
+
+_NOT_BASES = frozenset({"bin", "etc", "lib", "kernels"})
+
+
+@dataclass(frozen=True)
+class Base:
+    name: str
+    generation: str | None
+    """None for a plain directory that an administrator put there."""
+    created: float
+    source: str | None
+    held: bool
+    """Rolled back: syncs at intervals leave it alone until somebody syncs it."""
+    last: Attempt | None
+
+
+class Bases:
+    """The bases of one store."""
+
+    def __init__(self, paths: Paths) -> None:
+        self.paths = paths
+        self.spares = Spares(paths.spares)
+        self._busy: set[str] = set()
+        self._lock = threading.Lock()
+
+    # finding
+
+    def all(self) -> Iterator[Base]:
+        for entry in sorted(os.scandir(self.paths.store), key=lambda entry: entry.name):
+            hidden = entry.name.startswith((".", "lost+found"))
+            if entry.is_dir(follow_symlinks=False) and not hidden and entry.name not in _NOT_BASES:
+                yield self._describe(Path(entry.path))
+
+    def find(self, name: str) -> Base:
+        """Raises NotFound, naming what there is."""
+        tree = self.paths.store / base_name(name)
+        if not tree.is_dir() or tree.is_symlink():
+            there = ", ".join(base.name for base in self.all()) or "none yet"
+            raise NotFound(f'no base "{name}"', f"this host has: {there}", "gaol base ls, or as administrator gaol base add")
+        return self._describe(tree)
+
+    def _describe(self, tree: Path) -> Base:
+        name = tree.name
+        current = self._current(name)
+        note = Generation.read(self._directory(name) / f"{current}.json") if current else None
+        recipe = self.recipe(name)
+        return Base(
+            name,
+            current,
+            note.created if note else tree.stat().st_mtime,
+            note.source if note else str(recipe) if recipe else None,
+            self._held(name).exists(),
+            self.last(name),
+        )
+
+    def last(self, name: str) -> Attempt | None:
+        """How its last sync ended."""
+        return Attempt.read(self._directory(name) / "last.json")
+
+    def is_taken(self, name: str) -> bool:
+        """Whether there is a base of that name, or one is being made, or something that is no base."""
+        return self._directory(name).exists() or os.path.lexists(self.paths.store / name)
+
+    def unfinished(self) -> list[str]:
+        """Names of bases whose first sync works, or was cut short: what has come is kept for the next one."""
+        there = sorted(os.listdir(self.paths.generations))
+        return [name for name in there if not os.path.lexists(self.paths.store / name)]
+
+    def recipe(self, name: str) -> Recipe | None:
+        return Recipe.read(self._directory(name) / "recipe.json")
+
+    def note(self, base: Base) -> Generation | None:
+        """What is known of its current generation."""
+        return Generation.read(self._directory(base.name) / f"{base.generation}.json") if base.generation else None
+
+    def history(self, name: str) -> list[Generation]:
+        """The generations that are there, oldest first."""
+        notes = (Generation.read(self._directory(name) / f"{number}.json") for number in self._generations(name))
+        return [note for note in notes if note]
+
+    def _directory(self, name: str) -> Path:
+        return self.paths.generations / name
+
+    def _held(self, name: str) -> Path:
+        return self._directory(name) / "held"
+
+    def _generations(self, name: str) -> list[str]:
+        directory = self._directory(name)
+        if not directory.is_dir():
+            return []
+        return sorted((entry for entry in os.listdir(directory) if entry.isdigit()), key=int)
+
+    def _current(self, name: str) -> str | None:
+        """The generation that /uml/NAME is a snapshot of."""
+        shown = self.paths.store / name
+        if not self._generations(name) or not btrfs.is_subvolume(shown):
+            return None
+        parent = btrfs.info(shown).parent_uuid
+        for number in reversed(self._generations(name)):
+            if btrfs.info(self._directory(name) / number).uuid == parent:
+                return number
+        return None
+
+    def clone(self, base: Base, target: Path) -> None:
+        """A writable copy-on-write copy at `target`: a snapshot, or reflinks where the base is no subvolume."""
+        tree = self._tree(base)
+        if btrfs.is_subvolume(tree):
+            if not self.spares.take(base.name, tree, target):
+                btrfs.snapshot(tree, target)
+            return
+        with ExitStack() as undo:
+            btrfs.create(target)
+            undo.callback(btrfs.delete, target)
+            run(["cp", "-a", "--reflink=always", "--", f"{tree}/.", str(target)])
+            undo.pop_all()
+
+    def clone_ahead(self, name: str) -> None:
+        """Have a clone of the base as it is now at hand for the next machine. Raises GaolerError."""
+        base = self.find(name)
+        if base.generation:
+            self.spares.make(name, self._tree(base))
+
+    def _tree(self, base: Base) -> Path:
+        return self._directory(base.name) / base.generation if base.generation else self.paths.store / base.name
+
+    # making
+
+    @contextmanager
+    def updating(self, name: str) -> Iterator[int]:
+        """The right to change a base; the descriptor of a lock that whoever writes its tree is to hold as well.
+
+        Raises Failed while somebody else has it. Programs of a daemon that was killed are waited for: they die with it.
+        """
+        with self._lock:
+            if base_name(name) in self._busy:
+                raise Failed(f'a sync of "{name}" is under way', "there is never more than one of a base", "gaol base ls")
+            self._busy.add(name)
+        try:
+            directory = self._directory(name)
+            where = self.paths.store / name
+            if os.path.lexists(where) and not self._generations(name):
+                raise Failed(f'"{name}" is taken', f"gaoler did not make {where}", "take another name")
+            directory.mkdir(mode=0o700, exist_ok=True)
+            lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                btrfs.delete(self._next(name))  # of a daemon that was killed in `_show`
+                yield lock
+            finally:
+                os.close(lock)
+                if not self._generations(name) and not self._incoming(name).exists():
+                    shutil.rmtree(directory, ignore_errors=True)  # its first sync came to nothing, or it was removed
+        finally:
+            with self._lock:
+                self._busy.discard(name)
+
+    def is_updating(self, name: str) -> bool:
+        with self._lock:
+            return name in self._busy
+
+    def _incoming(self, name: str) -> Path:
+        return self._directory(name) / "incoming"
+
+    def has_incoming(self, name: str) -> bool:
+        """Whether a sync was cut short, and has left what the next one goes on with."""
+        return self._incoming(name).exists()
+
+    def incoming(self, name: str) -> Path:
+        """The subvolume to make the next generation in. Only while `updating`.
+
+        It is what a sync that was cut short has left, else a clone of the newest generation, an empty one for the first.
+        """
+        tree = self._incoming(name)
+        if tree.exists():
+            btrfs.set_readonly(tree, False)
+        elif self._generations(name):
+            btrfs.snapshot(self._directory(name) / self._generations(name)[-1], tree)
+        else:
+            btrfs.create(tree)
+        return tree
+
+    def put_incoming(self, name: str, tree: Path) -> None:
+        """Take a subvolume that was made elsewhere in the store as the next generation's."""
+        btrfs.delete(self._incoming(name))
+        tree.rename(self._incoming(name))
+
+    def discard(self, name: str) -> None:
+        """Drop what `incoming` made."""
+        btrfs.delete(self._incoming(name))
+
+    def aside(self, name: str) -> Path:
+        """A path beside the generations for work of a sync; the caller removes it, and so does the next one."""
+        path = self._directory(name) / "aside"
+        remove_tree(path)
+        return path
+
+    def newest(self, name: str) -> Path | None:
+        generations = self._generations(name)
+        return self._directory(name) / generations[-1] if generations else None
+
+    def save_recipe(self, name: str, recipe: Recipe) -> None:
+        recipe.write(self._directory(name) / "recipe.json")
+
+    def save_attempt(self, name: str, attempt: Attempt) -> None:
+        if self._directory(name).is_dir():
+            attempt.write(self._directory(name) / "last.json")
+
+    def publish(self, name: str, note: Callable[[str], Generation]) -> Base:
+        """Make `incoming`, which is finished, the newest generation and the current one. Only while `updating`."""
+        directory = self._directory(name)
+        number = str(max(map(int, self._generations(name)), default=0) + 1)
+        btrfs.set_readonly(self._incoming(name), True)
+        note(number).write(directory / f"{number}.json")
+        self._incoming(name).rename(directory / number)
+        self._show(name, number)
+        self._held(name).unlink(missing_ok=True)
+        return self.find(name)
+
+    def show_newest(self, name: str) -> bool:
+        """Make the newest generation current; says whether it was not. Only while `updating`."""
+        newest = self._generations(name)[-1]
+        self._held(name).unlink(missing_ok=True)
+        if self._current(name) == newest:
+            return False
+        self._show(name, newest)
+        return True
+
+    def rollback(self, name: str, generation: str | None) -> Base:
+        """Make an older generation current (None: the one before), and hold it. Raises NotFound. Only while `updating`."""
+        base, there = self.find(name), self._generations(name)
+        if generation is None and base.generation in there[1:]:
+            generation = there[there.index(base.generation) - 1]
+        if generation is None or generation not in there:
+            which = f"generation {generation[:20]}" if generation else "older generation"
+            listed = ", ".join(there) or "none"
+            raise NotFound(f'no {which} of "{name}"', f"there are: {listed}", f"gaol base history {name}")
+        self._held(name).touch()
+        self._show(name, generation)
+        return self.find(name)
+
+    def _next(self, name: str) -> Path:
+        """Beside /uml/NAME, not in staging: a read-only directory can't be moved to another parent."""
+        return self.paths.store / f".{name}.next"
+
+    def _show(self, name: str, generation: str) -> None:
+        """The atomic step: /uml/NAME is the former generation before, and this one after."""
+        current = self.paths.store / name
+        shown = self._next(name)
+        btrfs.sync(self.paths.store)  # the generation is on disk before the name is
+        if current.exists():
+            btrfs.snapshot(self._directory(name) / generation, shown, readonly=True)
+            exchange(shown, current)
+            btrfs.delete(shown)  # the former one
+        else:
+            btrfs.snapshot(self._directory(name) / generation, current, readonly=True)
+        btrfs.sync(self.paths.store)
+
+    # removing
+
+    def remove(self, name: str) -> None:
+        """Remove a base with all its generations, or what a first sync has left. Machines keep what they have.
+
+        Raises NotFound, NotAllowed, and Failed while a sync works.
+        """
+        unfinished = base_name(name) in self.unfinished()
+        if not unfinished:
+            self.find(name)
+            if not self._generations(name):
+                where = self.paths.store / name
+                raise NotAllowed(f'base "{name}" was not made by gaoler', "it is a plain directory", f"rm -r {where}")
+        with self.updating(name):
+            btrfs.delete(self.paths.store / name)
+            self._remove_directory(name)
+
+    def _remove_directory(self, name: str) -> None:
+        self.spares.drop(name)
+        directory = self._directory(name)
+        for tree in [*self._generations(name), "incoming", "aside"]:
+            remove_tree(directory / tree)
+        shutil.rmtree(directory)
+
+    def prune(self, name: str, used: set[str], keep: int) -> list[str]:
+        """Delete generations that no machine came from, but for the current and the newest `keep`; says which."""
+        kept = {*used, self._current(name), *self._generations(name)[-keep:]}
+        gone = [number for number in self._generations(name) if number not in kept]
+        for number in gone:
+            btrfs.delete(self._directory(name) / number)
+            (self._directory(name) / f"{number}.json").unlink(missing_ok=True)
+        return gone
+
+
+def remove_tree(path: Path) -> None:
+    """A subvolume, or a directory of ours with subvolumes in it; what is in those is not walked."""
+    if btrfs.is_subvolume(path):
+        btrfs.delete(path)
+    elif path.is_dir() and not path.is_symlink():
+        for entry in path.iterdir():
+            remove_tree(entry)
+        path.rmdir()
+    else:
+        path.unlink(missing_ok=True)

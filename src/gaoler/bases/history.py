@@ -1,0 +1,82 @@
+"""What is known of a base beside its trees: where it comes from, its generations, how the last sync ended. Files of JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+from gaoler.host import files
+
+
+@dataclass(frozen=True)
+class _File:
+    """A dataclass that is a file."""
+
+    def write(self, path: Path) -> None:
+        """Atomic and durable. Raises Failed."""
+        files.write(path, json.dumps(asdict(self), indent=1).encode(), durable=True)
+
+    @classmethod
+    def read(cls, path: Path) -> Self | None:
+        """None where there is none that can be understood."""
+        try:
+            raw: dict[str, Any] = json.loads(path.read_bytes())
+            known = {field.name for field in fields(cls)}
+            return cls(**{key: value for key, value in raw.items() if key in known})
+        except (OSError, ValueError, TypeError, AttributeError):
+            return None
+
+
+@dataclass(frozen=True)
+class Recipe(_File):
+    """How a base is made, and made again at each sync."""
+
+    kind: str
+    """rsync, pacstrap, mmdebstrap, oci, tar, directory or machine."""
+    argument: str
+    mirror: str | None = None
+    keyring: str | None = None
+
+    @property
+    def owner(self) -> str | None:
+        """Whose machine it is made from."""
+        return self.argument.partition("/")[0] if self.kind == "machine" else None
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.argument}".strip()
+
+
+@dataclass(frozen=True)
+class Generation(_File):
+    """One generation's own note. Sizes in bytes, times in seconds since the epoch."""
+
+    number: str
+    created: float
+    source: str
+    files: int = 0
+    size: int = 0
+    moved_files: int | None = None
+    """Made, changed and removed against the generation before; None where the way of making does not tell."""
+    moved_bytes: int | None = None
+    """Received from the source."""
+    digest: str | None = None
+    """Of the image that it was made from, where that has a name in a registry."""
+
+
+@dataclass(frozen=True)
+class Attempt(_File):
+    """The last sync."""
+
+    time: float
+    result: str
+    """`new`, `unchanged` or `failed`."""
+    seconds: float
+    reason: str | None = None
+    lacks: tuple[str, ...] | list[str] = ()
+    """What the tree has not, that machines from it would like."""
+    good: float | None = None
+    """When the last sync ended that did not fail; seconds since the epoch."""
+    failures: int = 0
+    """Syncs that have failed since."""

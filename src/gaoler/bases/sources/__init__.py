@@ -1,0 +1,1 @@
+"""Where a base's tree can come from, one kind of source per file."""

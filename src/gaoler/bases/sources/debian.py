@@ -1,0 +1,132 @@
+"""Makes a Debian base: a tree that machines are cloned from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from gaoler.bases import clean
+from gaoler.bases.tree import Tree
+from gaoler.errors import Failed, Usage
+from gaoler.host import apt
+from gaoler.host.stream import plain_environment, stream
+from gaoler.progress import Progress, Report, silent
+
+#: What a machine has beside Debian's minimal system, by what it is there for.
+PACKAGES = {
+    "startenv": "sysvinit-utils openssh-server iproute2 isc-dhcp-client haveged iputils-ping procps netbase",
+    "--init systemd": "systemd systemd-sysv dbus",
+    "being an administrator": "sudo apt-utils ca-certificates kmod nftables",
+    "a shell to live in": "bash-completion less nano vim-tiny file man-db manpages ncurses-term",
+    "fetching and copying": "curl rsync wget xz-utils",
+    "the first script": "python3",
+}
+
+#: How many packages that comes to, before apt has said it; measured with bookworm.
+TYPICAL_PACKAGES = 198
+
+#: The newest stable release when this was written, for hosts that are no Debian.
+NEWEST_STABLE = "trixie"
+
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+
+
+def make(
+    target: Path,
+    suite: str | None = None,
+    mirror: str | None = None,
+    progress: Report = silent,
+    further: Iterable[str] = (),
+) -> None:
+    """Fills an empty directory or subvolume; raises Failed with mmdebstrap's last words.
+
+    `suite` is the host's own unless given; `mirror` an address to use in place of the host's; `further` are packages
+    beside PACKAGES, in strings such as those.
+    """
+    suite = suite or apt.host_suite() or NEWEST_STABLE
+    if not re.fullmatch(r"[a-z][a-z0-9.-]*", suite):
+        raise Usage(f'"{suite}" is no suite of Debian', "a suite is a word such as trixie, or sid")
+    if mirror is not None and not re.fullmatch(r"(https?|file|copy)://?[!-~]+", mirror):
+        raise Usage(f'"{mirror}" is no address of a mirror', "it begins with http:, https:, file: or copy:")
+    if any(target.iterdir()):
+        raise Failed(f"can't make a base in {target}", "it is not empty")
+    sources = sources_text(suite, mirror)
+    keyring_inside = copied_keys(sources)
+    packages = sorted({name for names in (*PACKAGES.values(), *further) for name in names.split()})
+    options = [word for line in apt.acquire_options() for word in ("--aptopt", line)]
+    listing = target.parent / f".{target.name}.sources"
+    listing.write_text(sources)
+    try:
+        stream(
+            [
+                # It binds the host's /dev/shm into the tree. Killed, it would leave that to whoever clears the tree away.
+                *("unshare", "--mount", "--pid", "--fork", "--kill-child"),
+                *("mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", "--verbose"),
+                f"--include={','.join(packages)}",
+                *options,
+                *(suite, str(target), str(listing)),
+            ],
+            Watch(f"base {suite}", progress),
+            what=f"can't make a base of Debian {suite}",
+            hint="check the name of the suite, the network and free space",
+            env={**plain_environment(), "TMPDIR": str(target.parent)},
+        )
+    finally:
+        listing.unlink()
+    finish(target, keyring_inside)
+
+
+class Watch:
+    """Counts packages in what apt and dpkg say: each is fetched, and each is set up."""
+
+    def __init__(self, step: str, report: Report) -> None:
+        self._step = step
+        self._report = report
+        self._fetched = 0
+        self._set_up = 0
+        self._total = 0
+        report(Progress(step))
+
+    def __call__(self, line: str) -> None:
+        if match := re.search(r"(\d+) newly installed", line):
+            self._total += int(match[1])  # mmdebstrap runs apt twice: the essential packages, then the rest
+            return
+        if match := re.match(r"Get:\d+ \S+ \S+ \S+ (\S+) \S+ \S+ \[", line):
+            self._fetched += 1
+            note = f"fetch {match[1]}"
+        elif match := re.match(r"Setting up (\S+) ", line):
+            self._set_up += 1
+            note = f"set up {match[1]}"
+        else:
+            return
+        total = max(self._total, TYPICAL_PACKAGES)
+        done = min((self._fetched + self._set_up) // 2, total)
+        self._report(Progress(self._step, done, total, "packages", note))
+
+
+def sources_text(suite: str, mirror: str | None) -> str:
+    """The apt sources of the base."""
+    if mirror is not None:
+        return apt.stanza(mirror, suite, apt.host_archive().signed_by or str(KEYRING))
+    text = apt.sources_for(suite, apt.entries(), apt.host_archive(), apt.host_suite())
+    return apt.without_mirror_lists(text)
+
+
+def copied_keys(sources: str) -> dict[str, bytes]:
+    """Key files that the sources name and no package inside brings along, for instance those of an own mirror."""
+    paths = {line.removeprefix("Signed-By: ") for line in sources.splitlines() if line.startswith("Signed-By: /")}
+    return {path.lstrip("/"): Path(path).read_bytes() for path in paths - {str(KEYRING)}}
+
+
+def finish(target: Path, keys: dict[str, bytes]) -> None:
+    """What mmdebstrap leaves to do: a locale that needs no package, the mount points of a machine, no traces."""
+    with Tree(target) as tree:
+        for path, content in keys.items():
+            tree.make_directory(path.rpartition("/")[0])
+            tree.write(path, content)
+        tree.write("etc/default/locale", b"LANG=C.UTF-8\n")
+        tree.write("etc/apt/sources.list")
+        for path in ("uml", "home", "run", "proc", "sys", "dev"):
+            tree.make_directory(path)
+    clean.clean(target)

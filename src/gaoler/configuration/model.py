@@ -1,0 +1,286 @@
+"""What the administrator has decided: /etc/gaoler/gaoler.toml, checked whole before anything starts.
+
+Every setting stands here once, with its meaning; the reference and the sample file are made from this.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import tomllib
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+
+from gaoler.errors import GaolerError, Usage
+from gaoler.store.names import base_name
+from gaoler.units import duration, size
+
+
+def _converted(convert: Any) -> Any:
+    def apply(value: Any) -> Any:
+        try:
+            return convert(value) if isinstance(value, str) else value
+        except GaolerError as error:
+            raise ValueError(str(error)) from None
+
+    return BeforeValidator(apply)
+
+
+Size = Annotated[int, _converted(size), Field(ge=0)]
+Duration = Annotated[int, _converted(duration), Field(ge=0)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """To Python true is 1."""
+        if isinstance(value, bool) and cls.model_fields[info.field_name or ""].annotation is not bool:
+            raise ValueError(f"can't be {str(value).lower()}")
+        return value
+
+
+class Daemon(Section):
+    runtime: Path = Field(Path("/run/gaoler"), description="where sockets and the state of running machines are kept")
+    socket: Path | None = Field(None, description="where the daemon listens (default: gaoler.sock in runtime)")
+    prefix: str = Field("gaol", pattern=r"^[a-z][a-z0-9]{0,5}$", description="begins the names of TAPs, cgroups, filters")
+    admin_group: str = Field("gaoler-admin", description="whose members see and manage all machines, bases and kernels")
+    cache: Path = Field(Path("/var/cache/gaoler"), description="built kernels and fetched sources")
+
+
+class Store(Section):
+    path: Path = Field(Path("/uml"), description="where the btrfs file system is mounted")
+    device: Path | None = Field(None, description="the block device it is on; without one, a sparse image file")
+    image: Path = Field(Path("/var/lib/gaoler/store.img"), description="that image file")
+    size: Size = Field(64 << 30, description="how large the image may grow")
+    quotas: Literal["simple", "full", "off"] = Field(
+        "simple",
+        description="what limits machines' disks: btrfs simple quotas (Linux 6.7), full ones (any Linux, but each end of a "
+        "machine then costs most of a second of processor time), or nothing",
+    )
+
+
+class Network(Section):
+    mode: Literal["private", "bridge", "none"] = Field(
+        "private", description="private: a bridge of gaoler's own, routed; bridge: machines join a bridge on the LAN"
+    )
+    bridge: str = Field("gaoler0", pattern=r"^[a-zA-Z0-9_.-]{1,15}$", description="the bridge that machines are plugged in")
+    subnet: ipaddress.IPv4Network = Field(ipaddress.IPv4Network("10.83.0.0/20"), description="private: machines' addresses")
+    subnet6: ipaddress.IPv6Network | None = Field(
+        ipaddress.IPv6Network("fd67:616f:6c00::/64"), description="private: machines' IPv6 addresses"
+    )
+    domain: str = Field("gaol", pattern=r"^[a-z0-9.-]{1,60}$", description="private: the DNS domain of machines")
+    masquerade: bool = Field(False, description="private: hide machines behind the host's address (NAT) to reach out")
+    proxy_arp: str = Field("", description="private: the LAN's interface, to answer ARP for machines there")
+    isolate: bool = Field(False, description="machines can't reach each other")
+
+    @field_validator("subnet")
+    @classmethod
+    def _room(cls, value: ipaddress.IPv4Network) -> ipaddress.IPv4Network:
+        if value.num_addresses < 32:
+            raise ValueError("a subnet needs 32 addresses at least")
+        return value
+
+
+class Machines(Section):
+    base: str = Field("debian", description="the base of machines that name none")
+    kernel: str = Field("", description="the kernel of machines that name none (default: the newest one)")
+    memory: Size = Field(512 << 20, description="memory of machines that say nothing")
+    cpus: float = Field(1.0, gt=0, description="processors' worth of time")
+    mode: Literal["seccomp", "ptrace"] = Field("seccomp", description="how programs inside are held")
+    deadline: Duration = Field(15, description="how long up waits for a machine to be ready")
+    grace: Duration = Field(10, description="how long down waits for a machine's programs to end")
+
+
+class Grant(Section):
+    """Of one user or group: what differs from the general limits."""
+
+    machines: int | None = Field(None, ge=0)
+    bases: int | None = Field(None, ge=0)
+    memory: Size | None = None
+    cpus: float | None = Field(None, gt=0)
+    disk: Size | None = None
+    pids: int | None = Field(None, ge=64)
+    ttl: Duration | None = None
+    idle: Duration | None = None
+    weight: int | None = Field(None, ge=1, le=10000)
+
+
+class Limits(Section):
+    machines: int = Field(8, ge=0, description="machines a user may have")
+    bases: int = Field(0, ge=0, description="bases a user may publish from machines of his own; administrators: any number")
+    memory: Size = Field(4 << 30, description="memory of one machine")
+    cpus: float = Field(4.0, gt=0, description="processors' worth of one machine")
+    disk: Size = Field(
+        16 << 30,
+        description="what a machine's files may take (0: no limit); a user's machines and snapshots together may take this "
+        "times `machines`; needs `store.quotas`",
+    )
+    pids: int = Field(4096, ge=64, description="processes and threads of one machine on the host")
+    ttl: Duration = Field(0, description="how long a machine may run (0: for ever)")
+    idle: Duration = Field(0, description="a machine that does nothing for so long is stopped (0: never)")
+    weight: int = Field(
+        100,
+        ge=1,
+        le=10000,
+        description="how much of busy processors all machines of a user get, beside another user's; with control groups of "
+        "version 2 of the disk, too, where it has a scheduler that knows of weights (bfq, io.cost)",
+    )
+    user: dict[str, Grant] = Field({}, description="of one user: [limits.user.NAME], with the keys above")
+    group: dict[str, Grant] = Field({}, description="of a group's members: [limits.group.NAME], with the keys above")
+
+
+_INTERVALS = {"never": 0, "hourly": 3600, "daily": 86400, "weekly": 7 * 86400}
+
+
+def _interval(text: str) -> int:
+    return _INTERVALS[text] if text in _INTERVALS else duration(text)
+
+
+class Masters(Section):
+    identity: Path = Field(Path("/etc/gaoler/master_key"), description="the private key for masters reached by ssh")
+    known_hosts: Path = Field(Path("/etc/gaoler/known_hosts"), description="their host keys; any other is refused")
+    password: Path = Field(Path("/etc/gaoler/rsync_password"), description="the password for rsync modules that want one")
+
+
+class Registries(Section):
+    credentials: Path = Field(Path("/etc/gaoler/registries.json"), description="as skopeo login --authfile writes it")
+    certificates: Path = Field(
+        Path("/etc/containers/certs.d"), description="CAs that this host does not trust otherwise: HOST:PORT/ca.crt in it"
+    )
+    insecure: list[str] = Field(
+        [], description="registries, as HOST:PORT, that are believed without a certificate, and without TLS if they have none"
+    )
+
+
+class Base(Section):
+    sync: Annotated[int, _converted(_interval), Field(ge=0)] = Field(
+        0, description="how often it is brought up to date: never, hourly, daily, weekly or a duration"
+    )
+    keep: int = Field(2, ge=1, description="generations that are kept beside those that machines came from")
+    shrink: int = Field(
+        50, ge=0, le=100, description="a sync that would take away more than this percentage of files or bytes is refused"
+    )
+
+
+class Metrics(Section):
+    file: Path | None = Field(
+        None, description="where metrics for Prometheus are written every 15 s, say in node_exporter's textfile directory"
+    )
+
+
+class Ids(Section):
+    first: int = Field(1 << 30, ge=1 << 17, description="where the range of host ids that machines are given begins")
+    count: int = Field(1 << 30, ge=1 << 17, description="how many there are; a machine takes 131072")
+
+
+class Configuration(Section):
+    daemon: Daemon = Daemon()
+    store: Store = Store()
+    network: Network = Network()
+    machines: Machines = Machines()
+    limits: Limits = Limits()
+    ids: Ids = Ids()
+    masters: Masters = Masters()
+    registries: Registries = Registries()
+    metrics: Metrics = Metrics()
+    base: dict[str, Base] = {}
+
+    @field_validator("base")
+    @classmethod
+    def _names(cls, value: dict[str, Base]) -> dict[str, Base]:
+        for name in value:
+            try:
+                base_name(name)
+            except GaolerError as error:
+                raise ValueError(str(error)) from None
+        return value
+
+    def of_base(self, name: str) -> Base:
+        return self.base.get(name, Base())
+
+    @property
+    def socket(self) -> Path:
+        return self.daemon.socket or self.daemon.runtime / "gaoler.sock"
+
+
+def load(path: Path) -> Configuration:
+    """The configuration in that file. Raises Usage with every mistake, each with file, line and key."""
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        raise Usage(f"no configuration {path}", "it is not there", "sudo make up writes one") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise Usage(f"can't read {path}", str(error)) from None
+    try:
+        return Configuration.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise Usage(f"{path} is not TOML", str(error)) from None
+    except ValidationError as error:
+        mistakes = [f"{path}:{_line(text, item['loc'])}: {_tell(item)}" for item in error.errors()]
+        if len(mistakes) == 1:
+            raise Usage("the configuration has a mistake", mistakes[0], f"edit {path}") from None
+        raise Usage(f"the configuration has {len(mistakes)} mistakes", "\n    ".join(["", *mistakes]), f"edit {path}") from None
+
+
+def _tell(item: Any) -> str:
+    keys = [str(key) for key in item["loc"]]
+    name = ".".join(keys)
+    if item["type"] != "extra_forbidden":
+        return f"{name}: {_words(item)}"
+    near = get_close_matches(keys[-1], _known(keys[:-1]), 1)
+    return f"unknown key {name}" + (f", did you mean {near[0]}?" if near else "")
+
+
+def _words(item: Any) -> str:
+    """What is wrong with a value; the validator's own words where it is nothing that happens often."""
+    said = {
+        "string_type": "must be text, in quotes",
+        "int_parsing": "must be a whole number",
+        "int_type": "must be a whole number",
+        "int_from_float": "must be a whole number",
+        "float_parsing": "must be a number",
+        "float_type": "must be a number",
+        "bool_type": "must be true or false",
+        "bool_parsing": "must be true or false",
+        "list_type": 'must be a list, ["...", "..."]',
+        "dict_type": "must be a section of its own, in brackets",
+        "model_type": "must be a section of its own, in brackets",
+        "path_type": "must be a path, in quotes",
+        "literal_error": "must be {expected}",
+        "greater_than": "must be more than {gt}",
+        "greater_than_equal": "must be {ge} at least",
+        "less_than_equal": "must be {le} at most",
+        "string_pattern_mismatch": "must match {pattern}",
+    }.get(item["type"])
+    if said is None:
+        return str(item["msg"].removeprefix("Value error, "))
+    shown = "" if item["type"] in ("dict_type", "model_type") else f", not {item['input']!r}"[:60]
+    return said.format(**item.get("ctx", {})) + shown
+
+
+def _known(keys: list[str]) -> list[str]:
+    section: Any = Configuration
+    for key in keys:
+        kind = get_origin(section)
+        section = get_args(section)[1] if kind is dict else section.model_fields[key].annotation
+    return list(section.model_fields)
+
+
+def _line(text: str, location: tuple[str | int, ...]) -> int:
+    """The line that a key stands on: the first one of that name after its section's heading."""
+    *section, key = [str(part) for part in location if not isinstance(part, int)]
+    heading = re.compile(rf"\s*\[\s*{re.escape('.'.join(section))}\s*\]") if section else None
+    wanted = re.compile(rf"\s*(\[\s*)?{re.escape(key)}\b")
+    inside = heading is None
+    for number, line in enumerate(text.splitlines(), 1):
+        if heading and heading.match(line):
+            inside = True
+        elif inside and wanted.match(line):
+            return number
+    return 1

@@ -1,0 +1,274 @@
+"""Subvolumes, snapshots and disk limits of a btrfs file system.
+
+Paths given here lie in directories that only root writes. What lies *in* a subvolume may be hostile, and is never
+walked.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from uuid import UUID
+
+from gaoler.errors import Failed, NotFound
+from gaoler.host.btrfs import ioctl
+from gaoler.host.btrfs.ioctl import explained
+from gaoler.host.command import run
+
+Quotas = Literal["simple", "full"]
+
+
+@dataclass(frozen=True)
+class SubvolumeInfo:
+    id: int
+    uuid: UUID
+    generation: int  # the last transaction that changed it
+    readonly: bool
+    parent_uuid: UUID | None  # of what it is a snapshot of
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Bytes of the whole file system."""
+
+    size: int
+    used: int
+    available: int
+
+
+@dataclass(frozen=True)
+class Quota:
+    """Bytes that one subvolume has, as the quotas that are on count, and how many it may."""
+
+    used: int
+    limit: int | None
+
+
+def is_btrfs(path: Path) -> bool:
+    """Whether the file system that holds `path` is btrfs."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    buffer = (ctypes.c_long * 32)()  # struct statfs; its first field is the type
+    if libc.statfs(os.fsencode(path), ctypes.byref(buffer)) != 0:
+        raise NotFound(f"cannot look at {path}", os.strerror(ctypes.get_errno()))
+    return buffer[0] == ioctl.SUPER_MAGIC
+
+
+def is_subvolume(path: Path) -> bool:
+    """Whether `path` itself (no symbolic link to one) is a subvolume's root."""
+    try:
+        found = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return found.st_ino == ioctl.FIRST_FREE_OBJECTID and path.is_dir() and is_btrfs(path)
+
+
+def create(path: Path) -> None:
+    """Make an empty subvolume."""
+    with _calling(f"cannot make subvolume {path}"), _directory(path.parent) as parent:
+        ioctl.create(parent, path.name)
+
+
+def snapshot(src: Path, dst: Path, *, readonly: bool = False) -> None:
+    """Clone subvolume `src` as `dst`, which must not exist; both stay on their own from then on."""
+    with (
+        _calling(f"cannot clone {src} to {dst}"),
+        _directory(src) as source,
+        _directory(dst.parent) as parent,
+    ):
+        _must_be_subvolume(source, src)
+        ioctl.snapshot(source, parent, dst.name, readonly)
+
+
+def delete(path: Path) -> None:
+    """Delete a subvolume and those inside it; nothing when it is gone already.
+
+    The space comes back in the background. The deletion holds over a power cut only after `sync`.
+    """
+    try:
+        with _calling(f"cannot delete subvolume {path}"), _directory(path) as top:
+            _must_be_subvolume(top, path)
+            identity = ioctl.subvolume_info(top)[0]
+            if ioctl.flags(top) & ioctl.SUBVOL_RDONLY:
+                ioctl.set_flags(top, 0)  # or subvolumes inside could not be unlinked
+            _delete_nested(top, identity)
+            with _directory(path.parent) as parent:
+                ioctl.destroy(parent, identity)
+    except NotFound:
+        pass
+
+
+def set_readonly(path: Path, flag: bool) -> None:
+    with _calling(f"cannot change {path}"), _directory(path) as subvolume:
+        _must_be_subvolume(subvolume, path)
+        ioctl.set_flags(subvolume, ioctl.SUBVOL_RDONLY if flag else 0)
+
+
+def info(path: Path) -> SubvolumeInfo:
+    with _calling(f"cannot look at {path}"), _directory(path) as subvolume:
+        _must_be_subvolume(subvolume, path)
+        identity, generation, uuid, parent = ioctl.subvolume_info(subvolume)
+        flags = ioctl.flags(subvolume)
+    return SubvolumeInfo(
+        id=identity,
+        uuid=UUID(bytes=uuid),
+        generation=generation,
+        readonly=bool(flags & ioctl.SUBVOL_RDONLY),
+        parent_uuid=UUID(bytes=parent) if any(parent) else None,
+    )
+
+
+def usage(path: Path) -> Usage:
+    with _calling(f"cannot look at {path}"):
+        found = os.statvfs(path)
+    size, free = found.f_blocks * found.f_frsize, found.f_bfree * found.f_frsize
+    return Usage(size=size, used=size - free, available=found.f_bavail * found.f_frsize)
+
+
+def sync(path: Path) -> None:
+    """Return when all that was done to this file system would survive a power cut."""
+    with _calling(f"cannot commit {path}"), _directory(path) as directory:
+        ioctl.sync(directory)
+
+
+def enable_quotas(path: Path, kind: Quotas = "simple") -> None:
+    """Turn quotas on; those that are on already stay as they are.
+
+    Simple ones (Linux 6.7) charge to a subvolume what it writes, and not what it shares. Full ones count all that it
+    refers to, and cost most of a second of processor time each time a clone is deleted (docs/decisions/0007).
+    """
+    with _directory(path) as directory:
+        try:
+            ioctl.enable_quotas(directory, simple=kind == "simple")
+        except OSError as error:
+            if error.errno == errno.EEXIST:
+                return
+            if error.errno in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTTY):
+                raise Failed(
+                    "cannot limit disks", f"this kernel ({os.uname().release}) has no btrfs simple quotas",
+                    'boot Linux 6.7 or newer, or set store.quotas = "full", which makes each end of a machine costly',
+                ) from error  # fmt: skip
+            raise explained("cannot limit disks", error) from error
+
+
+def quotas(path: Path) -> Quotas | None:
+    """Which quotas are on in the file system of subvolume `path`; None where none are."""
+    with _calling(f"cannot look at {path}"), _directory(path) as subvolume:
+        try:
+            status = _qgroup_item(subvolume, ioctl.QGROUP_STATUS_KEY, 0)
+        except FileNotFoundError:  # no quota tree
+            return None
+    if status is None:
+        return None
+    return "simple" if int.from_bytes(status[16:24], "little") & ioctl.QGROUP_STATUS_SIMPLE_MODE else "full"
+
+
+def wait_counted(path: Path, timeout: float) -> None:
+    """Return when full quotas have counted what was there before them: until then a subvolume's share is not known.
+
+    `timeout` is in seconds. Raises Failed after it.
+    """
+    deadline = time.monotonic() + timeout
+    with _calling(f"cannot look at {path}"), _directory(path) as directory:
+        while ioctl.rescanning(directory):
+            if time.monotonic() > deadline:
+                raise Failed("cannot limit disks", "the store's files are still being counted", "the same in a minute")
+            time.sleep(0.02)  # the kernel's own wait for it has no end but a signal
+
+
+def set_limit(path: Path, size: int | None) -> None:
+    """Let subvolume `path` hold at most `size` bytes, as the quotas that are on count; None lifts the limit."""
+    with _calling(f"cannot limit {path}"), _directory(path) as subvolume:
+        _must_be_subvolume(subvolume, path)
+        ioctl.limit_qgroup(subvolume, ioctl.subvolume_info(subvolume)[0], size)
+
+
+def charge(path: Path, group: int, size: int) -> None:
+    """Count what subvolume `path` writes from now on to a group of subvolumes, which hold at most `size` bytes together.
+
+    It counts for as long as it is there, in snapshots and clones too that outlive the subvolume. For simple quotas.
+    """
+    parent = ioctl.qgroup(group)
+    # The calls go to the directory beside it: a subvolume whose group is full takes none.
+    with _calling(f"cannot limit {path}"), _directory(path) as subvolume, _directory(path.parent) as beside:
+        _must_be_subvolume(subvolume, path)
+        with suppress(FileExistsError):
+            ioctl.create_qgroup(beside, parent)
+        ioctl.limit_qgroup(beside, parent, size)
+        with suppress(FileExistsError):
+            ioctl.assign_qgroup(beside, ioctl.subvolume_info(subvolume)[0], parent)
+
+
+def quota(path: Path) -> Quota | None:
+    """What subvolume `path` has written and may write, as of the last commit; None while quotas are off."""
+    with _calling(f"cannot look at {path}"), _directory(path) as subvolume:
+        _must_be_subvolume(subvolume, path)
+        identity = ioctl.subvolume_info(subvolume)[0]
+        try:
+            charged = _qgroup_item(subvolume, ioctl.QGROUP_INFO_KEY, identity)
+            limits = _qgroup_item(subvolume, ioctl.QGROUP_LIMIT_KEY, identity)
+        except FileNotFoundError:  # no quota tree
+            return None
+    if charged is None:
+        return None
+    limit = None
+    if limits is not None and limits[0] & ioctl.QGROUP_LIMIT_MAX_RFER:
+        limit = int.from_bytes(limits[8:16], "little")
+    return Quota(used=int.from_bytes(charged[8:16], "little"), limit=limit)
+
+
+def make_filesystem(device_or_image: Path, label: str = "gaoler") -> None:
+    """Make an empty btrfs file system; refuses to overwrite one that is there."""
+    run(["mkfs.btrfs", "--quiet", "--label", label, str(device_or_image)])
+
+
+def _delete_nested(top: int, identity: int) -> None:
+    """Delete the subvolumes below one, deepest first, found in the tree of roots rather than by walking."""
+    children = [
+        key[2]
+        for key, _ in ioctl.search(
+            top,
+            ioctl.ROOT_TREE,
+            (identity, ioctl.ROOT_REF_KEY, 0),
+            (identity, ioctl.ROOT_REF_KEY, 2**64 - 1),
+        )
+    ]
+    for child in children:
+        _delete_nested(top, child)
+        ioctl.destroy(top, child)
+
+
+def _qgroup_item(any_directory: int, kind: int, subvolume_id: int) -> bytes | None:
+    key = (0, kind, subvolume_id)
+    return next((item for _, item in ioctl.search(any_directory, ioctl.QUOTA_TREE, key, key)), None)
+
+
+def _must_be_subvolume(fd: int, path: Path) -> None:
+    if os.fstat(fd).st_ino != ioctl.FIRST_FREE_OBJECTID:
+        raise Failed(f"{path} is no btrfs subvolume")
+
+
+@contextmanager
+def _directory(path: Path) -> Iterator[int]:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise explained(f"cannot open {path}", error) from error
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _calling(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise explained(what, error) from error

@@ -1,0 +1,41 @@
+"""Applies gaoler's kernel patches, each in full or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gaoler.errors import Failed
+from gaoler.host.stream import stream
+from gaoler.progress import Progress, Report
+
+
+def patches(directory: Path) -> list[Path]:
+    """In the order of their numbers."""
+    return sorted(directory.glob("*.patch"))
+
+
+def apply(tree: Path, series: list[Path], report: Report) -> None:
+    """Raises Failed with the name of the first patch that no longer applies, and the file and hunk that stopped it."""
+    for done, patch in enumerate(series):
+        report(Progress("patch", done, len(series), "patches", patch.name))
+        # No fuzz: a hunk that lands next to its place compiles, and is wrong.
+        words = ["patch", "-p1", "--forward", "--batch", "--fuzz=0", "--no-backup-if-mismatch", "-i", str(patch)]
+        lines: list[str] = []
+        try:
+            stream(words, lines.append, what=f"{patch.name} does not apply to this kernel source", cwd=tree)
+        except Failed as error:
+            hint = "see kernel/patches/README.md: the patch needs work, or kernel/series a series that it is for"
+            raise Failed(error.what, "; ".join(reasons(lines)), hint) from error
+    if series:
+        report(Progress("patch", len(series), len(series), "patches"))
+
+
+def reasons(output: list[str]) -> list[str]:
+    """Of patch(1)'s output, each failed hunk with its file."""
+    file, found = "", []
+    for line in output:
+        if line.startswith("patching file "):
+            file = line.removeprefix("patching file ").strip("'")
+        elif any(word in line for word in ("FAILED", "can't find file", "malformed", "previously applied")):
+            found.append(f"{file}: {line.strip()}" if file else line.strip())
+    return found or output[-1:]

@@ -1,0 +1,1 @@
+"""The store: where everything lies in it, and what it may be called."""

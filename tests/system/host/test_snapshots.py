@@ -1,0 +1,60 @@
+"""Snapshots of machines on a real btrfs, where they end and where they fail."""
+
+from __future__ import annotations
+
+import os
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from gaoler.errors import Failed, LimitReached
+from gaoler.host import btrfs
+from gaoler.machines import snapshots
+from system.support.host import nothing_left_over, store  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def machine():
+    return SimpleNamespace(record=SimpleNamespace(id="abc", name="web"), lock=threading.RLock(), live=None)
+
+
+@pytest.fixture
+def machines(store):  # noqa: F811
+    """As far as snapshots go: one machine's gaol, and disks that can be limited."""
+    paths = SimpleNamespace(snapshots=store / "snapshots", staging=store / "staging")
+    for directory in vars(paths).values():
+        directory.mkdir()
+    btrfs.create(store / "gaol")
+    return SimpleNamespace(
+        paths=paths, jailer=SimpleNamespace(gaol=lambda _: store / "gaol"), check_there=lambda _: None, limit_disk=lambda *_: None
+    )
+
+
+def test_a_machine_has_so_many_snapshots_and_no_more(machines, machine, monkeypatch):
+    monkeypatch.setattr(snapshots, "MOST", 2)
+    snapshots.take(machines, machine, "one")
+    snapshots.take(machines, machine, "two")
+    with pytest.raises(LimitReached, match="2 snapshots"):
+        snapshots.take(machines, machine, "three")
+    assert snapshots.tags(machines, machine) == ["one", "two"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_was_staged_does_not_stay(machines, machine, fails):
+    def refuse(*_):
+        raise Failed("cannot limit disks")
+
+    gaol = machines.jailer.gaol(machine.record)
+    snapshots.take(machines, machine, "empty")
+    (gaol / "file").touch()
+    if fails:
+        machines.limit_disk = refuse
+        with pytest.raises(Failed, match="cannot limit"):
+            snapshots.restore(machines, machine, "empty")
+    else:
+        snapshots.restore(machines, machine, "empty")
+    assert os.listdir(gaol) == (["file"] if fails else [])
+    assert os.listdir(machines.paths.staging) == []

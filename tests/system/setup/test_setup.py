@@ -1,0 +1,216 @@
+"""`make up`, `down` and `purge` from a copy of the checkout that is gone afterwards, in places of this test's own."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gaoler.setup import install, service
+from system.support import leftovers
+from system.support.claims import claim
+from system.support.components import components, need_root
+
+pytestmark = [pytest.mark.root, pytest.mark.machine, pytest.mark.slow, pytest.mark.timeout(1200)]
+
+PROJECT = Path(__file__).resolve().parents[3]
+
+
+@dataclass
+class Host:
+    """An installation with a prefix, a cache, a store and a network of its own."""
+
+    place: Path
+    runtime: Path
+    prefix: str
+
+    @property
+    def configuration(self) -> Path:
+        return self.place / "etc/gaoler.toml"
+
+    @property
+    def store(self) -> Path:
+        return self.place / "uml"
+
+    def make(self, target: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """`make TARGET` in a checkout that lies somewhere else each time."""
+        checkout = self.place / "checkout"
+        for name in (*install.TREES, "Makefile"):
+            source = PROJECT / name
+            if source.is_dir():
+                shutil.copytree(source, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                checkout.mkdir(exist_ok=True)
+                shutil.copy(source, checkout / name)
+        words = {"PREFIX": self.place / "prefix", "CACHE": self.place / "cache", "GAOLER_CONFIG": self.configuration, **variables}
+        try:
+            return subprocess.run(
+                ["make", target, *(f"{name}={value}" for name, value in words.items())],
+                cwd=checkout,
+                env={"PATH": os.environ["PATH"]},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        finally:
+            shutil.rmtree(checkout)
+
+    def gaol(self, *words: str) -> subprocess.CompletedProcess[str]:
+        environ = {"PATH": "/usr/bin:/bin", "GAOLER_SOCKET": str(self.runtime / "gaoler.sock")}
+        program = self.place / "prefix/bin/gaol"
+        return subprocess.run([program, *words], env=environ, cwd="/", capture_output=True, text=True, check=False, timeout=60)
+
+    def traces(self) -> list[str]:
+        """What shows that it is there: mount, loop device, bridge, daemon."""
+        found = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(self.store) in line]
+        listed = subprocess.run(["losetup", "-nO", "AUTOCLEAR,BACK-FILE"], capture_output=True, text=True, check=True).stdout
+        # A device that goes as soon as its last user does, in whatever mount namespace, has been let go.
+        found += [line for line in listed.splitlines() if str(self.place) in line and line.split()[0] == "0"]
+        found += [link.name for link in Path("/sys/class/net").glob(f"{self.prefix}*")]
+        return found + ["daemon"] * bool(service.pid(self.runtime / "gaoler.sock"))
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Host]:
+    """Set up once; the kernel comes from the cache, since that is what a cache is for."""
+    need_root()
+    claimed = claim()
+    prefix = f"q{claimed.number:02x}"
+    leftovers.clear(prefix)
+    host = Host(leftovers.directory(prefix), leftovers.runtime(prefix), prefix)
+    built = components().kernel.parent
+    shutil.copytree(built, host.place / "cache/kernels" / built.name)
+    host.configuration.parent.mkdir()
+    host.configuration.write_text(
+        f"""
+        [daemon]
+        runtime = "{host.runtime}"
+        prefix = "{prefix}"
+        admin_group = "{prefix}admin"
+        cache = "{host.place}/cache"
+        [store]
+        path = "{host.store}"
+        image = "{host.place}/store.img"
+        size = "16G"
+        [network]
+        bridge = "{prefix}br"
+        subnet = "10.99.{claimed.number}.0/24"
+        subnet6 = "fd67:616f:7400:{claimed.number:x}::/64"
+        """
+    )
+    try:
+        yield host
+    finally:
+        leftovers.clear(prefix)
+        subprocess.run(["groupdel", f"{prefix}admin"], capture_output=True, check=False)
+        claimed.release()
+
+
+@pytest.fixture(scope="module")
+def up(host: Host) -> str:
+    """What the first `make up` said."""
+    done = host.make("up")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def steps(text: str) -> dict[str, str]:
+    """The last word on each numbered step."""
+    return dict(re.findall(r"^\[\d+/\d+\] ([^:\n]+): (.*)$", text, re.MULTILINE))
+
+
+def test_it_ends_with_a_machine_that_answers(host: Host, up: str) -> None:
+    assert re.search(r"Linux \S+ \S+ .*x86_64 GNU/Linux", steps(up)["first machine"])
+    done = host.gaol("run", "--no-network", "--", "cat", "/etc/debian_version")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+def test_the_store_is_as_the_jail_needs_it(host: Host, up: str) -> None:
+    flags = os.statvfs(host.store).f_flag
+    assert flags & os.ST_NOSUID
+    assert flags & os.ST_NODEV
+    assert (host.place / "store.img").stat().st_mode & 0o077 == 0
+    assert (host.store / ".gaoler").stat().st_mode & 0o077 == 0
+
+
+def test_packages_can_be_looked_up_inside(host: Host, up: str) -> None:
+    """The base's apt has the host's mirror, with its key and no index."""
+    done = host.gaol("run", "--no-network", "--", "apt-get", "update", "--print-uris")
+    assert done.returncode == 0, done.stderr
+    suites = set(re.findall(r"/dists/([^/']+)/InRelease", done.stdout))
+    assert any(suite.endswith("-security") for suite in suites)
+    assert any("-" not in suite for suite in suites)
+
+
+def test_no_identity_is_in_the_base(host: Host, up: str) -> None:
+    base = host.store / "debian"
+    assert (base / "etc/machine-id").read_bytes() == b""
+    assert list((base / "etc/ssh").glob("ssh_host_*")) == []
+    assert not (base / "etc/hostname").exists()
+    assert list((base / "dev").iterdir()) == []
+
+
+def test_the_second_time_nothing_is_done_twice(host: Host, up: str) -> None:
+    done = host.make("up")
+    assert done.returncode == 0, done.stdout + done.stderr
+    begun = re.findall(r"^\[\d+/\d+\] (.*) \.\.\.$", done.stdout, re.MULTILINE)
+    assert begun == ["first machine"]
+
+
+def test_a_changed_configuration_restarts_the_daemon_and_nothing_else(host: Host, up: str) -> None:
+    host.configuration.write_text(host.configuration.read_text() + "# changed\n")
+    done = host.make("up")
+    begun = re.findall(r"^\[\d+/\d+\] (.*) \.\.\.$", done.stdout, re.MULTILINE)
+    assert begun == ["daemon", "first machine"], done.stdout + done.stderr
+
+
+def test_a_mistake_in_the_configuration_is_told(host: Host, up: str) -> None:
+    good = host.configuration.read_text()
+    host.configuration.write_text(good.replace("bridge =", "brigde ="))
+    try:
+        done = host.make("up")
+    finally:
+        host.configuration.write_text(good)
+    assert done.returncode != 0
+    assert "did you mean bridge?" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_down_stops_machines_and_leaves_files_and_up_finds_them_again(host: Host, up: str) -> None:
+    made = host.gaol("up", "web", "--no-network", "--no-home")
+    assert made.returncode == 0, made.stderr
+    done = host.make("down")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "stopped root/web" in done.stdout
+    assert host.traces() == []
+    assert host.make("down").returncode == 0
+    assert host.make("up").returncode == 0
+    assert "web" in host.gaol("ls").stdout
+
+
+def test_purge_asks_first(host: Host, up: str) -> None:
+    done = host.make("purge")
+    assert done.returncode != 0
+    assert "YES=1" in done.stderr
+    assert host.gaol("ls").returncode == 0
+
+
+def test_purge_removes_every_trace_and_nothing_else(host: Host, up: str) -> None:
+    (host.place / "cache/mine").write_text("not gaoler's")
+    done = host.make("purge", YES="1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert host.traces() == []
+    files = [path for path in host.place.rglob("*") if not path.is_dir()]
+    assert files == [host.place / "cache/mine"]
+    assert not host.runtime.exists()
+    again = host.make("purge", YES="1")
+    assert again.returncode == 0
+    assert "nothing to remove" in again.stdout

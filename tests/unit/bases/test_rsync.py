@@ -1,0 +1,91 @@
+"""The command line that rsync is given, and what its words are taken for."""
+
+from pathlib import Path
+
+import pytest
+
+from gaoler.bases import clean
+from gaoler.bases.sources import rsync
+from gaoler.errors import Usage
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        ("rsync://master.example/arch", "url"),
+        ("rsync://me@10.0.0.1:8730/arch/sub dir", "url"),
+        ("master::arch", "module"),
+        ("sync@master::arch/deep", "module"),
+        ("[fd00::1]::arch", "module"),
+        ("root@master:/", "ssh"),
+        ("master:tree", "ssh"),
+        ("/srv/tree", "local"),
+    ],
+)
+def test_sources(source, kind):
+    assert rsync.kind_of(source) == kind
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "",
+        "tree",
+        "-e sh",
+        "--rsh=sh",
+        "-oProxyCommand=x:/",
+        "a b::c",
+        "h::-m",
+        "rsync://h",
+        "h:x\n",
+        "h::m\0",
+        "http://h/x",
+        "h:::x",
+    ],
+)
+def test_what_is_no_source(source):
+    with pytest.raises(Usage):
+        rsync.kind_of(source)
+
+
+@pytest.mark.parametrize("source", ["rsync://m/arch", "root@m:/", "/srv/tree"])
+def test_the_source_can_only_be_a_source(source):
+    words = rsync.command(source)
+    assert words[0] == "rsync"
+    assert words.index("--") == len(words) - 3, "nothing after it is taken for an option"
+    assert words[-1] == "/tree/"
+    assert not {"--inplace", "--devices", "-a", "--ignore-errors"} & set(words)
+
+
+def test_an_unknown_host_key_is_never_taken():
+    (shell,) = [word for word in rsync.command("root@m:/") if word.startswith("--rsh=")]
+    assert "StrictHostKeyChecking=yes" in shell and "BatchMode=yes" in shell and "-F none" in shell
+
+
+def test_what_is_cleaned_is_not_fetched():
+    words = rsync.excludes()
+    for pattern in clean.FILES:
+        assert f"--exclude=/{pattern}" in words
+    for directory in clean.DIRECTORIES:
+        assert f"--exclude=/{directory}/*" in words
+    logs = f"--exclude=/{clean.LOGS}/**"
+    assert words.index(f"--include=/{clean.LOGS}/**/") < words.index(logs), "directories of logs stay"
+
+
+def test_ssh_gets_copies_of_the_keys_and_no_way_to_the_host(tmp_path):
+    access = rsync.Access(tmp_path / "key", tmp_path / "known", tmp_path / "password", 65536)
+    given = rsync.confined("root@m:/", tmp_path, access)
+    assert [bind.source for bind in given.binds] == [str(tmp_path)]
+    assert given.first_id == 65536
+    assert set(given.copies.values()) == {str(tmp_path / name) for name in ("key", "known", "password")}
+
+
+def test_a_local_source_is_read_only_and_has_no_network(tmp_path):
+    access = rsync.Access(Path("/k"), Path("/h"), Path("/p"), 65536)
+    given = rsync.confined(str(tmp_path), tmp_path / "tree", access)
+    assert given.first_id is None, "no user namespace means no network"
+    assert [(bind.target, bind.writable) for bind in given.binds] == [("/source", False), ("/tree", True)]
+
+
+def test_moved_adds_up():
+    assert rsync.Moved(1, 10) + rsync.Moved(2, 20) == rsync.Moved(3, 30)

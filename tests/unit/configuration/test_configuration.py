@@ -1,0 +1,142 @@
+"""The configuration is checked whole: every mistake, with file, line, key and the nearest right one."""
+
+import pytest
+
+from gaoler.configuration.account import Account
+from gaoler.configuration.grants import limit_of
+from gaoler.configuration.model import Configuration, load
+from gaoler.errors import LimitReached, Usage
+from gaoler.machines.request import complete
+
+ALICE = Account("alice", 1000, 1000, "alice", (("students", 50), ("staff", 60)), "", "/home/alice", "/bin/sh")
+
+
+def loaded(tmp_path, text):
+    path = tmp_path / "gaoler.toml"
+    path.write_text(text)
+    return load(path)
+
+
+def test_an_empty_file_is_the_defaults(tmp_path):
+    assert loaded(tmp_path, "") == Configuration()
+
+
+def test_what_is_said_holds(tmp_path):
+    found = loaded(tmp_path, '[machines]\nmemory = "256M"\n[limits]\nttl = "2h"\n[network]\nsubnet = "10.9.0.0/24"\n')
+    assert (found.machines.memory, found.limits.ttl, str(found.network.subnet)) == (256 << 20, 7200, "10.9.0.0/24")
+
+
+def test_all_mistakes_at_once(tmp_path):
+    with pytest.raises(Usage) as refused:
+        loaded(tmp_path, '[machines]\nmemroy = "1G"\n\n[network]\nmode = "nat"\n\n[limits]\nmemory = "lots"\n')
+    told = str(refused.value)
+    assert "gaoler.toml:2: unknown key machines.memroy, did you mean memory?" in told
+    assert "gaoler.toml:5: network.mode" in told
+    assert "gaoler.toml:8: limits.memory" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[machines]\ndeadline = true", ":2: machines.deadline: can't be true"),
+        ("[limits]\nmachines = 'many'", ":2: limits.machines: must be a whole number, not 'many'"),
+        ("[network]\nisolate = 3", ":2: network.isolate: must be true or false, not 3"),
+        ("[network]\nmode = 'nat'", ":2: network.mode: must be 'private', 'bridge' or 'none', not 'nat'"),
+        ("[limits.user.x]\nweight = 0", ":2: limits.user.x.weight: must be 1 at least, not 0"),
+        ("store = 'here'", ":1: store: must be a section of its own, in brackets"),
+        ("[registries]\ninsecure = 'a:5000'", ':2: registries.insecure: must be a list, ["...", "..."], not \'a:5000\''),
+    ],
+)
+def test_a_mistake_is_told_in_words_of_its_own(tmp_path, text, told):
+    with pytest.raises(Usage) as refused:
+        loaded(tmp_path, text)
+    assert str(refused.value) == f"the configuration has a mistake: {tmp_path}/gaoler.toml{told}"
+
+
+def test_several_have_a_line_each(tmp_path):
+    with pytest.raises(Usage) as refused:
+        loaded(tmp_path, "[machines]\ndeadline = true\nmemroy = 1\n")
+    first, *mistakes = str(refused.value).splitlines()
+    assert first.startswith("the configuration has 2 mistakes")
+    assert [line.strip().split(":")[1] for line in mistakes] == ["2", "3"]
+
+
+@pytest.mark.parametrize("text", ["[", "x = ", "[daemon]\nprefix = 'a/b'\n", "[network]\nsubnet = '10.0.0.0/30'\n", "[colour]\n"])
+def test_refused(tmp_path, text):
+    with pytest.raises(Usage):
+        loaded(tmp_path, text)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(Usage, match="no configuration"):
+        load(tmp_path / "none")
+
+
+def test_a_request_is_completed():
+    wanted = complete(Configuration(), ALICE, "web", {"memory": 128 << 20, "base": None})
+    assert (wanted.base, wanted.memory, wanted.home) == ("debian", 128 << 20, True)
+
+
+@pytest.mark.parametrize("given", [{"memory": 0}, {"memory": 1 << 20}, {"cpus": 0.0}, {"cpus": -1.0}, {"cpus": float("nan")}])
+def test_what_makes_no_machine(given):
+    with pytest.raises(Usage):
+        complete(Configuration(), ALICE, "web", given)
+
+
+@pytest.mark.parametrize("given", [{"memory": 1 << 40}, {"cpus": 99.0}])
+def test_what_is_too_much_names_the_limit(given):
+    with pytest.raises(LimitReached, match="limits"):
+        complete(Configuration(), ALICE, "web", given)
+
+
+def test_a_disk_without_limit_is_not_more_than_the_limit(tmp_path):
+    configuration = loaded(tmp_path, '[limits]\ndisk = "1G"\n')
+    assert complete(configuration, ALICE, "web", {}).disk == 1 << 30
+
+
+def test_the_reference_is_of_this_code():
+    from pathlib import Path
+
+    from gaoler.configuration.reference import reference
+
+    page = Path(__file__).parents[3] / "docs/reference/configuration.md"
+    assert page.read_text() == reference(), "python3 -m gaoler.configuration.reference > docs/reference/configuration.md"
+
+
+GRANTS = """
+[limits]
+memory = "1G"
+machines = 2
+[limits.group.students]
+memory = "512M"
+[limits.group.staff]
+memory = "2G"
+ttl = 0
+[limits.user.alice]
+machines = 9
+"""
+
+
+def test_a_user_beats_groups_and_groups_beat_the_rest(tmp_path):
+    limits = loaded(tmp_path, GRANTS).limits
+    assert limit_of(limits, ALICE, "machines").setting == "limits.user.alice.machines"
+    assert limit_of(limits, ALICE, "memory").value == 2 << 30  # the more generous group
+    assert limit_of(limits, ALICE, "cpus").setting == "limits.cpus"
+
+
+def test_the_refusal_names_the_setting(tmp_path):
+    configuration = loaded(tmp_path, GRANTS)
+    with pytest.raises(LimitReached, match=r"limits\.group\.staff\.memory is 2G"):
+        complete(configuration, ALICE, "web", {"memory": 3 << 30})
+
+
+def test_a_grants_mistake_is_found(tmp_path):
+    with pytest.raises(Usage, match=r"unknown key limits\.user\.alice\.memroy"):
+        loaded(tmp_path, "[limits.user.alice]\nmemroy = 1\n")
+
+
+def test_of_what_is_counted_nothing_is_the_least(tmp_path):
+    text = '[limits.group.students]\nbases = 0\nttl = 0\n[limits.group.staff]\nbases = 4\nttl = "2h"\n'
+    limits = loaded(tmp_path, text).limits
+    assert (limit_of(limits, ALICE, "bases").value, limit_of(limits, ALICE, "bases").setting) == (4, "limits.group.staff.bases")
+    assert limit_of(limits, ALICE, "ttl").value == 0, "of other limits 0 is none at all, the most generous"

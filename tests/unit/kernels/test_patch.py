@@ -1,0 +1,66 @@
+"""Patches apply in full or not at all."""
+
+import pytest
+
+from gaoler.errors import Failed
+from gaoler.kernels import patch
+from gaoler.progress import silent
+
+GOOD = """\
+--- a/file.c
++++ b/file.c
+@@ -1,3 +1,3 @@
+ one
+-two
++2
+ three
+"""
+
+
+@pytest.fixture
+def tree(tmp_path):
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "file.c").write_text("one\ntwo\nthree\n")
+    return tree
+
+
+@pytest.fixture
+def series(tmp_path):
+    directory = tmp_path / "patches"
+    directory.mkdir()
+    (directory / "README.md").write_text("not a patch")
+    return directory
+
+
+def test_applied_in_the_order_of_their_numbers(tree, series):
+    (series / "0002-again.patch").write_text(GOOD.replace("-two", "-2").replace("+2", "+zwei"))
+    (series / "0001-first.patch").write_text(GOOD)
+    told = []
+    patch.apply(tree, patch.patches(series), told.append)
+    assert (tree / "file.c").read_text() == "one\nzwei\nthree\n"
+    assert [progress.note for progress in told] == ["0001-first.patch", "0002-again.patch", ""]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (GOOD.replace("-two", "-deux"), "file.c: Hunk #1 FAILED"),
+        (GOOD.replace("file.c", "gone.c"), "can't find file"),
+        (GOOD.replace(" one\n", " eins\n"), "FAILED"),  # context that differs: fuzz would take it
+        ("--- a/file.c\n+++ b/file.c\n@@ -1,3 +1,3 @@\n one\n", "malformed"),
+    ],
+)
+def test_one_that_does_not_apply_is_refused_by_name(tree, series, text, reason):
+    (series / "0007-bad.patch").write_text(text)
+    with pytest.raises(Failed, match=r"0007-bad\.patch does not apply") as caught:
+        patch.apply(tree, patch.patches(series), silent)
+    assert reason in caught.value.why
+    assert caught.value.hint
+
+
+def test_one_that_is_in_the_source_already_is_refused(tree, series):
+    (series / "0001-first.patch").write_text(GOOD)
+    patch.apply(tree, patch.patches(series), silent)
+    with pytest.raises(Failed, match="previously applied"):
+        patch.apply(tree, patch.patches(series), silent)
