@@ -44,7 +44,9 @@ class FakeDaemon:
                 connection.close()
 
     def refuse(self, method, what, why="", hint="", code=1):
-        self.replies[method] = [{"error": "org.gaoler.Error", "parameters": {"what": what, "why": why, "hint": hint, "code": code}}]
+        self.replies[method] = [
+            {"error": "org.gaoler.Error", "parameters": {"what": what, "why": why, "hint": hint, "code": code}}
+        ]
 
     def answer(self, method, **parameters):
         self.replies[method] = [{"parameters": parameters}]

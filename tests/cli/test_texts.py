@@ -1,9 +1,16 @@
 """What a person sees: tables, errors with what, why and what to do, exit codes. Nothing of a machine's reaches the terminal raw."""
 
 import json
+import os
 import shlex
+import subprocess
 
 import pytest
+
+from gaoler.cli.commands import COMMANDS
+from gaoler.cli.help import spelled
+from gaoler.cli.made import EXIT_CODES, declared, manual, reference
+from gaoler.cli.made.__main__ import REFERENCE
 
 MACHINE = {
     "name": "web", "owner": "alice", "state": "ready", "missing": [], "base": "debian", "generation": "1", "kernel": "7.2.13-abc",
@@ -79,20 +86,29 @@ def test_a_mistyped_command_is_guessed(gaol):
     assert gaol("shel").stderr == 'gaol: no command "shel": gaol --help lists them\ntry: gaol shell\n'
 
 
-@pytest.mark.parametrize(("word", "meant"), [("stop", "down"), ("start", "up"), ("list", "ls"), ("delete", "rm"), ("ps", "ls"), ("qqq", "--help")])
+@pytest.mark.parametrize(
+    ("word", "meant"), [("stop", "down"), ("start", "up"), ("list", "ls"), ("delete", "rm"), ("ps", "ls"), ("qqq", "--help")]
+)
 def test_what_others_call_it_is_known(gaol, word, meant):
     assert gaol(word).stderr.endswith(f"\ntry: gaol {meant}\n")
 
 
 @pytest.mark.parametrize(
     ("line", "meant"),
-    [("stop web --force", "down web --force"), ("restart web", "down web, then gaol up web"), ("images", "base ls"), ("inf 'a b'", "info 'a b'")],
+    [
+        ("stop web --force", "down web --force"),
+        ("restart web", "down web, then gaol up web"),
+        ("images", "base ls"),
+        ("inf 'a b'", "info 'a b'"),
+    ],
 )
 def test_and_the_words_after_it_are_kept(gaol, line, meant):
     assert gaol(*shlex.split(line)).stderr.endswith(f"\ntry: gaol {meant}\n")
 
 
-@pytest.mark.parametrize(("noun", "verb"), [("base", "rollback  make an older"), ("kernel", "rm        remove one"), ("store", "init      make and")])
+@pytest.mark.parametrize(
+    ("noun", "verb"), [("base", "rollback  make an older"), ("kernel", "rm        delete one"), ("store", "init      make and")]
+)
 def test_a_noun_says_what_its_verbs_do(gaol, noun, verb):
     done = gaol(noun, "--help")
     assert (done.returncode, f"\n  {verb}" in done.stdout) == (0, True)
@@ -117,11 +133,11 @@ def test_help_of_a_command(gaol):
 
 @pytest.mark.parametrize(
     ("line", "hint"),
-    [("run make -j4", "gaol run -- make -j4"), ("exec web id -u", "gaol exec web -- id -u"), ("exec web --", "gaol exec web -- id"),
-     ("run --memory 1G make", "gaol run --help")],
+    [("run make -j4", "gaol run -- make -j4"), ("exec web --", "gaol exec web -- id"), ("exec web", "gaol exec web -- id"),
+     ("run --memory 1G make 'a b'", "gaol run --memory 1G -- make 'a b'")],
 )  # fmt: skip
 def test_a_command_without_its_dashes(gaol, line, hint):
-    done = gaol(*line.split())
+    done = gaol(*shlex.split(line))
     assert (done.returncode, done.stderr.splitlines()[-1]) == (2, f"try: {hint}")
 
 
@@ -132,11 +148,41 @@ def test_an_answer_that_can_not_be_written(daemon, gaol):
     assert (done.returncode, done.stderr) == (1, "gaol: the answer can't be written: No space left on device\n")
 
 
-@pytest.mark.parametrize("command", ["run", "up", "shell", "exec", "ssh", "ls", "info", "wait", "down", "rm", "cp", "snapshot", "doctor", "base", "kernel"])
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "names"])
 def test_every_command_has_help(gaol, command):
-    done = gaol(command, "--help")
+    done = gaol(*command.split(), "--help")
     assert done.returncode == 0
-    assert f"gaol {command}" in done.stdout
+    assert done.stdout.startswith((f"usage: gaol {command} ", f"usage: gaol {command}\n"))
+
+
+def test_the_reference_is_that_of_the_commands():
+    assert REFERENCE.read_text() == reference.page(), "python3 -m gaoler.cli.made"
+
+
+def test_the_manual_page_is_one(tmp_path):
+    """groff finds nothing to complain of, and what it prints has every command, its options and the examples as they are typed."""
+    (tmp_path / "gaol.1").write_text(manual.page())
+    done = subprocess.run(
+        ["man", "-l", "--warnings", tmp_path / "gaol.1"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "MANWIDTH": "200", "LC_ALL": "C"},
+    )
+    assert done.stderr == ""
+    for name, command in declared().items():
+        for line in (
+            f"gaol {name}",
+            *(spelled(one) for one in command.arguments if one.names and one.about),
+            *(line for line, _ in command.examples),
+        ):
+            assert line in done.stdout
+
+
+def test_exit_codes_of_the_documents():
+    from gaoler import errors
+
+    codes = {kind.code for kind in errors.GaolerError.__subclasses__()}
+    assert {int(code) for code, _ in EXIT_CODES if len(code) == 1} == codes | {0}
 
 
 def test_failures_of_run_are_told_from_the_commands_own(daemon, gaol):
@@ -187,7 +233,7 @@ def test_a_command_line_starts_fast(gaol):
 
     code = (
         f"import sys; sys.path.insert(0, {str(cli_main.__file__.rsplit('/gaoler/', 1)[0])!r})\n"
-        "import gaoler.cli.main, gaoler.cli.sessions, gaoler.cli.arguments, gaoler.client.session, gaoler.units\n"
+        "import gaoler.cli.main, gaoler.cli.commands, gaoler.cli.views, gaoler.cli.machines, gaoler.cli.sessions, gaoler.cli.arguments, gaoler.client.session, gaoler.units\n"
         "print(' '.join(sys.modules))"
     )
     loaded = subprocess.run([sys.executable, "-IS", "-c", code], capture_output=True, text=True, check=True).stdout.split()

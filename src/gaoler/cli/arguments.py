@@ -1,16 +1,20 @@
-"""The words of a command line: `--flag`, `--option VALUE` and names are read here, all else by argparse.
+"""What a command takes, and reading it from the words of a command line.
 
-Importing argparse takes 8 ms, more than the rest of this program until its request is on the way.
+Commands are declared with `Command`, `flag`, `option` and `place`, in the module that runs them; usage, help, completion, the
+manual page and the reference are made from the same declarations. argparse is not used: it takes 8 ms to import, more than
+the rest of this program until its request is on the way, and its messages are another program's.
 """
 
 from __future__ import annotations
 
+from gaoler.errors import Usage
+
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
 if TYPE_CHECKING:
-    import argparse
-    from typing import Any, NoReturn
+    from collections.abc import Callable, Sequence
+    from typing import Any, TypeAlias
 
-    Argument = tuple[tuple[str, ...], dict[str, Any]]
+    Examples: TypeAlias = tuple[tuple[str, str], ...]
 
 
 class Options:
@@ -23,94 +27,244 @@ class Options:
         raise AttributeError(name)
 
 
-class Parser:
-    """Takes what argparse's parser takes, and asks it only for what `plain` does not understand. Raises Usage."""
+class Argument:
+    """An option with its names, or (without a dash) a place; made by `flag`, `option` and `place`.
 
-    def __init__(self, command: str, description: str, **options: str) -> None:
-        self._settings: dict[str, Any] = {"prog": f"gaol {command}", "description": description, "allow_abbrev": False, **options}
-        self._arguments: list[Argument] = []
-        self._full: argparse.ArgumentParser | None = None
+    `value` is what the help calls its value, "" for a flag; `about` is what the help says, "" hides it there.
+    """
 
-    def add_argument(self, *names: str, **details: Any) -> None:
-        self._arguments.append((names, details))
-        if self._full:
-            self._full.add_argument(*names, **details)
+    __slots__ = ("about", "choices", "default", "key", "many", "names", "needed", "value")
 
-    def add_mutually_exclusive_group(self, **details: Any) -> Any:
-        return self._argparse().add_mutually_exclusive_group(**details)
-
-    def parse_args(self, words: list[str]) -> Any:
-        values = None if self._full else plain(self._arguments, words)
-        return self._argparse().parse_args(words) if values is None else Options(values)
-
-    def error(self, message: str) -> NoReturn:
-        """What argparse can't see is wrong."""
-        self._argparse().error(message)
-
-    def _argparse(self) -> argparse.ArgumentParser:
-        if self._full is None:
-            from gaoler.cli.full_parser import FullParser
-
-            self._full = FullParser(**self._settings)
-            for names, details in self._arguments:
-                self._full.add_argument(*names, **details)
-        return self._full
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        key: str,
+        value: str,
+        about: str,
+        choices: tuple[str, ...],
+        default: Any,
+        needed: bool,
+        many: bool,
+    ) -> None:
+        self.names = names
+        self.key = key
+        self.value = value
+        self.about = about
+        self.choices = choices
+        self.default = default
+        self.needed = needed
+        self.many = many
 
 
-def plain(arguments: list[Argument], words: list[str]) -> dict[str, Any] | None:
-    """The values, as argparse would give them; None for words, or arguments, that need argparse."""
-    options: dict[str, tuple[str, dict[str, Any]]] = {}
-    places: list[tuple[str, dict[str, Any]]] = []
-    values: dict[str, Any] = {}
-    lacking = set()
-    for names, details in arguments:
-        flag = details.get("action") == "store_true"
-        if len(names) != 1 or details.get("action") not in (None, "store_true") or details.get("nargs") not in (None, "?"):
-            return None
-        name = names[0]
-        key = details.get("dest") or name.lstrip("-").replace("-", "_")
-        values[key] = details.get("default", False if flag else None)
-        if name.startswith("-"):
-            options[name] = key, details
-        else:
-            places.append((key, details))
-        if details.get("required", not name.startswith("-") and details.get("nargs") is None):
-            lacking.add(key)
-    rest = iter(words)
-    for word in rest:
-        if not word.startswith("-"):
-            if not places:
+def flag(*names: str, about: str, key: str = "") -> Argument:
+    """`--force`: there or not."""
+    return Argument(names, key or _key(names), "", about, (), False, False, False)
+
+
+def option(
+    *names: str,
+    value: str,
+    about: str,
+    choices: tuple[str, ...] = (),
+    default: str | None = None,
+    needed: bool = False,
+    key: str = "",
+) -> Argument:
+    """`--memory SIZE`, also written `--memory=SIZE`."""
+    return Argument(names, key or _key(names), value, about, choices, default, needed, False)
+
+
+def place(value: str, about: str, *, optional: bool = False, many: bool = False, key: str = "") -> Argument:
+    """A word that is told by where it stands. `many`: all words from here on, at least one unless it is optional."""
+    default: Any = [] if many else None
+    return Argument((), key or value.lower(), value, about, (), default, not optional, many)
+
+
+def _key(names: tuple[str, ...]) -> str:
+    return max(names, key=len).lstrip("-").replace("-", "_")
+
+
+AFTER_DASHES = "after --"
+AFTER_PLACES = "after the places"
+ALL_THAT_FOLLOWS = "all that follows"
+
+
+class Command:
+    """What runs a command, and what its words may be.
+
+    `words` names what it passes on (a command to run inside) and `begin` says where that begins: after `--` only, also with
+    the first word after the places, or with whatever comes after the places, options and all. It is `words` in the options.
+    `one_of` are the keys of options of which exactly one must be given.
+    """
+
+    __slots__ = ("about", "arguments", "begin", "examples", "one_of", "run", "words")
+
+    def __init__(
+        self,
+        run: Callable[[Any], int],
+        about: str,
+        *arguments: Argument,
+        examples: Examples = (),
+        words: str = "",
+        begin: str = AFTER_DASHES,
+        one_of: tuple[str, ...] = (),
+    ) -> None:
+        self.run = run
+        self.about = about
+        self.arguments = arguments
+        self.examples = examples
+        self.words = words
+        self.begin = begin
+        self.one_of = one_of
+
+    def parse(self, name: str, words: Sequence[str]) -> Options | None:
+        """The values that the words of `gaol NAME ...` give; None where they ask for help.
+
+        Raises Usage for the first word that makes no sense.
+        """
+        values: dict[str, Any] = {one.key: one.default for one in self.arguments}
+        named = {alias: one for one in self.arguments for alias in one.names}
+        places = [one for one in self.arguments if not one.names]
+        given: set[str] = set()
+        passed_on: list[str] = []
+        at = 0
+        while at < len(words):
+            word = words[at]
+            at += 1
+            if word == "--":
+                passed_on = list(words[at:])
+                break
+            is_option = word.startswith("-") and word != "-" and not (self.begin == ALL_THAT_FOLLOWS and not places)
+            if is_option and word in ("-h", "--help"):
                 return None
-            (key, details), value = places.pop(0), word
-        elif word in options:
-            key, details = options[word]
-            if details.get("action"):
-                values[key] = True
-                continue
-            value = next(rest, "-")
+            if is_option:
+                at = self._option(name, word, words, at, named, values, given)
+            elif places:
+                _fill(places, word, values, given)
+            elif self.words and self.begin != AFTER_DASHES:
+                passed_on = [word, *words[at:]]
+                break
+            elif self.words:
+                start = ["gaol", name, *words[: at - 1], "--", *words[at - 1 :]]
+                raise Usage(f"{self.words} comes after --", "what stands before it is read as an option", _joined(start))
+            else:
+                raise self._too_many(name, word)
+        if self.words:
+            values["words"] = passed_on
         else:
-            return None
-        if value.startswith("-") or value not in details.get("choices", (value,)):
-            return None
-        try:
-            values[key] = details.get("type", str)(value)
-        except ValueError:
-            return None
-        lacking.discard(key)
-    return None if lacking else values
+            for word in passed_on:
+                if not places:
+                    raise self._too_many(name, word)
+                _fill(places, word, values, given)
+        self._check(name, given)
+        return Options(values)
+
+    def _option(
+        self,
+        name: str,
+        word: str,
+        words: Sequence[str],
+        at: int,
+        named: dict[str, Argument],
+        values: dict[str, Any],
+        given: set[str],
+    ) -> int:
+        """Take one option and its value; where the next word stands."""
+        told, equals, value = word.partition("=")
+        one = named.get(told)
+        if one is None and not word.startswith("--") and len(word) > 2 and all(f"-{letter}" in named for letter in word[1:]):
+            for letter in word[1:]:  # -it is -i -t
+                at = self._option(name, f"-{letter}", words, at, named, values, given)
+            return at
+        if one is None:
+            raise _unknown(name, told, named)
+        if not one.value:
+            if equals:
+                raise Usage(f"{told} takes no value", "it is there or it is not", _help(name))
+            values[one.key] = True
+        else:
+            if not equals:
+                if at >= len(words) or words[at] == "--" or (words[at].startswith("-") and len(words[at]) > 1):
+                    raise Usage(f"{told} needs a value", _described(one), _help(name))
+                value = words[at]
+                at += 1
+            if one.choices and value not in one.choices:
+                raise Usage(f'{told} can\'t be "{value[:40]}"', f"it is one of {', '.join(one.choices)}", _help(name))
+            values[one.key] = value
+        given.add(one.key)
+        return at
+
+    def _too_many(self, name: str, word: str) -> Usage:
+        places = " ".join(one.value for one in self.arguments if not one.names)
+        return Usage(f'"{word[:40]}" is one word too many', f"gaol {name} takes {places or 'options only'}", _help(name))
+
+    def _check(self, name: str, given: set[str]) -> None:
+        for one in self.arguments:
+            if one.needed and one.key not in given:
+                raise Usage(f"{one.names[-1] if one.names else one.value} is missing", _described(one), _help(name))
+        chosen = [one.names[-1] for one in self.arguments if one.key in self.one_of and one.key in given]
+        if self.one_of and len(chosen) != 1:
+            all_of = ", ".join(one.names[-1] for one in self.arguments if one.key in self.one_of)
+            what = f"{' and '.join(chosen)} can't be combined" if chosen else "one option is missing"
+            raise Usage(what, f"exactly one of these is needed: {all_of}", _help(name))
 
 
-def split_command(arguments: list[str]) -> tuple[list[str], list[str] | None]:
-    """What stands before `--`, and the command after it (None without one)."""
-    if "--" not in arguments:
-        return arguments, None
-    at = arguments.index("--")
-    return arguments[:at], arguments[at + 1 :]
+def _fill(places: list[Argument], word: str, values: dict[str, Any], given: set[str]) -> None:
+    one = places[0]
+    values[one.key] = [*values[one.key], word] if one.many else word
+    given.add(one.key)
+    if not one.many:
+        del places[0]
 
 
-def add_name(parser: Parser, *, optional: bool = False) -> None:
-    """The machine's NAME; `OWNER/NAME` is another user's, for administrators."""
-    parser.add_argument("name", metavar="NAME", nargs="?" if optional else None)
+def _described(one: Argument) -> str:
+    choices = f"one of {', '.join(one.choices)}" if one.choices else ""
+    return choices or f"{one.value}: {one.about}" if one.names else one.about
+
+
+def _unknown(name: str, told: str, named: dict[str, Argument]) -> Usage:
+    from difflib import get_close_matches
+
+    shown = [alias for alias, one in named.items() if one.about]
+    near = get_close_matches(told, shown, 1)
+    return Usage(
+        f"unknown option {told[:40]}", f"did you mean {near[0]}?" if near else f"gaol {name} has none of that name", _help(name)
+    )
+
+
+def _help(name: str) -> str:
+    return f"gaol {name} --help"
+
+
+def _joined(words: Sequence[str]) -> str:
+    from shlex import quote
+
+    return " ".join(word if word.replace("-", "").isalnum() else quote(word) for word in words)
+
+
+# What many commands take.
+
+JSON = flag("--json", about="print JSON, for programs")
+MACHINE = place("NAME", "the machine; OWNER/NAME is another user's", key="name")
+MAYBE_MACHINE = place("NAME", "the machine; without it, your only one, or the one that has your name", optional=True, key="name")
+USER = option("--user", "-u", value="USER", about="who runs it inside, for instance you yourself", default="root")
+
+MACHINE_OPTIONS = (
+    option("--base", value="BASE", about="the base that it is cloned from; gaol base ls lists them"),
+    option("--memory", value="SIZE", about="its memory, for instance 512M or 2G"),
+    option("--kernel", value="KERNEL", about="its kernel; gaol kernel ls lists them"),
+    flag("--no-network", about="give it no network, and don't wait for one"),
+    flag("--no-home", about="keep your home directory out of it"),
+    option("--mode", value="MODE", choices=("seccomp", "ptrace"), about="how programs inside are held; ptrace is slower"),
+)
+"""What a machine is to be, for `run` and `up`."""
+KEPT_OPTIONS = (
+    option("--cpus", value="N", about="processor time, in processors: 2, or 0.5 for half of one"),
+    option("--disk", value="SIZE", about="how much its files may take"),
+    option("--ttl", value="DURATION", about="stop it automatically after this long, for instance 2h"),
+    option("--init", value="INIT", choices=("startenv", "systemd"), about="what starts its services"),
+)
+"""And for `up` alone."""
 
 
 def split_owner(name: str | None) -> dict[str, str | None]:
@@ -119,23 +273,8 @@ def split_owner(name: str | None) -> dict[str, str | None]:
     return {"owner": owner, "name": rest} if slash else {"owner": None, "name": name}
 
 
-def add_spec(parser: Parser, *, whole: bool) -> None:
-    """The options that say what a machine is to be."""
-    parser.add_argument("--base", metavar="BASE", help="the tree it is cloned from")
-    parser.add_argument("--memory", metavar="SIZE", help="for instance 512M or 2G")
-    parser.add_argument("--kernel", metavar="KERNEL", help="one of gaol kernel ls")
-    parser.add_argument("--no-network", action="store_true", help="no network, and no waiting for one")
-    parser.add_argument("--no-home", action="store_true", help="without your home directory")
-    parser.add_argument("--mode", choices=("seccomp", "ptrace"), help="how programs inside are held (ptrace: slower)")
-    if whole:
-        parser.add_argument("--cpus", metavar="N", help="processors' worth of time")
-        parser.add_argument("--disk", metavar="SIZE", help="what its files may take")
-        parser.add_argument("--ttl", metavar="DURATION", help="it is stopped after that, for instance 2h")
-        parser.add_argument("--init", choices=("startenv", "systemd"), help="what starts its services")
-
-
 def spec_of(options: Any) -> dict[str, object]:
-    """Those options as a request's `spec`."""
+    """The options above as a request's `spec`."""
     from gaoler.units import duration, number, size
 
     spec: dict[str, object] = {"home": not options.no_home, "network": not options.no_network}

@@ -15,8 +15,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-from gaoler.cli.arguments import Parser, split_owner
+from gaoler.cli.arguments import USER, Command, place, split_owner
 from gaoler.cli.output import clean
 from gaoler.client import Gaoler
 from gaoler.client.session import Session
@@ -37,12 +38,7 @@ exit $code
 _TAR_OUT = 'cd "$(dirname "$1")" && exec tar -cf - -- "$(basename "$1")"'
 
 
-def main(command: str, arguments: list[str]) -> int:
-    parser = Parser(command, "Copy files into a machine or out of it.", usage="gaol cp [--user USER] SRC DST")
-    parser.add_argument("--user", default="root", metavar="USER", help="whose the files inside are")
-    parser.add_argument("source", metavar="SRC", help="a path, or NAME:path")
-    parser.add_argument("target", metavar="DST", help="a path, or NAME:path")
-    options = parser.parse_args(arguments)
+def _cp(options: Any) -> int:
     source, target = _split(options.source), _split(options.target)
     if (source and target) or (not source and not target):
         raise Usage("one side must be in a machine, the other here", "write that side as NAME:path", "gaol cp --help")
@@ -132,3 +128,15 @@ def _attend(name: str, script: list[str], user: str, copy: Callable[[Session], i
         code = copy(session)
     if code:
         raise Failed("not copied", session.complaint or f"the machine's side ended with {code}", f"gaol exec {name} -- ls")
+
+
+COMMANDS = {
+    "cp": Command(
+        _cp,
+        "Copy a file or a directory, with all in it, into a machine or out of it. One side is NAME:PATH.",
+        place("SRC", "a path here, or NAME:PATH", key="source"),
+        place("DST", "a path here, or NAME:PATH", key="target"),
+        USER,
+        examples=(("gaol cp page.html web:/var/www/html/", "into the machine"), ("gaol cp web:/var/log/nginx .", "out of it")),
+    ),
+}

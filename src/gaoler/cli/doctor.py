@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from typing import Any
 
-from gaoler.cli.arguments import Parser
-from gaoler.cli.output import clean, show_json
+from gaoler.cli.arguments import JSON, Command
+from gaoler.cli.output import clean, show
 from gaoler.client import Gaoler, how_to_start
 from gaoler.errors import Unreachable
 
 
-def main(command: str, arguments: list[str]) -> int:
-    parser = Parser(command, "Check this host, and say what is missing and how to mend it.")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args(arguments)
+def _doctor(options: Any) -> int:
     try:
         with Gaoler() as gaoler:
             checks = gaoler.call("Doctor")["checks"]
@@ -23,14 +21,15 @@ def main(command: str, arguments: list[str]) -> int:
         checks = [{"name": "daemon", "good": False, "found": str(error), "hint": f"as root: {how_to_start()}"}]
         if os.geteuid() == 0:  # nobody else may look at what the daemon looks at, and would find all of it missing
             checks += _own_checks()
-    if options.json:
-        show_json(checks)
-    else:
-        for check in checks:
-            print(clean(f"{'ok ' if check['good'] else 'BAD'} {check['name']:<12} {check['found']}"))
-            if not check["good"] and check["hint"]:
-                print(clean(f"    try: {check['hint']}"))
+    show(checks, as_json=options.json, text=lambda: _tell(checks))
     return 0 if all(check["good"] for check in checks) else 1
+
+
+def _tell(checks: list[dict[str, Any]]) -> None:
+    for check in checks:
+        print(clean(f"{'ok ' if check['good'] else 'BAD'} {check['name']:<12} {check['found']}"))
+        if not check["good"] and check["hint"]:
+            print(clean(f"    try: {check['hint']}"))
 
 
 def _own_checks() -> list[dict[str, object]]:
@@ -41,3 +40,6 @@ def _own_checks() -> list[dict[str, object]]:
     except (OSError, ValueError):
         hint = "sudo make up, in gaoler's checkout"
         return [{"name": "gaoler", "good": False, "found": "the daemon's program can't be run", "hint": hint}]
+
+
+COMMANDS = {"doctor": Command(_doctor, "Check this host, and say what is missing and how to mend it.", JSON)}

@@ -8,88 +8,63 @@ from __future__ import annotations
 import os
 import sys
 
+from gaoler.cli.commands import COMMANDS
 from gaoler.errors import Failed, GaolerError, Usage
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
 if TYPE_CHECKING:
     from typing import NoReturn
 
-COMMANDS: dict[str, tuple[str, str]] = {
-    "run": ("sessions", "a fresh machine, one command in it, then all is thrown away"),
-    "up": ("machines", "make and start a machine, and wait until it is ready"),
-    "shell": ("sessions", "a login shell in a machine"),
-    "exec": ("sessions", "run a command in a machine"),
-    "ssh": ("ssh", "OpenSSH to a machine"),
-    "ssh-config": ("ssh", "a Host block for ~/.ssh/config"),
-    "cp": ("copy", "copy files into a machine or out of it"),
-    "ls": ("machines", "the machines there are"),
-    "info": ("machines", "all about one machine"),
-    "top": ("machines", "what running machines use"),
-    "log": ("machines", "what a machine's console said"),
-    "wait": ("machines", "wait until a machine is ready or stopped"),
-    "down": ("machines", "stop a machine; its files stay"),
-    "rm": ("machines", "stop a machine and throw it away"),
-    "snapshot": ("snapshots", "remember a machine's files as they are now"),
-    "restore": ("snapshots", "go back to a snapshot"),
-    "clone": ("snapshots", "a new machine with the files of another"),
-    "publish": ("bases", "make a machine's files a base that others can clone"),
-    "base": ("bases", "the trees that machines are cloned from (administrator)"),
-    "kernel": ("administration", "the kernels that machines run (administrator)"),
-    "store": ("administration", "the file system at /uml (administrator)"),
-    "metrics": ("administration", "what is counted and measured, for Prometheus (administrator)"),
-    "doctor": ("doctor", "check this host, and say what is missing and how to mend it"),
-}
-_MEANT = {
-    "start": "up", "create": "up", "new": "up", "launch": "up",
-    "stop": "down", "halt": "down", "shutdown": "down",
-    "restart": "down NAME, then gaol up NAME", "reboot": "down NAME, then gaol up NAME",
-    "delete": "rm", "remove": "rm", "destroy": "rm",
-    "list": "ls", "ps": "ls", "status": "info", "show": "info", "inspect": "info", "logs": "log", "images": "base ls",
-    "console": "shell", "attach": "shell", "enter": "shell", "login": "shell",
-    "copy": "cp", "rollback": "restore", "revert": "restore",
-}  # fmt: skip
-"""What other programs of this kind call things, where no likeness of letters would find it."""
+    from gaoler.cli.arguments import Command
+
 _INTERRUPTED = 130
-
-
-def usage() -> str:
-    lines = ["usage: gaol COMMAND ...", ""]
-    lines += [f"  {name:<12}{text}" for name, (_, text) in COMMANDS.items()]
-    lines += ["", "gaol COMMAND --help says more. A first machine: gaol run -- uname -a"]
-    return "\n".join(lines)
 
 
 def dispatch(arguments: list[str]) -> int:
     """Run the command line and return its exit code. Raises GaolerError."""
     if not arguments:
-        print(usage(), file=sys.stderr)
+        from gaoler.cli.help import overview
+
+        print(overview(), file=sys.stderr)
         return Usage.code
     name, *rest = arguments
-    if name == "help" and rest and rest[0] in COMMANDS:
-        name, rest = rest[0], ["--help"]
     if name in ("--help", "-h", "help"):
-        print(usage())
-        return 0
+        return _help([word for word in rest if not word.startswith("-")])
     if name in ("--version", "version"):
         from gaoler import __version__
 
         print(f"gaol {__version__}")
         return 0
+    if name in COMMANDS and not COMMANDS[name][0]:  # a noun
+        if not rest or rest[0] in ("--help", "-h"):
+            return _help([name], asked=bool(rest))
+        name, rest = f"{name} {rest[0]}", rest[1:]
     if name not in COMMANDS:
-        from difflib import get_close_matches
+        from gaoler.cli.guess import unknown
 
-        near = _MEANT.get(name) or next(iter(get_close_matches(name, COMMANDS, 1)), "--help")
-        hint = f"gaol {near}"
-        if rest and "NAME" in near:
-            hint = hint.replace("NAME", rest[0])
-        elif near != "--help":
-            from shlex import join
+        raise unknown(name, rest)
+    command = _command(name)
+    options = command.parse(name, rest)
+    return _help([name]) if options is None else command.run(options)
 
-            hint = join(["gaol", *near.split(), *rest])
-        raise Usage(f'no command "{name[:40]}"', "gaol --help lists them", hint)
-    module = __import__(f"gaoler.cli.{COMMANDS[name][0]}", fromlist=("main",))  # importlib takes a millisecond
-    code: int = module.main(name, rest)
-    return code
+
+def _command(name: str) -> Command:
+    module = __import__(f"gaoler.cli.{COMMANDS[name][0]}", fromlist=("COMMANDS",))  # importlib takes a millisecond
+    command: Command = module.COMMANDS[name]
+    return command
+
+
+def _help(words: list[str], *, asked: bool = True) -> int:
+    from gaoler.cli import help as texts
+
+    name = " ".join(words)
+    if name and name not in COMMANDS:
+        from gaoler.cli.guess import unknown
+
+        raise unknown(name, [])
+    text = texts.overview() if not name else texts.of_command(name) if COMMANDS[name][0] else texts.of_noun(name)
+    print(text, file=sys.stdout if asked else sys.stderr)
+    return 0 if asked else Usage.code
 
 
 def _fill_streams() -> None:

@@ -9,8 +9,10 @@ from gaoler.units import show_size
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
+    from collections.abc import Callable, Sequence
+    from typing import Any, TypeAlias
+
+    Columns: TypeAlias = dict[str, Callable[[Any], object]]
 
 
 def clean(text: object, *, keep: str = "") -> str:
@@ -34,12 +36,26 @@ def show_json(data: Any) -> None:
     print(json.dumps(data, indent=2))
 
 
+def show(data: Any, *, as_json: bool, text: Callable[[], None] | None = None) -> int:
+    """What a command has to tell: as JSON where that was asked for, else what `text` prints. The exit code is 0."""
+    if as_json:
+        show_json(data)
+    elif text:
+        text()
+    return 0
+
+
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Columns as wide as their widest cell."""
     lines = [list(headings), *([clean(cell) for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
     for line in lines:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def show_columns(rows: Sequence[dict[str, Any]], columns: Columns) -> None:
+    """A table in which a column is named after the key that it shows, and says how."""
+    show_table([name.upper() for name in columns], [[shown(row[name]) for name, shown in columns.items()] for row in rows])
 
 
 def show_pairs(pairs: Sequence[tuple[str, object]]) -> None:
@@ -74,3 +90,13 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         if self.live and self.last:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def or_dash(value: object) -> str:
+    return "-" if value is None else str(value)
+
+
+def show_time(value: float | None) -> str:
+    import time
+
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(value)) if value else "-"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from gaoler.cli.arguments import Parser, add_name, add_spec, spec_of, split_command, split_owner
+from gaoler.cli.arguments import AFTER_PLACES, MACHINE, MACHINE_OPTIONS, MAYBE_MACHINE, USER, Command, spec_of, split_owner
 from gaoler.cli.output import clean
 from gaoler.client import Gaoler
 from gaoler.client.session import Session
@@ -19,21 +19,11 @@ if TYPE_CHECKING:
 _TO_PASS_ON = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
 
-def main(command: str, arguments: list[str]) -> int:
-    return _COMMANDS[command](arguments)
-
-
-def _run(arguments: list[str]) -> int:
-    options, command = split_command(arguments)
-    parser = Parser("run", "A fresh machine, one command in it as root, then all is thrown away.", usage=_RUN_USAGE)
-    add_spec(parser, whole=False)
-    if command is None and options and not options[0].startswith("-"):
-        raise _no_command("gaol run --", options)
-    parsed = parser.parse_args(options)
-    if not command:
-        raise _no_command("gaol run --", ["uname", "-a"])
+def _run(options: Any) -> int:
+    if not options.words:
+        raise _no_command("gaol run -- uname -a")
     with Gaoler() as gaoler:
-        replies = gaoler.replies("Run", {"spec": spec_of(parsed), "command": _command(command, directory=os.getcwd())})
+        replies = gaoler.replies("Run", {"spec": spec_of(options), "command": _command(options.words, directory=os.getcwd())})
         for reply in replies:
             if reply.get("session"):
                 break
@@ -47,29 +37,18 @@ def _run(arguments: list[str]) -> int:
                 pass
 
 
-def _exec(arguments: list[str]) -> int:
-    options, command = split_command(arguments)
-    parser = Parser("exec", "Run a command in a machine.", usage="gaol exec NAME [--user USER] -- COMMAND...")
-    add_name(parser)
-    parser.add_argument("--user", default="root", metavar="USER", help="for instance your own name")
-    if command is None and len(options) > 1 and not options[0].startswith("-") and not options[1].startswith("-"):
-        raise _no_command(f"gaol exec {options[0]} --", options[1:])
-    parsed = parser.parse_args(options)
-    if not command:
-        raise _no_command(f"gaol exec {parsed.name} --", ["id"])
-    return _session(parsed.name, _command(command, parsed.user))
+def _exec(options: Any) -> int:
+    if not options.words:
+        raise _no_command(f"gaol exec {options.name} -- id")
+    return _session(options.name, _command(options.words, options.user))
 
 
-def _shell(arguments: list[str]) -> int:
-    parser = Parser("shell", "A login shell in a machine.")
-    add_name(parser, optional=True)
-    parser.add_argument("--user", default="root", metavar="USER", help="for instance your own name")
-    parsed = parser.parse_args(arguments)
-    return _session(parsed.name, {**_command([], parsed.user), "login": True})
+def _shell(options: Any) -> int:
+    return _session(options.name, {**_command([], options.user), "login": True})
 
 
-def _no_command(start: str, words: list[str]) -> Usage:
-    return Usage("no command to run", "it stands after --", " ".join([start, *words]))
+def _no_command(hint: str) -> Usage:
+    return Usage("no command to run", "it comes after --", hint)
 
 
 def _session(name: str | None, command: dict[str, Any]) -> int:
@@ -151,5 +130,33 @@ def _with_raw_terminal(work: Any) -> int:
             pass  # it has hung up
 
 
-_RUN_USAGE = "gaol run [--base BASE] [--memory SIZE] [--kernel KERNEL] [--no-network] [--no-home] -- COMMAND..."
-_COMMANDS = {"run": _run, "exec": _exec, "shell": _shell}
+COMMANDS = {
+    "run": Command(
+        _run,
+        "Make a fresh machine, run one command in it as root, then throw the machine away. Your home directory is in it, "
+        "and where you are in your home, the command runs. Exits with the command's code.",
+        *MACHINE_OPTIONS,
+        words="COMMAND...",
+        examples=(
+            ("gaol run -- uname -a", ""),
+            ("gaol run --base trixie -- apt-get --version", ""),
+            ("echo hello | gaol run -- tr a-z A-Z", "pipes work as with any command"),
+        ),
+    ),
+    "exec": Command(
+        _exec,
+        "Run a command in a machine that runs, with your terminal or your pipes. Exits with the command's code.",
+        MACHINE,
+        USER,
+        words="COMMAND...",
+        begin=AFTER_PLACES,
+        examples=(("gaol exec web -- apt-get install -y nginx", ""), ("gaol exec web -- sh -c 'cd /var/log && ls | head'", "")),
+    ),
+    "shell": Command(
+        _shell,
+        "Open a login shell in a machine that runs. It needs no network. Leave with Ctrl-D; the machine goes on.",
+        MAYBE_MACHINE,
+        USER,
+        examples=(("gaol shell web", ""), ("gaol shell web --user $USER", "as yourself rather than root")),
+    ),
+}

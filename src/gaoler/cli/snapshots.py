@@ -4,57 +4,69 @@ from __future__ import annotations
 
 import sys
 
-from gaoler.cli.arguments import Parser, add_name
-from gaoler.cli.output import clean, show_json
+from gaoler.cli.arguments import JSON, MACHINE, Command, flag, place, split_owner
+from gaoler.cli.output import clean, show
 from gaoler.client import Gaoler
+from gaoler.errors import Usage
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
 if TYPE_CHECKING:
     from typing import Any
 
 
-def main(command: str, arguments: list[str]) -> int:
-    if command == "snapshot":
-        return _snapshot(arguments)
-    method, second, description = _COMMANDS[command]
-    parser = Parser(command, description)
-    add_name(parser)
-    parser.add_argument(second, metavar=second.upper())
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args(arguments)
-    with Gaoler() as gaoler:
-        reply = gaoler.call(method, name=options.name, **{second: getattr(options, second)})
-    _tell(reply)
-    if options.json:
-        show_json(reply)
-    return 0
-
-
-def _snapshot(arguments: list[str]) -> int:
-    parser = Parser("snapshot", "Remember a machine's files as they are now.")
-    add_name(parser)
-    parser.add_argument("tag", metavar="TAG", nargs="?")
-    parser.add_argument("--delete", action="store_true", help="forget the snapshot TAG")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args(arguments)
+def _snapshot(options: Any) -> int:
     if options.delete and options.tag is None:
-        parser.error(f"which snapshot to delete? gaol info {options.name} lists them")
+        raise Usage("which snapshot is to be deleted?", "TAG is missing", f"gaol info {options.name}")
     with Gaoler() as gaoler:
-        reply = gaoler.call("SnapshotRemove" if options.delete else "Snapshot", name=options.name, tag=options.tag)
-    _tell(reply)
-    if options.json:
-        show_json(reply)
-    elif not options.delete:
-        print(clean(reply["tag"]))
-    return 0
+        method = "SnapshotRemove" if options.delete else "Snapshot"
+        reply = gaoler.call(method, tag=options.tag, **split_owner(options.name))
+    _note(reply)
+    return show(reply, as_json=options.json, text=None if options.delete else lambda: print(clean(reply["tag"])))
 
 
-def _tell(reply: dict[str, Any]) -> None:
+def _restore(options: Any) -> int:
+    with Gaoler() as gaoler:
+        reply = gaoler.call("Restore", tag=options.tag, **split_owner(options.name))
+    _note(reply)
+    return show(reply, as_json=options.json)
+
+
+def _clone(options: Any) -> int:
+    with Gaoler() as gaoler:
+        reply = gaoler.call("Clone", new=options.new, **split_owner(options.name))
+    _note(reply)
+    return show(reply, as_json=options.json)
+
+
+def _note(reply: dict[str, Any]) -> None:
     if "note" in reply:
         print(f"gaol: {clean(reply['note'])}", file=sys.stderr)
 
 
-_COMMANDS = {
-    "restore": ("Restore", "tag", "Put a stopped machine's files back as a snapshot has them."),
-    "clone": ("Clone", "new", "A new machine with the files of another."),
+COMMANDS = {
+    "snapshot": Command(
+        _snapshot,
+        "Keep a machine's files as they are now. It may run meanwhile. Your home directory is not part of it.",
+        MACHINE,
+        place("TAG", "the name of the snapshot; without it, the date and time", optional=True),
+        flag("--delete", about="delete the snapshot TAG"),
+        JSON,
+        examples=(("gaol snapshot web before-upgrade", ""), ("gaol snapshot web before-upgrade --delete", "")),
+    ),
+    "restore": Command(
+        _restore,
+        "Put a stopped machine's files back as a snapshot has them. Your home directory is not part of it.",
+        MACHINE,
+        place("TAG", "the snapshot"),
+        JSON,
+        examples=(("gaol restore web before-upgrade", ""),),
+    ),
+    "clone": Command(
+        _clone,
+        "Make a new machine with the files of another. It may run meanwhile.",
+        MACHINE,
+        place("NEW", "the new machine's name"),
+        JSON,
+        examples=(("gaol clone web web2", ""),),
+    ),
 }

@@ -6,27 +6,19 @@ import os
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
-from gaoler.cli.arguments import Parser, add_name
-from gaoler.cli.output import show_json
+from gaoler.cli.arguments import ALL_THAT_FOLLOWS, JSON, MACHINE, Command, split_owner
+from gaoler.cli.output import show
 from gaoler.client import Gaoler
-from gaoler.errors import Failed, Usage
+from gaoler.errors import Failed
 
 _HOST_KEY = re.compile(r"(ssh-[a-z0-9-]+|ecdsa-[a-z0-9-]+) [A-Za-z0-9+/=]+")
 
 
-def main(command: str, arguments: list[str]) -> int:
-    return _ssh(arguments) if command == "ssh" else _ssh_config(arguments)
-
-
-def _ssh(arguments: list[str]) -> int:
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print("usage: gaol ssh NAME [ARGUMENTS OF SSH...]")
-        if not arguments:
-            raise Usage("no machine named", "", "gaol ls")
-        return 0
-    name, *rest = arguments
-    options = _options(name)
+def _ssh(given: Any) -> int:
+    rest = given.words
+    options = _options(given.name)
     ours = [f"-o{key}={value}" for key, value in options.items() if key != "HostName"]
     # Behind the caller's own options, since ssh takes the first it is given of each, and before the remote command.
     at = _leading_options(rest)
@@ -46,25 +38,21 @@ def _leading_options(words: list[str]) -> int:
     return min(at, len(words))
 
 
-def _ssh_config(arguments: list[str]) -> int:
-    parser = Parser("ssh-config", "A Host block for ~/.ssh/config.")
-    add_name(parser)
-    parser.add_argument("--json", action="store_true")
-    name = parser.parse_args(arguments)
-    options = _options(name.name)
-    if name.json:
-        show_json({"Host": name.name, **options})
-    else:
-        print(f"Host {name.name}")
-        for key, value in options.items():
-            print(f"    {key} {shlex.quote(value) if ' ' in value else value}")
-    return 0
+def _ssh_config(given: Any) -> int:
+    options = _options(given.name)
+    return show({"Host": given.name, **options}, as_json=given.json, text=lambda: _tell(given.name, options))
+
+
+def _tell(name: str, options: dict[str, str]) -> None:
+    print(f"Host {name}")
+    for key, value in options.items():
+        print(f"    {key} {shlex.quote(value) if ' ' in value else value}")
 
 
 def _options(name: str) -> dict[str, str]:
     """Ssh's options for a machine; its key and its host keys are written where only the caller reads them."""
     with Gaoler() as gaoler:
-        machine = gaoler.call("Ssh", name=name)
+        machine = gaoler.call("Ssh", **split_owner(name))
     address = str(machine["address"])
     directory = _directory(str(machine["name"]))
     identity = directory / "identity"
@@ -98,3 +86,27 @@ def _write(path: Path, text: str) -> None:
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
     temporary.rename(path)
+
+
+COMMANDS = {
+    "ssh": Command(
+        _ssh,
+        "Log in to a machine with OpenSSH, as yourself; its address, its host keys and a key that it knows are filled in. "
+        "What follows NAME is for ssh: its options, a command.",
+        MACHINE,
+        words="ARGUMENT...",
+        begin=ALL_THAT_FOLLOWS,
+        examples=(
+            ("gaol ssh web", ""),
+            ("gaol ssh web -L 8080:localhost:80", "a tunnel"),
+            ("gaol ssh web uptime", "one command"),
+        ),
+    ),
+    "ssh-config": Command(
+        _ssh_config,
+        "Print a Host block for ~/.ssh/config, so that ssh, scp, rsync and editors find the machine.",
+        MACHINE,
+        JSON,
+        examples=(("gaol ssh-config web >> ~/.ssh/config", ""),),
+    ),
+}

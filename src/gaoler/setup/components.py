@@ -38,6 +38,7 @@ TESTS = {
     "arch-install-scripts": "making a base of Arch",
     "busybox": "a static program, and another DHCP client",
     "cpio": "small test initramfs",
+    "fish": "its completion of gaol",
     "gpg": "signing a test archive",
     "gpg-agent": "signing a test archive",
     "iputils-ping": "neighbours on a test network",
@@ -53,6 +54,7 @@ TESTS = {
     "skopeo": "images as bases",
     "tcpdump": "what is really on the wire",
     "umoci": "images as bases",
+    "zsh": "its completion of gaol",
 }
 
 

@@ -9,13 +9,16 @@ import compileall
 import hashlib
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from gaoler.host.command import run
+from gaoler.host.stream import plain_environment
 from gaoler.setup.settings import Settings
 
 #: What of the checkout is installed.
-TREES = ("src", "kernel", "guest", "packaging", "pyproject.toml", "LICENSE")
+TREES = ("src", "kernel", "guest", "packaging", "docs", "pyproject.toml", "LICENSE")
 
 #: Debian's Python without its site packages starts in 7 ms, and the command line needs the standard library alone.
 GAOL = """#!/usr/bin/python3 -IS
@@ -91,12 +94,22 @@ def install(tree: Path, settings: Settings) -> Path:
     for path in settings.library.iterdir():
         if path.is_dir() and path.name not in (place.name, before, settings.current.name, settings.environment.name):
             shutil.rmtree(path)
-    settings.completion.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(place / "packaging" / "gaol.bash-completion", settings.completion)
     for path, text in commands(settings).items():
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_name(f".{path.name}.new")
         new.write_text(text)
         new.chmod(0o755)
         new.rename(path)
+    document(place, settings)
     return place
+
+
+def document(place: Path, settings: Settings) -> None:
+    """Completions and gaol(1), which the installed commands make of themselves, and a link to the documents."""
+    run(
+        [sys.executable, "-m", "gaoler.cli.made", str(settings.prefix)],
+        env={**plain_environment(), "PYTHONPATH": str(place / "src")},
+    )
+    settings.documents.parent.mkdir(parents=True, exist_ok=True)
+    settings.documents.unlink(missing_ok=True)
+    settings.documents.symlink_to(settings.current / "docs")

@@ -58,9 +58,9 @@ def traces(settings: Settings, facts: Facts | None) -> Iterator[Path]:
         yield from (facts.runtime / name for name in IN_RUNTIME if (facts.runtime / name).exists())
         if not facts.device and facts.image.exists():
             yield facts.image
-    commands = (settings.commands / "gaol", settings.commands / "gaoler", settings.completion)
+    commands = (settings.commands / "gaol", settings.commands / "gaoler", *settings.made, settings.documents)
     last = (*commands, settings.configuration, settings.library)
-    yield from (path for path in last if path.exists())
+    yield from (path for path in last if path.exists() or path.is_symlink())
 
 
 def directories(settings: Settings, facts: Facts | None) -> list[Path]:

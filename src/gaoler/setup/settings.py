@@ -43,9 +43,20 @@ class Settings:
         return self.library / "current"
 
     @property
-    def completion(self) -> Path:
-        """Where bash looks for what completes `gaol`."""
-        return self.prefix / "share" / "bash-completion" / "completions" / "gaol"
+    def made(self) -> tuple[Path, ...]:
+        """What the program makes of itself: completions where the shells look for them, and manual pages."""
+        share = self.prefix / "share"
+        return (
+            share / "bash-completion" / "completions" / "gaol",
+            share / "zsh" / "site-functions" / "_gaol",
+            share / "fish" / "vendor_completions.d" / "gaol.fish",
+            share / "man" / "man1" / "gaol.1",
+        )
+
+    @property
+    def documents(self) -> Path:
+        """A link to the documents of the installed tree."""
+        return self.prefix / "share" / "doc" / "gaoler"
 
     @property
     def commands(self) -> Path:

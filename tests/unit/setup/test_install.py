@@ -1,12 +1,14 @@
 """The program is copied in one step, starts without the checkout, and is replaced only when it changed."""
 
 import os
+import re
 import shutil
 import subprocess
 
 import pytest
 
-from gaoler.setup import install
+from gaoler.cli.made.__main__ import INSTALLED
+from gaoler.setup import install, places, service
 from gaoler.setup.settings import Settings
 
 
@@ -14,16 +16,19 @@ from gaoler.setup.settings import Settings
 def tree(tmp_path):
     """A small checkout."""
     tree = tmp_path / "checkout"
-    for name in ("src/gaoler/cli", "src/gaoler/__pycache__", "kernel", "guest/bin", "packaging"):
+    for name in ("src/gaoler/cli/made", "src/gaoler/__pycache__", "kernel", "guest/bin", "packaging", "docs"):
         (tree / name).mkdir(parents=True)
     (tree / "src/gaoler/__init__.py").write_text("")
     (tree / "src/gaoler/__pycache__/stale.pyc").write_text("")
     (tree / "src/gaoler/cli/__init__.py").write_text("")
     program = "import sys\ndef main():\n    print(*sys.argv[1:], len(sys.modules) < 60)\n    return 7\n"
     (tree / "src/gaoler/cli/main.py").write_text(program)
+    (tree / "src/gaoler/cli/made/__init__.py").write_text("")
+    made = "import pathlib, sys\npathlib.Path(sys.argv[1], 'share').mkdir()\npathlib.Path(sys.argv[1], 'share/made').write_text(__file__)\n"
+    (tree / "src/gaoler/cli/made/__main__.py").write_text(made.replace("mkdir()", "mkdir(exist_ok=True)"))
     (tree / "guest/bin/startenv").write_text("#!/bin/sh\n")
     (tree / "guest/bin/startenv").chmod(0o700)
-    for name in ("pyproject.toml", "LICENSE", "kernel/series", "packaging/gaol.bash-completion"):
+    for name in ("pyproject.toml", "LICENSE", "kernel/series", "packaging/gaoler.service", "docs/design.md"):
         (tree / name).write_text(name)
     return tree
 
@@ -74,3 +79,36 @@ def test_a_damaged_command_is_not_current(tree, settings):
     install.install(tree, settings)
     (settings.commands / "gaol").write_text("#!/bin/false\n")
     assert not install.is_current(tree, settings)
+
+
+def test_documents_come_from_what_is_installed(tree, settings):
+    place = install.install(tree, settings)
+    assert (settings.prefix / "share/made").read_text() == str(place / "src/gaoler/cli/made/__main__.py")
+    assert (settings.documents / "design.md").read_text() == "docs/design.md"
+
+
+def test_what_is_made_is_known_to_purge(tmp_path):
+    settings = Settings(tmp_path, tmp_path / "cache", tmp_path / "gaoler.toml")
+    assert {tmp_path / name for name in INSTALLED} == set(settings.made)
+
+
+STANDARD = Settings.of({})
+
+
+@pytest.fixture(scope="module")
+def prefix(tmp_path_factory):
+    """What `make up` installs of this checkout, with the units."""
+    settings = Settings(tmp_path_factory.mktemp("prefix"), STANDARD.cache, STANDARD.configuration)
+    install.install(places.TREE, settings)
+    return settings.prefix
+
+
+@pytest.mark.parametrize("unit", sorted(path.name for path in places.PACKAGING.glob("gaoler*.*")))
+def test_what_a_unit_names_is_there_after_installation(prefix, unit):
+    text = (places.PACKAGING / unit).read_text()
+    for path in re.findall(r"/usr/local(/[\w./-]+)", text):
+        assert (prefix / path.lstrip("/")).exists(), path
+    for name, section in re.findall(r"man:([\w.-]+)\((\d)\)", text):
+        assert (prefix / f"share/man/man{section}/{name}.{section}").exists(), name
+    for name in re.findall(r"gaoler[\w-]*\.(?:service|timer)", text):
+        assert name in service.UNITS or "master" in name

@@ -1,0 +1,63 @@
+"""All commands: the module that has each, and what it does in a line.
+
+What a command takes is declared in its module, in `COMMANDS` under the same name, so that a command line imports one of them.
+A name of two words is a noun's verb. To add a command, add it here and there: help, completion, gaol(1) and the reference
+follow (`python3 -m gaoler.cli.made` writes docs/reference/commands.md anew).
+"""
+
+from __future__ import annotations
+
+GROUPS: dict[str, dict[str, tuple[str, str]]] = {
+    "Start here": {
+        "run": ("sessions", "run one command in a fresh machine, then throw the machine away"),
+        "up": ("machines", "make and start a machine, and wait until it is ready"),
+        "shell": ("sessions", "open a login shell in a machine"),
+        "exec": ("sessions", "run a command in a machine"),
+    },
+    "Your machines": {
+        "ls": ("views", "list machines"),
+        "info": ("views", "show all about one machine"),
+        "top": ("views", "show what running machines use"),
+        "log": ("views", "show a machine's console"),
+        "wait": ("machines", "wait until a machine is ready or has stopped"),
+        "down": ("machines", "stop a machine; its files stay"),
+        "rm": ("machines", "stop a machine and delete it, with its files and snapshots"),
+    },
+    "Files and copies": {
+        "cp": ("copy", "copy files into a machine or out of it"),
+        "snapshot": ("snapshots", "keep a machine's files as they are now, to go back to"),
+        "restore": ("snapshots", "go back to a snapshot"),
+        "clone": ("snapshots", "make a new machine with the files of another"),
+        "publish": ("bases", "make a machine's files a base that others can clone"),
+    },
+    "By ssh": {
+        "ssh": ("ssh", "log in with OpenSSH"),
+        "ssh-config": ("ssh", "print a Host block for ~/.ssh/config"),
+    },
+    "This host": {
+        "base": ("", "the trees that machines are cloned from"),
+        "base ls": ("bases", "list the bases"),
+        "base info": ("bases", "show all about one, and why it is not up to date"),
+        "base history": ("bases", "list its generations"),
+        "base add": ("bases", "make one: from a master, packages, an image, a directory (administrator)"),
+        "base sync": ("bases", "bring it up to date from where it came from (administrator)"),
+        "base rollback": ("bases", "make an older generation the current one"),
+        "base rm": ("bases", "delete it; machines keep their files"),
+        "kernel": ("", "the kernels that machines run (administrator)"),
+        "kernel build": ("administration", "fetch, patch and build one, or take it from the cache"),
+        "kernel ls": ("administration", "list the kernels"),
+        "kernel rm": ("administration", "delete one that no machine uses"),
+        "store": ("", "the file system that holds bases and machines (administrator)"),
+        "store info": ("administration", "show its size, and what is free"),
+        "store init": ("administration", "make and mount it as the configuration says"),
+        "metrics": ("administration", "print what is counted and measured, for Prometheus (administrator)"),
+        "doctor": ("doctor", "check this host: what is missing, and how to mend it"),
+    },
+    "": {"names": ("names", "")},  # for completion: not told
+}
+COMMANDS = {name: entry for group in GROUPS.values() for name, entry in group.items()}
+
+
+def verbs(noun: str) -> list[str]:
+    """The verbs of `gaol base`; none for a command that is no noun."""
+    return [name.partition(" ")[2] for name in COMMANDS if name.startswith(f"{noun} ")]
