@@ -7,8 +7,9 @@ import subprocess
 
 import pytest
 
+from gaoler import places
 from gaoler.cli.made.__main__ import INSTALLED
-from gaoler.setup import install, places, service
+from gaoler.setup import install, service
 from gaoler.setup.settings import Settings
 
 
