@@ -7,6 +7,7 @@
 #   sudo make purge   remove every trace, after asking (YES=1: without)
 #   sudo make walls   the tests of docs/explanation/threat-model.md; writes walls-report.md
 #        make lint    ruff, mypy --strict, import-linter
+#        make kernel-tree TREE=DIRECTORY   the kernel's source with our files and patches, a git repository to work in
 #
 # PREFIX (/usr/local), CACHE (/var/cache/gaoler) and GAOLER_CONFIG (/etc/gaoler/gaoler.toml) move things elsewhere. BASE=DIRECTORY makes the
 # base a copy of that tree, with no mirror needed.
@@ -17,16 +18,16 @@ SHELL := /bin/bash
 PREFIX ?= /usr/local
 CACHE ?= /var/cache/gaoler
 GAOLER_CONFIG ?= /etc/gaoler/gaoler.toml
-export PREFIX CACHE GAOLER_CONFIG YES BASE SUITES BARE
+export PREFIX CACHE GAOLER_CONFIG YES BASE SUITES BARE TREE
 
 # Debian's own interpreter: no site packages are needed before the environment exists.
 SETUP := PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$(CURDIR)/src /usr/bin/python3 -m gaoler.setup
 
-.PHONY: help up down purge test hosts lint
+.PHONY: help up down purge test hosts lint kernel-tree
 help:
 	@sed -n 's/^#   /  /p' Makefile
 
-up down purge test hosts lint: python
+up down purge test hosts lint kernel-tree: python
 	@$(SETUP) $@ $(ARGS)
 
 # In the environment that `make test` makes.

@@ -15,9 +15,10 @@ from pathlib import Path
 from gaoler import places
 from gaoler.errors import Failed, NotFound
 from gaoler.host import apt
-from gaoler.kernels import cache, compiler, kconfig, patch, unpack
+from gaoler.kernels import cache, compiler, files, kconfig, patch, unpack
 from gaoler.kernels import source as sources
 from gaoler.kernels.cache import Manifest, Recipe
+from gaoler.kernels.files import Overlay
 from gaoler.kernels.source import Source
 from gaoler.progress import Progress, Report, silent
 
@@ -43,8 +44,8 @@ class BuiltKernel:
 
 
 def recipe() -> Recipe:
-    """The configuration and the patches that this gaoler has."""
-    return Recipe(places.FRAGMENT, tuple(patch.patches(places.PATCHES)))
+    """The configuration, the files and the patches that this gaoler has."""
+    return Recipe(places.FRAGMENT, Overlay(places.FILES, places.REPLACED), tuple(patch.patches(places.PATCHES)))
 
 
 def installed(dest_dir: Path) -> BuiltKernel | None:
@@ -101,6 +102,7 @@ def make(package: Path, source: Source, wanted: Recipe, work: Path, into: Path, 
     begin = time.monotonic()
     tree = work / "linux"
     unpack.unpack(package, source, tree, report)
+    files.lay(tree, wanted.overlay, report)
     patch.apply(tree, list(wanted.patches), report)
     kconfig.configure(tree, wanted.fragment, report)
     earlier = cache.entries(into)

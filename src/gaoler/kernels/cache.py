@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gaoler.errors import Failed
+from gaoler.kernels.files import Overlay
 from gaoler.kernels.unpack import sha256
 
-#: Goes into every hash: to be raised when kernels are made differently from the same source, patches and configuration.
+#: Goes into every hash: to be raised when kernels are made differently from the same source, files, patches and configuration.
 RECIPE = 1
 
 MANIFEST = "manifest.json"
@@ -30,18 +31,23 @@ class Recipe:
     """What gaoler adds to a kernel's source: the same for every version."""
 
     fragment: Path
+    overlay: Overlay
     patches: tuple[Path, ...]
 
     @property
     def digest(self) -> str:
-        """SHA-256 of configuration and patches, names included."""
+        """SHA-256 of configuration, files and patches, names included."""
         total = hashlib.sha256(f"recipe {RECIPE}\n".encode())
         for path in (self.fragment, *self.patches):
             total.update(f"{path.name} {sha256(path)}\n".encode())
+        for name in sorted(self.overlay.known()):
+            total.update(f"- {name}\n".encode())
+        for name in self.overlay.files():
+            total.update(f"{name} {sha256(self.overlay.root / name)}\n".encode())
         return total.hexdigest()
 
     def hash(self, source_version: str) -> str:
-        """Names a build: 12 hex digits over source version, configuration and patches."""
+        """Names a build: 12 hex digits over source version, configuration, files and patches."""
         return hashlib.sha256(f"{source_version} {self.digest}".encode()).hexdigest()[:12]
 
 

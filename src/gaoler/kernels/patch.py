@@ -1,7 +1,11 @@
-"""Applies gaoler's kernel patches, each in full or not at all."""
+"""Applies gaoler's kernel patches, each in full or not at all.
+
+They lie in folders by what is to become of them: fix/, feature/, speed/, ours/. Their numbers alone order them.
+"""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 from gaoler.errors import Failed
@@ -10,8 +14,13 @@ from gaoler.progress import Progress, Report
 
 
 def patches(directory: Path) -> list[Path]:
-    """In the order of their numbers."""
-    return sorted(directory.glob("*.patch"))
+    """Those of all folders, in the order of their numbers; raises Failed where two have one number."""
+    found = sorted(directory.glob("*/*.patch"), key=lambda path: path.name)
+    for one, other in pairwise(found):
+        if one.name[:4] == other.name[:4]:
+            why = f"{one.name} and {other.name}"
+            raise Failed(f"two kernel patches have the number {one.name[:4]}", why, "rename one of them")
+    return found
 
 
 def apply(tree: Path, series: list[Path], report: Report) -> None:

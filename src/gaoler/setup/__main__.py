@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 
 from gaoler.errors import GaolerError, NotAllowed, Usage
+from gaoler.kernels import worktree
 from gaoler.progress import Display
 from gaoler.setup import checks, down, purge, up
 from gaoler.setup.settings import Settings
@@ -23,6 +24,7 @@ def main(words: list[str]) -> int:
         "test": lambda: checks.test(settings, display, words[1:]),
         "hosts": lambda: checks.hosts(settings, display, words[1:]),
         "lint": lambda: checks.lint(display),
+        "kernel-tree": lambda: worktree.make(os.environ.get("TREE", ""), settings.cache, display.report),
     }
     os.umask(0o022)
     for number in (signal.SIGINT, signal.SIGTERM):  # whoever ends us, what we started ends and half-made things go
@@ -30,7 +32,7 @@ def main(words: list[str]) -> int:
     try:
         if not words or words[0] not in targets:
             raise Usage("no such target", " ".join(words[:1]), f"make {{{','.join(targets)}}}")
-        if words[0] != "lint" and os.geteuid() != 0:
+        if words[0] not in ("lint", "kernel-tree") and os.geteuid() != 0:
             raise NotAllowed(f"make {words[0]} must be run by root", "it installs packages and mounts", f"sudo make {words[0]}")
         targets[words[0]]()
     except GaolerError as error:

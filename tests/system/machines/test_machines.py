@@ -396,7 +396,7 @@ def test_rm_while_it_starts(gateway, alice):
 
 
 def test_its_kernel_has_room_for_descriptors_from_the_start(quiet):
-    """Or the whole machine would wait for the host each time the table of them is doubled (kernel patch 0019)."""
+    """Or the whole machine would wait for the host each time the table of them is doubled (kernel/files/fs/hostfs/names_user.c)."""
     process = Path(f"/proc/{quiet.info()['pid']}")
     allowed = int(re.search(r"^Max open files +(\d+)", (process / "limits").read_text(), re.MULTILINE)[1])
     room = int(re.search(r"^FDSize:\s+(\d+)", (process / "status").read_text(), re.MULTILINE)[1])

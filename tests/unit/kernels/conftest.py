@@ -41,7 +41,7 @@ class Debian:
     def archive(self) -> apt.Archive:
         return apt.Archive(f"file:{self.root}", str(self.key))
 
-    def package(self, version: str, series: str = "7.2", text: str = "one\ntwo\nthree\n") -> Path:
+    def package(self, version: str, series: str = "7.2", text: str = "one\ntwo\nthree\n", ignored: str = "") -> Path:
         """A package as Debian makes them: a tarball in /usr/src."""
         name = f"linux-source-{series}"
         work = self.home / f"{name}_{version}"
@@ -50,6 +50,7 @@ class Debian:
         (tree / "Makefile").write_text(MAKEFILE)
         (tree / "MAINTAINERS").write_text("")
         (tree / "main.c").write_text(text)
+        (tree / ".gitignore").write_text(ignored)
         (work / "deb/DEBIAN").mkdir(parents=True)
         (work / "deb/usr/src").mkdir(parents=True)
         call("tar", "-C", work, "-cJf", work / f"deb/usr/src/{name}.tar.xz", name)

@@ -14,12 +14,16 @@ PATCH = "--- a/main.c\n+++ b/main.c\n@@ -1,3 +1,3 @@\n one\n-two\n+2\n three\n"
 def host(debian, tmp_path, monkeypatch):
     """The project's kernel directory and the host's apt sources."""
     ours = tmp_path / "kernel"
-    (ours / "patches").mkdir(parents=True)
-    (ours / "patches" / "0001-two.patch").write_text(PATCH)
+    (ours / "patches" / "fix").mkdir(parents=True)
+    (ours / "patches" / "fix" / "0001-two.patch").write_text(PATCH)
     (ours / "gaol.config").write_text("CONFIG_A=y\n# CONFIG_B is not set\n")
     (ours / "series").write_text("7.2\n")
-    for name, path in {"SERIES": "series", "FRAGMENT": "gaol.config", "PATCHES": "patches"}.items():
-        monkeypatch.setattr(places, name, ours / path)
+    (ours / "files" / "drivers").mkdir(parents=True)
+    (ours / "files" / "drivers" / "gaol.c").write_text("four\n")
+    (ours / "replaced").write_text("# none\n")
+    for name in ("SERIES", "FILES", "REPLACED", "PATCHES"):
+        monkeypatch.setattr(places, name, ours / name.lower())
+    monkeypatch.setattr(places, "FRAGMENT", ours / "gaol.config")
     monkeypatch.setattr(apt, "host_archive", lambda: debian.archive)
     return ours
 
@@ -47,7 +51,14 @@ def test_from_the_archive_to_the_store(published, build, tmp_path):
     assert built.name == f"7.2.13-{built.hash}"
     assert built.linux.read_text() == "one\n2\nthree\n"
     assert (built.path / "config").read_text() == "CONFIG_A=y\n# CONFIG_B is not set\n"
-    order = ["linux-source-7.2", "unpack linux-source-7.2 7.2.13-1", "patch", "configure", "compile the kernel"]
+    order = [
+        "linux-source-7.2",
+        "unpack linux-source-7.2 7.2.13-1",
+        "lay our own files",
+        "patch",
+        "configure",
+        "compile the kernel",
+    ]
     assert [step for step in dict.fromkeys(steps) if step in order] == order
     assert building.installed(tmp_path / "kernels") == built
     assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["apt", "kernels", "lock", "packages"]
@@ -60,11 +71,13 @@ def test_the_second_time_it_comes_out_of_the_cache(published, build):
     assert "compile the kernel" not in steps
 
 
-@pytest.mark.parametrize("change", ["patch", "config"])
-def test_another_patch_or_option_is_another_kernel(published, build, host, tmp_path, change):
+@pytest.mark.parametrize("change", ["patch", "config", "file", "new file"])
+def test_another_patch_option_or_file_is_another_kernel(published, build, host, tmp_path, change):
     first, _ = build()
     if change == "patch":
-        (host / "patches" / "0002-three.patch").write_text(PATCH.replace("-two\n+2\n three", " 2\n-three\n+3"))
+        (host / "patches" / "fix" / "0002-three.patch").write_text(PATCH.replace("-two\n+2\n three", " 2\n-three\n+3"))
+    elif "file" in change:
+        (host / "files" / "drivers" / ("gaol.c" if change == "file" else "new.c")).write_text("five\n")
     else:
         (host / "gaol.config").write_text("CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=y\n")
     assert building.installed(tmp_path / "kernels") is None

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from gaoler.kernels import cache
+from gaoler.kernels.files import Overlay
 from gaoler.kernels.unpack import sha256
 
 
@@ -16,7 +17,10 @@ def recipe(tmp_path):
     patches = [tmp_path / "0001-a.patch", tmp_path / "0002-b.patch"]
     for path in patches:
         path.write_text(path.name)
-    return cache.Recipe(fragment, tuple(patches))
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "ours.c").write_text("ours")
+    (tmp_path / "replaced").write_text("")
+    return cache.Recipe(fragment, Overlay(tmp_path / "files", tmp_path / "replaced"), tuple(patches))
 
 
 @pytest.fixture
@@ -39,14 +43,18 @@ def entry(tmp_path, recipe):
     return cache.store(linux, manifest, tmp_path / "kernels")
 
 
-def test_the_hash_changes_with_version_configuration_and_patches(recipe, tmp_path):
+def test_the_hash_changes_with_version_configuration_files_and_patches(recipe, tmp_path):
     seen = {recipe.hash("7.2.13-1"), recipe.hash("7.2.14-1")}
     recipe.patches[0].write_text("other")
     seen.add(recipe.hash("7.2.13-1"))
     recipe.fragment.write_text("CONFIG_A=n\n")
     seen.add(recipe.hash("7.2.13-1"))
     seen.add(dataclasses.replace(recipe, patches=recipe.patches[:1]).hash("7.2.13-1"))
-    assert len(seen) == 5
+    (recipe.overlay.root / "ours.c").rename(recipe.overlay.root / "renamed.c")
+    seen.add(recipe.hash("7.2.13-1"))
+    recipe.overlay.replaced.write_text(f"{'0' * 64}  gone.c\n")
+    seen.add(recipe.hash("7.2.13-1"))
+    assert len(seen) == 7
 
 
 def test_what_was_stored_is_read_again(entry):
