@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import os
@@ -14,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from gaoler import __version__
 from gaoler.bases.generations import Bases
 from gaoler.bases.schedule import BaseSchedule
 from gaoler.bases.sync import BaseSync
@@ -22,6 +20,7 @@ from gaoler.configuration import model as settings
 from gaoler.daemon import doctor
 from gaoler.daemon.caller import uid_of
 from gaoler.daemon.metrics_file import MetricsFile
+from gaoler.daemon.options import parser
 from gaoler.daemon.server import Server
 from gaoler.daemon.service import Service
 from gaoler.errors import GaolerError, NotAllowed
@@ -35,19 +34,11 @@ from gaoler.machines.network import Network
 from gaoler.progress import Report
 from gaoler.store.paths import Paths
 
-DEFAULT_CONFIGURATION = "/etc/gaoler/gaoler.toml"
 _log = logging.getLogger(__name__)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser("gaoler", description="The daemon behind gaol.")
-    parser.add_argument("--config", type=Path, default=Path(os.environ.get("GAOLER_CONFIG") or DEFAULT_CONFIGURATION))
-    parser.add_argument("--check", action="store_true", help="check the host, print what was found as JSON, and end")
-    parser.add_argument("--make-store", action="store_true", help="make and mount the store, and end")
-    parser.add_argument("--close", action="store_true", help="take down the network that the daemon left, and end")
-    parser.add_argument("--verbose", action="store_true")
-    parser.add_argument("--version", action="version", version=f"gaoler {__version__}")
-    options = parser.parse_args()
+    options = parser().parse_args()
     logging.basicConfig(level=logging.DEBUG if options.verbose else logging.INFO, format="gaoler: %(message)s", stream=sys.stderr)
     logging.getLogger("pyroute2").setLevel(logging.WARNING)
     try:

@@ -45,6 +45,7 @@ TESTS = {
     "libarchive-tools": "packages for pacman",
     "libc6-dev": "hostile programs",
     "libcap2-bin": "files with capabilities",
+    "man-db": "manual pages as they are read",
     "makepkg": "the library of pacman-key and repo-add",
     "openssh-server": "a master over ssh",
     "pacman-package-manager": "making a base of Arch",

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from gaoler.host.command import run
 from gaoler.host.stream import plain_environment
+from gaoler.setup.facts import manuals
 from gaoler.setup.settings import Settings
 
 #: What of the checkout is installed.
@@ -95,13 +96,24 @@ def install(tree: Path, settings: Settings) -> Path:
         if path.is_dir() and path.name not in (place.name, before, settings.current.name, settings.environment.name):
             shutil.rmtree(path)
     for path, text in commands(settings).items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_name(f".{path.name}.new")
-        new.write_text(text)
-        new.chmod(0o755)
-        new.rename(path)
+        write(path, text, 0o755)
     document(place, settings)
     return place
+
+
+def manual_pages(settings: Settings) -> None:
+    """gaoler(8) and gaoler.toml(5), which the daemon's code makes; that needs the environment to be there."""
+    for name, text in manuals(settings).items():
+        write(settings.manual(name), text, 0o644)
+
+
+def write(path: Path, text: str, mode: int) -> None:
+    """A file that is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.new")
+    new.write_text(text)
+    new.chmod(mode)
+    new.rename(path)
 
 
 def document(place: Path, settings: Settings) -> None:

@@ -51,7 +51,12 @@ class Settings:
             share / "zsh" / "site-functions" / "_gaol",
             share / "fish" / "vendor_completions.d" / "gaol.fish",
             share / "man" / "man1" / "gaol.1",
+            *(self.manual(name) for name in ("gaoler.8", "gaoler.toml.5")),
         )
+
+    def manual(self, name: str) -> Path:
+        """Where man looks for the page `gaoler.8`."""
+        return self.prefix / "share" / "man" / f"man{name[-1]}" / name
 
     @property
     def documents(self) -> Path:

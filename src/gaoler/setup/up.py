@@ -48,6 +48,11 @@ def program_steps(settings: Settings, display: Display) -> list[Step]:
         environment.make(settings.environment, wanted, display.report)
         return str(settings.environment)
 
+    def install_program() -> str:
+        tree = install.install(places.TREE, settings)
+        install.manual_pages(settings)
+        return f"installed {settings.commands}/gaol and gaoler from {tree}"
+
     def configure() -> str:
         settings.configuration.parent.mkdir(parents=True, exist_ok=True)
         text = sample(settings)
@@ -65,7 +70,7 @@ def program_steps(settings: Settings, display: Display) -> list[Step]:
         Step(
             "program",
             lambda: f"{settings.commands}/gaol" if install.is_current(places.TREE, settings) else "",
-            lambda: f"installed {settings.commands}/gaol and gaoler from {install.install(places.TREE, settings)}",
+            install_program,
         ),
         Step("configuration", lambda: str(settings.configuration) if settings.configuration.exists() else "", configure),
     ]

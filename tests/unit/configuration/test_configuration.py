@@ -97,10 +97,10 @@ def test_a_disk_without_limit_is_not_more_than_the_limit(tmp_path):
 def test_the_reference_is_of_this_code():
     from pathlib import Path
 
-    from gaoler.configuration.reference import reference
+    from gaoler.configuration.text import reference
 
     page = Path(__file__).parents[3] / "docs/reference/configuration.md"
-    assert page.read_text() == reference(), "python3 -m gaoler.configuration.reference > docs/reference/configuration.md"
+    assert page.read_text() == reference(), "python3 -m gaoler.configuration.text > docs/reference/configuration.md"
 
 
 GRANTS = """

@@ -7,17 +7,18 @@ import tomllib
 import pytest
 
 from gaoler.configuration.model import Configuration, load
+from gaoler.configuration.text import sample
 from gaoler.setup import facts
 
 
 def test_the_sample_changes_nothing(tmp_path):
     path = tmp_path / "gaoler.toml"
-    path.write_text(facts.make_sample(Configuration))
+    path.write_text(sample())
     assert load(path) == Configuration()
 
 
 def test_each_line_of_the_sample_is_the_default(tmp_path):
-    sections = facts.make_sample(Configuration).partition("\n#[")[0]  # after those come the ones with names of one's own
+    sections = sample().partition("\n#[")[0]  # after those come the ones with names of one's own
     text = re.sub(r"^#(\w+ = .)", r"\1", sections, flags=re.MULTILINE)
     path = tmp_path / "gaoler.toml"
     path.write_text(text)

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -90,7 +91,9 @@ def test_documents_come_from_what_is_installed(tree, settings):
 
 def test_what_is_made_is_known_to_purge(tmp_path):
     settings = Settings(tmp_path, tmp_path / "cache", tmp_path / "gaoler.toml")
-    assert {tmp_path / name for name in INSTALLED} == set(settings.made)
+    assert {tmp_path / name for name in INSTALLED} | {settings.manual("gaoler.8"), settings.manual("gaoler.toml.5")} == set(
+        settings.made
+    )
 
 
 STANDARD = Settings.of({})
@@ -100,7 +103,11 @@ STANDARD = Settings.of({})
 def prefix(tmp_path_factory):
     """What `make up` installs of this checkout, with the units."""
     settings = Settings(tmp_path_factory.mktemp("prefix"), STANDARD.cache, STANDARD.configuration)
+    settings.python.parent.mkdir(parents=True)
+    settings.python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    settings.python.chmod(0o755)
     install.install(places.TREE, settings)
+    install.manual_pages(settings)
     return settings.prefix
 
 
@@ -113,3 +120,14 @@ def test_what_a_unit_names_is_there_after_installation(prefix, unit):
         assert (prefix / f"share/man/man{section}/{name}.{section}").exists(), name
     for name in re.findall(r"gaoler[\w-]*\.(?:service|timer)", text):
         assert name in service.UNITS or "master" in name
+
+
+@pytest.mark.parametrize("page", ["man1/gaol.1", "man5/gaoler.toml.5", "man8/gaoler.8"])
+def test_manual_pages_are_man_s(prefix, page):
+    done = subprocess.run(["man", "-l", "--warnings", prefix / "share/man" / page], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "SEE ALSO" in done.stdout
+
+
+def test_everything_made_is_there(prefix):
+    assert [path for path in Settings(prefix, STANDARD.cache, STANDARD.configuration).made if not path.is_file()] == []
