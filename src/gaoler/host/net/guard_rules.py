@@ -1,19 +1,21 @@
-"""The text of the guard's rules (nft(8), family bridge): what a machine may send, and as whom (pure).
+"""The text of the guard's rules (nft(8), family bridge), made from the table of frames (pure).
 
-A machine's port leads to a chain of its own, where everything that is not allowed is dropped. Checks of who sends stand
-before any accept. Where the LAN's DHCP server gives the address, the kernel itself reads it in the server's answers on
-their way to the machine and lets the machine use it: no round trip through the daemon. IPv6 addresses that a machine
-makes itself are known by their lower half, which follows from the MAC (RFC 4291, appendix A): the prefix is the router's
-to say.
+A machine's port leads to a chain of its own, where everything that is not in the table is dropped. Where the LAN's DHCP
+server gives the address, the kernel itself reads it in the server's answers on their way to the machine and lets the
+machine use it: no round trip through the daemon. There, IPv6 addresses that a machine makes itself are known by their
+lower half, which follows from the MAC (RFC 4291, appendix A): the prefix is the router's to say.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from gaoler.errors import Failed
+from gaoler.host.net import frames
+from gaoler.host.net.frames import FRAMES, Field, Frame, Own
 
 MACHINES = "machines"  # the verdict map from ports to chains for what comes from there
 _CLIENTS = "clients"  # and to chains for the DHCP answers that go there
@@ -52,6 +54,9 @@ def _plain(tap: str) -> str:
 def installation(prefix: str) -> str:
     """The table and what all ports share; chains of ports that are there stay."""
     name = table(prefix)
+    shared = "\n".join(
+        f"add rule bridge {name} {chain} {rule}" for source, chain in _SHARED.items() for rule in (*_from(source), "drop")
+    )
     return f"""
 add table bridge {name}
 add map bridge {name} {MACHINES} {{ type ifname : verdict; }}
@@ -70,12 +75,7 @@ add rule bridge {name} entry iifname vmap @{MACHINES}
 add rule bridge {name} entry iifname "{prefix}*" drop comment "a port without rules yet, or no longer"
 add rule bridge {name} local iifname "{prefix}*" ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 drop
 add rule bridge {name} leaving ether type ip udp sport 67 udp dport 68 oifname vmap @{_CLIENTS}
-add rule bridge {name} send_ip4 udp sport 67 drop comment "DHCP server"
-add rule bridge {name} send_ip4 igmp type membership-query drop
-add rule bridge {name} send_ip4 accept
-add rule bridge {name} send_ip6 icmpv6 type {{ nd-router-advert, nd-redirect, mld-listener-query }} drop
-add rule bridge {name} send_ip6 udp sport 547 drop comment "DHCPv6 server"
-add rule bridge {name} send_ip6 accept
+{shared}
 """
 
 
@@ -92,32 +92,22 @@ def port(prefix: str, tap: str, mac: str, addresses: Sequence[str] | None, lease
     """
     if not _MAC.fullmatch(mac):
         raise Failed(f"cannot guard {tap}", f"{mac!r} is no MAC address")
-    known = [ip_address(address) for address in addresses or ()]
-    ip4 = [str(address) for address in known if isinstance(address, IPv4Address)]
-    ip6 = [address for address in known if isinstance(address, IPv6Address)]
-    name, own = table(prefix), chain(tap)
-    known_ip4 = f"{{ {', '.join(ip4)} }}" if ip4 else None
-    # What is learned is a number to newer nft (1.1.3), which compares no address with it: so bytes are compared with it.
-    arp_sender, ip4_sender = ("@nh,112,32", "@nh,96,32") if addresses is None else ("arp saddr ip", "ip saddr")
-    allowed = f"@{leases(tap)}" if addresses is None else known_ip4
+    own_chain, name = chain(tap), table(prefix)
+    station = Station.of(tap, mac, addresses)
     rules = [
-        f"ether saddr != {mac} drop",
-        "ether type { 8021q, 8021ad, 0x9100 } drop",
-        "ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 drop",
-        *_arp(mac, allowed and f"{arp_sender} {allowed}"),
-        *_ip4(mac, allowed and f"{ip4_sender} {allowed}"),
-        *_ip6(mac, ip6),
+        *(f"{station.match(field, violated=True)} drop" for field in frames.ANY_FRAME),
+        *station.accepted(),
         "drop",
     ]
     # A BOOTP answer (2) to this MAC, 8 and 36 bytes into the datagram.
     learn = f"@th,64,8 2 @th,288,48 {_hexadecimal(mac)} update @{leases(tap)} {{ {_GIVEN} }}"
     commands = [
         *_objects(name, tap),
-        f"flush chain bridge {name} {own}",
+        f"flush chain bridge {name} {own_chain}",
         f"flush chain bridge {name} {_answers(tap)}",
         f"flush set bridge {name} {leases(tap)}",
         *(f"add element bridge {name} {leases(tap)} {{ {int(IPv4Address(one)):#010x} }}" for one in leased),
-        *(f"add rule bridge {name} {own} {rule}" for rule in rules),
+        *(f"add rule bridge {name} {own_chain} {rule}" for rule in rules),
         f"add rule bridge {name} {_answers(tap)} {learn}",
     ]
     return "\n".join([*commands, ""])
@@ -150,46 +140,87 @@ def _objects(name: str, tap: str) -> list[str]:
     ]
 
 
-def _arp(mac: str, sender: str | None) -> list[str]:
-    arp = "ether type arp arp"
-    rules = [
-        f"{arp} saddr ether != {mac} drop",
-        f"{arp} htype 1 arp ptype ip arp saddr ip 0.0.0.0 accept",  # asks whether an address is free (RFC 5227)
-    ]
-    if sender:
-        rules.append(f"{arp} htype 1 arp ptype ip {sender} accept")
-    return rules
+@dataclass(frozen=True)
+class Station:
+    """A machine's own values, as the rules compare frames with them."""
+
+    mac: str
+    ip4: str
+    """One or a set of them; empty when it has none."""
+    ip6: tuple[int, ...] | None
+    """With None whatever has the lower half that follows from its MAC."""
+
+    @classmethod
+    def of(cls, tap: str, mac: str, addresses: Sequence[str] | None) -> Station:
+        """With `addresses` of None they are what DHCP has given it, and what routers advertise."""
+        if addresses is None:
+            return cls(mac, f"@{leases(tap)}", None)
+        known = [ip_address(address) for address in addresses]
+        ip4 = [f"{int(address):#010x}" for address in known if isinstance(address, IPv4Address)]
+        return cls(mac, _any_of(ip4), own_ip6(mac, [address for address in known if isinstance(address, IPv6Address)]))
+
+    def accepted(self) -> list[str]:
+        """What it may send, as whom. Frames that differ from machine to machine in their source alone have a chain in common."""
+        rules = [rule for frame in FRAMES if _source_alone(frame) is None and (rule := self._rule(frame))]
+        for source, goto in _SHARED.items():
+            kind = frames.IP4 if source.may is Own.IP4 else frames.IP6
+            if source.may is not Own.IP4 or self.ip4:
+                rules.append(f"@ll,96,16 {kind:#06x} {self.match(source)} goto {goto}")
+        return rules
+
+    def _rule(self, frame: Frame) -> str:
+        if not self.ip4 and any(field.may is Own.IP4 for field in frame.fields):
+            return ""
+        limit = f" limit rate {frame.rate}/minute burst {frame.rate} packets" if frame.rate else ""
+        known = {id(field) for field in frames.ANY_FRAME}
+        return " ".join(self.match(field) for field in frame.fields if id(field) not in known) + f"{limit} accept"
+
+    def match(self, field: Field, *, violated: bool = False) -> str:
+        """The expression of nft for a field that is as it may be, or that is not."""
+        offset, bits, wanted = field.offset, field.bits, ""
+        if field.may is Own.MAC:
+            wanted = _hexadecimal(self.mac)
+        elif field.may is Own.IP4:
+            wanted = self.ip4
+        elif field.may is Own.IP6 and self.ip6 is None:
+            offset, bits, wanted = offset + 64, 64, f"{interface_identifier(self.mac):#018x}"
+        elif field.may is Own.IP6:
+            wanted = _any_of([f"{address:#034x}" for address in self.ip6 or ()])
+        else:
+            return _constant(field, violated=violated)
+        return f"@{field.base},{offset},{bits} {'!= ' if violated else ''}{wanted}"
 
 
-def _ip4(mac: str, sender: str | None) -> list[str]:
-    rules = [
-        # The hardware address in a DHCP request lies 28 bytes into it: one machine, one lease.
-        f"ether type ip udp dport 67 @th,288,48 != {_hexadecimal(mac)} drop",
-        # Servers tell clients apart by an option as well (RFC 2132, 61), wherever it stands: who makes up many gets a lease
-        # for each. An honest one asks twice, and again every few seconds while nobody answers.
-        "ether type ip udp dport 67 limit rate over 20/minute burst 20 packets drop",
-        "ether type ip ip saddr 0.0.0.0 ip daddr 255.255.255.255 udp sport 68 udp dport 67 accept",
-    ]
-    if sender:
-        rules.append(f"ether type ip {sender} goto send_ip4")
-    return rules
+def own_ip6(mac: str, given: Sequence[IPv6Address]) -> tuple[int, ...]:
+    """All IPv6 addresses of a machine that was given some: these, link-local, and what it makes itself of their prefixes."""
+    half = interface_identifier(mac)
+    made = {int(address) >> 64 << 64 | half for address in (*given, IPv6Address("fe80::"))}
+    return tuple(sorted({*map(int, given), *made}))
 
 
-def _ip6(mac: str, addresses: Sequence[IPv6Address]) -> list[str]:
-    half = f"{interface_identifier(mac):#018x}"
-    # Who claims an address (the target, 8 bytes into an advertisement) must own it, whatever source he gives.
-    foreign = f"ether type ip6 icmpv6 type nd-neighbor-advert @th,128,64 != {half}"
-    if addresses:
-        foreign += f" @th,64,128 != {{ {', '.join(f'{int(address):#034x}' for address in addresses)} }}"
-    rules = [
-        f"{foreign} drop",
-        f"ether type ip6 @nh,128,64 {half} goto send_ip6",
-        # Before an address is known to be free it is asked for from "::" (RFC 4862).
-        "ether type ip6 ip6 saddr :: icmpv6 type { nd-neighbor-solicit, nd-router-solicit, mld2-listener-report } accept",
-    ]
-    if addresses:
-        rules.append(f"ether type ip6 ip6 saddr {{ {', '.join(map(str, addresses))} }} goto send_ip6")
-    return rules
+def _constant(field: Field, *, violated: bool = False) -> str:
+    assert not isinstance(field.may, Own)
+    mask = f" & {field.mask:#x}" if field.mask is not None else ""
+    wanted = _any_of([f"{value:#x}" for value in sorted(field.may)])
+    return f"@{field.base},{field.offset},{field.bits}{mask} {'!= ' if field.but != violated else ''}{wanted}"
+
+
+_SHARED = {frames.FROM4: "send_ip4", frames.FROM6: "send_ip6"}
+
+
+def _source_alone(frame: Frame) -> Field | None:
+    """The source address, where nothing else of the frame is the machine's own, and where no machine uses up another's rate."""
+    return frame.own[0] if frame.own in ((frames.FROM4,), (frames.FROM6,)) and not frame.rate else None
+
+
+def _from(source: Field) -> list[str]:
+    """The rules of the chain for frames of that source, which was looked at before."""
+    rest = ([field for field in frame.fields if field != source] for frame in FRAMES if _source_alone(frame) == source)
+    return [" ".join(map(_constant, fields[1:])) + " accept" for fields in rest]  # the first is the type, looked at, too
+
+
+def _any_of(values: Sequence[str]) -> str:
+    return values[0] if len(values) == 1 else f"{{ {', '.join(values)} }}" if values else ""
 
 
 def interface_identifier(mac: str) -> int:
