@@ -40,7 +40,8 @@ class Section(BaseModel):
     @classmethod
     def _true_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
         """To Python true is 1."""
-        if isinstance(value, bool) and cls.model_fields[info.field_name or ""].annotation is not bool:
+        kind = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(value, bool) and bool not in (kind, *get_args(kind)):
             raise ValueError(f"can't be {str(value).lower()}")
         return value
 
@@ -75,7 +76,12 @@ class Network(Section):
         ipaddress.IPv6Network("fd67:616f:6c00::/64"), description="private: machines' IPv6 addresses"
     )
     domain: str = Field("gaol", pattern=r"^[a-z0-9.-]{1,60}$", description="private: the DNS domain of machines")
-    masquerade: bool = Field(False, description="private: hide machines behind the host's address (NAT) to reach out")
+    masquerade: bool | None = Field(
+        None,
+        description="private: true hides machines behind the host's address (NAT), and nobody beyond this host reaches them; "
+        "false never does; unset, they reach out as the host (but with proxy_arp), and are reached as themselves where the LAN "
+        "routes the subnet here",
+    )
     proxy_arp: str = Field("", description="private: the LAN's interface, to answer ARP for machines there")
     isolate: bool = Field(False, description="machines can't reach each other")
 

@@ -165,8 +165,13 @@ def _network(configuration: Configuration) -> str:
             "start gaoler: it makes it" if network.mode == "private" else "",
         )
     found = f"{network.mode}, bridge {network.bridge}"
-    if network.mode == "private" and not network.proxy_arp and not network.masquerade:
-        found += f"; reaches beyond this host where the LAN routes {network.subnet} back to it, or with masquerade = true"
+    if network.mode == "private" and network.proxy_arp:
+        found += f"; on the LAN of {network.proxy_arp}, as themselves"
+    elif network.mode == "private":
+        out = "" if network.masquerade is False else ", and reach out as this host (network.masquerade)"
+        closed = network.masquerade is True
+        found += "; machines are reached from this host alone" if closed else f"; they are reached where {network.subnet} is routed here"
+        found += out
     return found
 
 

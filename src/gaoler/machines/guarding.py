@@ -37,6 +37,8 @@ def keep(machines: Machines) -> None:
     _guard_all(machines, leases)  # what an earlier daemon's machines have lost while there was none
     if network.settings.mode == "bridge":
         _note(machines, leases)
+    else:
+        _give_way(machines)
 
 
 def _guard_all(machines: Machines, leases: dict[str, list[str]]) -> None:
@@ -60,3 +62,12 @@ def _note(machines: Machines, leases: dict[str, list[str]]) -> None:
             del leases[tap]
     finally:
         machines.monitor.after(_LOOK, partial(_note, machines, leases))
+
+
+def _give_way(machines: Machines) -> None:
+    try:
+        machines.jailer.network.give_way()
+    except GaolerError as error:
+        _log.error("%s", error)
+    finally:
+        machines.monitor.after(_LOOK, partial(_give_way, machines))

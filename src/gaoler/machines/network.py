@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -71,32 +72,41 @@ class Network:
         if settings.subnet6:
             own.append(f"{self.gateway6}/{settings.subnet6.prefixlen}")
         links.ensure_bridge(settings.bridge, own)
-        self._route()
+        routing.enable(self._routes)
         self._state.mkdir(parents=True, exist_ok=True)
         dnsmasq.start()
 
-    def _route(self) -> None:
+    @property
+    def _routes(self) -> routing.Routes:
         settings = self.settings
-        routing.enable(
-            self.prefix,
-            settings.bridge,
-            str(settings.subnet),
-            str(settings.subnet6) if settings.subnet6 else None,
-            masquerade=settings.masquerade,
+        return routing.Routes(
+            prefix=self.prefix,
+            bridge=settings.bridge,
+            subnet=str(settings.subnet),
+            gateway=self.gateway,
+            subnet6=str(settings.subnet6) if settings.subnet6 else None,
+            gateway6=self.gateway6 or None,
+            masquerade=False if settings.masquerade is None and settings.proxy_arp else settings.masquerade,
             proxy_arp=settings.proxy_arp,
+            isolate=settings.isolate,
         )
+
+    def give_way(self) -> None:
+        """Leave to others what this host forwards beside machines' packets, once others have rules for it."""
+        if self.settings.mode == "private":
+            routing.give_way(self.settings.bridge)
 
     def restore_rules(self) -> None:
         """Make anew what nftables had of ours, but for what belongs to single machines: their ports are closed then."""
         self.guard.install()
         if self.settings.mode == "private":
-            self._route()
+            routing.enable(self._routes)
 
     def close(self) -> None:
         """Take down what the network consists of; for when gaoler leaves the host."""
         if self._dnsmasq:
             self._dnsmasq.stop()
-            routing.disable(self.prefix)
+            routing.disable(self.prefix, self.settings.bridge)
             links.delete_link(self.settings.bridge)
         if self.settings.mode != "none":
             self.guard.uninstall()
@@ -160,8 +170,7 @@ class Network:
 
     def _host_name(self, record: Record) -> str:
         """NAME.OWNER: two users may each have a machine `web`."""
-        owner = "".join(c if c.isalnum() and c.isascii() else "-" for c in record.owner.name.lower()).strip("-")
-        return f"{record.name}.{owner or record.owner.uid}"
+        return f"{record.name}.{owner_label(record.owner.name, record.owner.uid)}"
 
     def for_startenv(self, record: Record) -> dict[str, str]:
         """What startenv needs to know (docs/explanation/design.md, Inside)."""
@@ -175,9 +184,17 @@ class Network:
             "ADDRESS": f"{record.address}/{self.settings.subnet.prefixlen}",
             "GATEWAY": self.gateway,
             "DNS": self.gateway,
-            "DOMAIN": f"{owner}.{self.settings.domain} {self.settings.domain}",
+            "DOMAIN": f"{owner}.{self.settings.domain}",
         }
         if self.settings.subnet6 and record.address6:
             values["ADDRESS6"] = f"{record.address6}/{self.settings.subnet6.prefixlen}"
             values["GATEWAY6"] = self.gateway6
         return values
+
+
+def owner_label(login: str, uid: int) -> str:
+    """A login's own label of DNS. One that is none, or looks like what others are given, gets its uid added: no two share one."""
+    if re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?", login) and "--" not in login:
+        return login
+    plain = re.sub("[^a-z0-9]+", "-", login.lower()).strip("-")[:40].strip("-")
+    return f"{plain or 'user'}--{uid}"

@@ -33,6 +33,8 @@ def end(prefix: str) -> None:
         until(lambda group=group: _removed(group), f"{group} is empty")
     for link in Path("/sys/class/net").glob(f"{prefix}*"):
         subprocess.run(["ip", "link", "delete", link.name], capture_output=True, check=False)
+    for link in (f"{prefix}br", f"{prefix}0"):  # as gateways of the tests call their bridges
+        subprocess.run(["nft", "delete", "element", "inet", "gaoler_host", "bridges", f'{{ "{link}" }}'], capture_output=True, check=False)
     for table in (f"bridge {prefix}_guard", f"inet {prefix}_nat"):
         subprocess.run(["nft", "delete", "table", *table.split()], capture_output=True, check=False)
     unmount(directory(prefix))

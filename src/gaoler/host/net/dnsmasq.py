@@ -7,6 +7,7 @@ fixed address by itself.
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 from contextlib import suppress
@@ -18,12 +19,14 @@ from gaoler.host.command import run
 from gaoler.host.process import Process, open_process
 
 _LEASE = "12h"
+_USER, _GROUP = "dnsmasq", 65534
+"""As Debian's package makes them: the group has no people in it."""
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
 class Dnsmasq:
-    """The servers of one bridge. `state` is a directory of their own that strangers can enter: dnsmasq drops root."""
+    """The servers of one bridge. `state` is a directory of their own, below one that dnsmasq's user can enter."""
 
     def __init__(self, state: Path, bridge: str, subnet: IPv4Network, subnet6: IPv6Network | None, domain: str) -> None:
         """The host has the first address of `subnet` and of `subnet6` (a /64)."""
@@ -43,6 +46,9 @@ class Dnsmasq:
             if self._config.read_text() == self._text:
                 return
             self.stop()
+        # What lies here is the list of everybody's machines: for dnsmasq, which is not root when it reads, and nobody else.
+        os.chown(self._state, 0, _GROUP)
+        self._state.chmod(0o710)
         self._config.write_text(self._text)
         run(["dnsmasq", f"--conf-file={self._config}"])
 
@@ -93,6 +99,8 @@ def configuration(state: Path, bridge: str, subnet: IPv4Network, subnet6: IPv6Ne
     lines = [
         f"pid-file={state}/pid",
         f"dhcp-leasefile={state}/leases",
+        f"user={_USER}",
+        "group=nogroup",
         f"interface={bridge}",
         "except-interface=lo",
         "bind-interfaces",
@@ -109,6 +117,7 @@ def configuration(state: Path, bridge: str, subnet: IPv4Network, subnet6: IPv6Ne
         "dhcp-authoritative",
         "dhcp-rapid-commit",
         "no-ping",  # addresses are ours to give: nobody else has one
+        "dhcp-ignore-names",  # names are ours to give, too
         "quiet-dhcp",
         "quiet-dhcp6",
         "quiet-ra",
@@ -125,10 +134,10 @@ def host_entries(name: str, domain: str, mac: str, address: str, address6: str |
     if not _MAC.fullmatch(mac):
         raise Failed(f"cannot give {name} an address", f"{mac!r} is no MAC address")
     addresses = [ip_address(text) for text in (address, address6) if text]
-    # DHCP option 12 is the machine's own name: what is before the first dot.
-    dhcp = f"{mac},{address},{name.partition('.')[0]}\n"
-    dns = "".join(f"{one} {name}.{domain} {name}\n" for one in addresses)
-    return dhcp, dns
+    # Backwards the first name counts: it says no more than the address, or anybody could list everybody's machines.
+    plain = [f"{one} {re.sub('[.:]', '-', str(one))}.{domain}" for one in addresses]
+    named = [f"{one} {name}.{domain}" for one in addresses]
+    return f"{mac},{address}\n", "".join(f"{line}\n" for line in (*plain, *named))
 
 
 def _replace(path: Path, text: str) -> None:

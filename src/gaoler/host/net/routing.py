@@ -1,54 +1,194 @@
-"""The host as the router of the private network: forwarding, and where asked for, NAT and proxy ARP."""
+"""The host as the router of the private network, and of nothing else: forwarding, and where asked for, NAT and proxy ARP.
+
+Linux forwards between all networks of a host or between none. Where it did not before gaoler came, it still does not:
+what neither comes from nor goes to a bridge of gaoler's is dropped, and when the last daemon of a host closes its network,
+forwarding is as it was.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gaoler.errors import Failed
-from gaoler.host.command import run
+from gaoler.host import links, nft
 
 _SYSCTL = Path("/proc/sys/net")
+_HOST = "gaoler_host"
+"""The table that all daemons of a host share: which bridges are theirs."""
 
 
-def enable(prefix: str, bridge: str, subnet: str, subnet6: str | None, *, masquerade: bool = False, proxy_arp: str = "") -> None:
+@dataclass(frozen=True)
+class Routes:
+    """What one daemon routes.
+
+    `masquerade` None: what machines begin leaves as the host's, and who has a route to them may begin with them.
+    """
+
+    prefix: str
+    bridge: str
+    subnet: str
+    gateway: str
+    subnet6: str | None = None
+    gateway6: str | None = None
+    masquerade: bool | None = False
+    proxy_arp: str = ""
+    isolate: bool = False
+
+    @property
+    def table(self) -> str:
+        return f"{self.prefix}_nat"
+
+
+def enable(routes: Routes) -> None:
     """Route between the bridge and the host's other networks. Raises Failed."""
-    _set("ipv4/ip_forward", "1")
-    if subnet6:
-        _keep_accepting_routes()
-        _set("ipv6/conf/all/forwarding", "1")
-    if proxy_arp:
-        for link in (bridge, proxy_arp):
-            _set(f"ipv4/conf/{link}/proxy_arp", "1")
-    disable(prefix)
-    if masquerade:
-        rules = f'ip saddr {subnet} oifname != "{bridge}" masquerade'
-        if subnet6:
-            rules += f'\nip6 saddr {subnet6} oifname != "{bridge}" masquerade'
-        chain = f"chain postrouting {{ type nat hook postrouting priority srcnat;\n{rules}\n}}"
-        run(["nft", "-f", "-"], input=f"table inet {_table(prefix)} {{\n{chain}\n}}\n".encode())
+    with _before() as before:
+        _set(before, "ipv4/ip_forward", "1", "network.mode private routes for machines")
+        if routes.subnet6:
+            _keep_accepting_routes(before)
+            _set(before, "ipv6/conf/all/forwarding", "1", "where IPv6 is off, empty network.subnet6")
+        if routes.proxy_arp:
+            if not (_SYSCTL / "ipv4/conf" / routes.proxy_arp).is_dir():
+                raise Failed(f"there is no interface {routes.proxy_arp}", "network.proxy_arp names it", "ip -br link")
+            for link in (routes.bridge, routes.proxy_arp):
+                _set(before, f"ipv4/conf/{link}/proxy_arp", "1", "ip -br link")
+        alone = before.get("ipv4/ip_forward") == "0" and not _others_forward()
+        nft.transact(_host_rules(routes.bridge, alone=alone) + _rules(routes), "can't route for machines")
 
 
-def disable(prefix: str) -> None:
-    """Take NAT away. Forwarding stays on: others on this host may rely on it by now."""
-    # Adding first makes the deletion certain to find it, in one transaction.
-    run(["nft", "-f", "-"], input=f"add table inet {_table(prefix)}\ndelete table inet {_table(prefix)}\n".encode())
+def give_way(bridge: str) -> None:
+    """Let the host forward what it likes once others have rules for that, as Docker brings them. To be called now and then."""
+    if _listed(f"list chain inet {_HOST} forward", "rule") and _others_forward():
+        nft.transact(_host_rules(bridge, alone=False), "can't leave forwarding to others")
 
 
-def _table(prefix: str) -> str:
-    return f"{prefix}_nat"
+def disable(prefix: str, bridge: str) -> None:
+    """Take away what `enable` made; after the last daemon's, the host forwards as it did before."""
+    with _before() as before:
+        nft.transact(f"add table inet {prefix}_nat\ndelete table inet {prefix}_nat\n", "can't take the routing rules away")
+        left = {one for one in _bridges() - {bridge} if links.link_exists(one)}
+        if left:
+            nft.transact(f'add element inet {_HOST} bridges {{ "{bridge}" }}\n'
+                         f'delete element inet {_HOST} bridges {{ "{bridge}" }}\n', "can't forget a bridge")  # fmt: skip
+            return
+        nft.transact(f"add table inet {_HOST}\ndelete table inet {_HOST}\n", "can't take the routing rules away")
+        for name, value in before.items():
+            with suppress(OSError):  # an interface may have gone
+                if (_SYSCTL / name).read_text().strip() != value:
+                    (_SYSCTL / name).write_text(value)
+        before.clear()
 
 
-def _keep_accepting_routes() -> None:
+def _host_rules(bridge: str, *, alone: bool) -> str:
+    """`alone`: nobody but gaoler wants this host to forward. Docker, libvirt and others come with rules of their own."""
+    lines = [
+        f"add table inet {_HOST}",
+        f"add set inet {_HOST} bridges {{ type ifname; }}",
+        f'add element inet {_HOST} bridges {{ "{bridge}" }}',
+        f"add chain inet {_HOST} forward {{ type filter hook forward priority filter; policy accept; }}",
+        f"flush chain inet {_HOST} forward",
+    ]
+    if alone:
+        lines += [
+            f"add rule inet {_HOST} forward iifname @bridges accept",
+            f"add rule inet {_HOST} forward oifname @bridges accept",
+            f'add rule inet {_HOST} forward drop comment "this host did not forward it before gaoler"',
+        ]
+    return "\n".join([*lines, ""])
+
+
+def _rules(routes: Routes) -> str:
+    table, bridge = f"inet {routes.table}", f'"{routes.bridge}"'
+    forward = []
+    if routes.isolate:
+        forward.append(f"iifname {bridge} oifname {bridge} drop")
+    if routes.masquerade:
+        forward.append(f"iifname != {bridge} oifname {bridge} ct state != {{ established, related }} drop")
+    resolver = [f'iifname != {{ {bridge}, "lo" }} ip daddr {routes.gateway} meta l4proto {{ tcp, udp }} th dport 53 drop']
+    if routes.gateway6:
+        resolver.append(resolver[0].replace(f"ip daddr {routes.gateway}", f"ip6 daddr {routes.gateway6}"))
+    leaving = []
+    for family, subnet in (("ip", routes.subnet), ("ip6", routes.subnet6)):
+        if routes.masquerade is not False and subnet:
+            outwards = f"{family} saddr {subnet} oifname != {bridge}"
+            # Never a port below 1024, by which NFS servers and others know root of a host that they trust.
+            leaving += [f"{outwards} meta l4proto {{ tcp, udp }} masquerade to :1024-65535", f"{outwards} masquerade"]
+    chains = {
+        "forward": ("type filter hook forward priority filter", forward),
+        "resolver": ("type filter hook input priority filter", resolver),
+        "leaving": ("type nat hook postrouting priority srcnat", leaving),
+    }
+    lines = [f"add table {table}", f"delete table {table}", f"add table {table}"]
+    for name, (hook, rules) in chains.items():
+        if rules:
+            lines.append(f"add chain {table} {name} {{ {hook}; policy accept; }}")
+            lines += [f"add rule {table} {name} {rule}" for rule in rules]
+    return "\n".join([*lines, ""])
+
+
+def _others_forward() -> bool:
+    """Whether somebody else has rules for what this host forwards, which are theirs to decide by then."""
+    for chain in _listed("list chains", "chain"):
+        ours = chain.get("table") == _HOST or str(chain.get("table", "")).endswith("_nat")
+        if not ours and (chain.get("hook") == "forward" or (chain.get("type") == "nat" and chain.get("hook") == "postrouting")):
+            return True
+    return False
+
+
+def _bridges() -> set[str]:
+    return {element for found in _listed(f"list set inet {_HOST} bridges", "set") for element in found.get("elem", [])}
+
+
+def _listed(command: str, kind: str) -> list[dict[str, Any]]:
+    """Objects of a kind; none where what is to be listed is not there."""
+    try:
+        shown = nft.listed(command, "can't list the host's rules")
+    except Failed as error:
+        if "No such file or directory" not in error.why:
+            raise
+        return []
+    return [entry[kind] for entry in shown if kind in entry]
+
+
+@contextmanager
+def _before() -> Iterator[dict[str, str]]:
+    """What this host's settings were before gaoler's: kept for all daemons, in this network namespace, until it is put back."""
+    namespace = os.stat("/proc/thread-self/ns/net").st_ino
+    path = Path(f"/run/gaoler-forwarding-{namespace}.json")
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        text = file.read()
+        known: dict[str, str] = json.loads(text) if text else {}
+        try:
+            yield known
+        finally:
+            file.seek(0)
+            file.truncate()
+            file.write(json.dumps(known))
+            if not known:
+                path.unlink(missing_ok=True)
+
+
+def _keep_accepting_routes(before: dict[str, str]) -> None:
     """A host that forwards IPv6 ignores its own router unless accept_ra is 2 (kernel: ip-sysctl, accept_ra)."""
     for setting in _SYSCTL.glob("ipv6/conf/*/accept_ra"):
         if setting.read_text().strip() == "1":
-            setting.write_text("2")
+            _set(before, str(setting.relative_to(_SYSCTL)), "2", "where IPv6 is off, empty network.subnet6")
 
 
-def _set(name: str, value: str) -> None:
+def _set(before: dict[str, str], name: str, value: str, hint: str) -> None:
     path = _SYSCTL / name
     try:
-        if path.read_text().strip() != value:
+        found = path.read_text().strip()
+        if found != value:
             path.write_text(value)
+            before.setdefault(name, found)
     except OSError as error:
-        raise Failed(f"can't set {path} to {value}", error.strerror or str(error), "is IPv6 off? empty subnet6") from None
+        raise Failed(f"can't set {path} to {value}", error.strerror or str(error), hint) from None
