@@ -168,10 +168,9 @@ def _network(configuration: Configuration) -> str:
     if network.mode == "private" and network.proxy_arp:
         found += f"; on the LAN of {network.proxy_arp}, as themselves"
     elif network.mode == "private":
-        out = "" if network.masquerade is False else ", and reach out as this host (network.masquerade)"
-        closed = network.masquerade is True
-        found += "; machines are reached from this host alone" if closed else f"; they are reached where {network.subnet} is routed here"
-        found += out
+        inwards = "from this host alone" if network.masquerade else f"where {network.subnet} is routed to this host"
+        found += f"; machines are reached {inwards}"
+        found += "" if network.masquerade is False else ", and reach out as this host (network.masquerade)"
     return found
 
 

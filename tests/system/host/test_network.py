@@ -91,14 +91,17 @@ class Resolver:
         self.address = address
 
     def ask(self, name: str, kind: int) -> bytes | None:
+        answer = self.answer(name, kind)
+        size = 4 if kind == 1 else 16
+        return answer[-size:] if struct.unpack_from(">6H", answer)[3] else None
+
+    def answer(self, name: str, kind: int) -> bytes:
         labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
         query = struct.pack(">6H", 7, 0x100, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">2H", kind, 1)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
             asking.settimeout(5)
             asking.sendto(query, (self.address, 53))
-            answer = asking.recv(512)
-        size = 4 if kind == 1 else 16
-        return answer[-size:] if struct.unpack_from(">6H", answer)[3] else None
+            return asking.recv(512)
 
     def becomes(self, name: str, kind: int, expected: bytes | None) -> bool:
         return any(self.ask(name, kind) == expected for _ in range(2000))
@@ -126,6 +129,31 @@ def test_a_machine_has_a_name_while_it_is_there(servers):
     servers.remove_host("web.alice")
     servers.remove_host("web.alice")
     assert resolver.becomes("web.alice.gaol", 1, None)
+
+
+def test_backwards_an_address_tells_nobodys_machine(servers):
+    """Or anybody could list everybody's by asking for each address."""
+    resolver = Resolver("10.231.0.1")
+    servers.set_host("web.alice", MAC, "10.231.0.16", "fd00:231::10")
+    assert resolver.becomes("web.alice.gaol", 1, bytes([10, 231, 0, 16]))
+    said = resolver.answer("16.0.231.10.in-addr.arpa", 12)
+    assert b"10-231-0-16" in said
+    assert b"alice" not in said
+
+
+def test_a_machine_has_no_name_but_with_its_owner_and_the_domain(servers):
+    """One called wpad, or like a host of the LAN, is found by nobody who means another."""
+    resolver = Resolver("10.231.0.1")
+    servers.set_host("wpad.alice", MAC, "10.231.0.16")
+    assert resolver.becomes("wpad.alice.gaol", 1, bytes([10, 231, 0, 16]))
+    for name in ("wpad", "wpad.gaol", "wpad.alice"):
+        assert resolver.ask(name, 1) is None, name
+
+
+def test_the_list_of_machines_is_not_for_strangers(servers, tmp_path):
+    servers.set_host("web.alice", MAC, "10.231.0.16")
+    assert tmp_path.stat().st_mode & 0o007 == 0
+    assert tmp_path.stat().st_uid == 0
 
 
 def test_the_next_daemon_adopts_it_unless_the_settings_changed(servers, tmp_path):

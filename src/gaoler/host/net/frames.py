@@ -43,7 +43,10 @@ class Field:
             return "none"
         if self.bits == 32:
             return ".".join(map(str, value.to_bytes(4)))
-        return f"{value:#06x}" if self.name in ("type", "protocol type") else str(value)
+        if self.bits == 48:
+            return f"{value.to_bytes(6).hex(':')} to 0f" if self.mask else value.to_bytes(6).hex(":")
+        decimal = self.name.endswith(("port", "length", "offset", "protocol", "message")) or value < 10
+        return str(value) if decimal or (self.bits == 8 and "version" not in self.name) else f"{value:#0{self.bits // 4 + 2}x}"
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ _ARP = (
     _is("address lengths", "nh", 32, 16, 0x0604),
     _own("sender's MAC", "nh", 64, 48, Own.MAC),
 )
-_IP4 = (_is("type", "ll", 96, 16, IP4), _is("version and header length", "nh", 0, 8, 0x45))
+_IP4 = (_is("type", "ll", 96, 16, IP4), _is("version and words of header", "nh", 0, 8, 0x45))
 FROM4 = _own("source address", "nh", 96, 32, Own.IP4)
 _WHOLE4 = _is("fragment offset", "nh", 48, 16, 0, mask=0x1FFF)
 _IP6 = (_is("type", "ll", 96, 16, IP6),)
@@ -116,7 +119,7 @@ _DHCP = (
     _is("source port", "th", 0, 16, 68),
     _is("destination port", "th", 16, 16, 67),
     _is("operation", "th", 64, 8, 1),
-    _is("hardware type and length", "th", 72, 16, 0x0106),
+    _is("hardware type and size", "th", 72, 16, 0x0106),
     _is("relay", "th", 256, 32, 0),  # whose answers would go elsewhere
     _own("client's MAC", "th", 288, 48, Own.MAC),
 )
@@ -192,7 +195,7 @@ FRAMES = (
         "IGMP: reports and leaving, no queries",
         (
             _IP4[0],
-            _is("version and header length", "nh", 0, 8, 0x45, 0x46),  # with the option Router Alert
+            _is("version and words of header", "nh", 0, 8, 0x45, 0x46),  # with the option Router Alert
             FROM4,
             _is("protocol", "nh", 72, 8, _IGMP),
             _WHOLE4,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gaoler.errors import Failed
-from gaoler.host import links, nft
+from gaoler.host.net import links, nft
 
 _SYSCTL = Path("/proc/sys/net")
 _HOST = "gaoler_host"

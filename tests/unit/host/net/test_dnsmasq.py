@@ -26,8 +26,8 @@ def test_without_ipv6_there_are_no_router_advertisements():
 
 def test_a_machine_has_a_fixed_lease_and_a_name():
     assert host_entries("web.alice", "gaol", MAC, "10.1.0.16", "fd00::10") == (
-        f"{MAC},10.1.0.16,web\n",
-        "10.1.0.16 web.alice.gaol web.alice\nfd00::10 web.alice.gaol web.alice\n",
+        f"{MAC},10.1.0.16\n",
+        "10.1.0.16 10-1-0-16.gaol\nfd00::10 fd00--10.gaol\n10.1.0.16 web.alice.gaol\nfd00::10 web.alice.gaol\n",
     )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from gaoler.errors import Failed
+from gaoler.host.net.frames import table
 from gaoler.host.net.guard_rules import interface_identifier, port
 
 MAC = "02:00:5e:10:20:30"
@@ -18,10 +21,14 @@ def rules(*addresses: str) -> list[str]:
 
 def test_who_sends_is_checked_before_anything_is_let_through():
     found = rules("10.0.0.2", "fd00::2")
-    assert found[0] == f"ether saddr != {MAC} drop"
+    assert found[0] == "@ll,48,48 != 0x02005e102030 drop"
     assert found[-1] == "drop"
-    first_accept = next(place for place, rule in enumerate(found) if rule.endswith("accept"))
-    assert all(place < first_accept for place, rule in enumerate(found) if "ether saddr" in rule or "8021q" in rule)
+    assert not any(rule.endswith("accept") for rule in found if "@ll,96,16" not in rule), "every accept names a type"
+
+
+def test_the_threat_model_shows_the_table():
+    shown = (Path(__file__).parents[3] / "docs/explanation/threat-model.md").read_text()
+    assert table() in shown, "put in what gaoler.host.frames.table() says"
 
 
 def test_the_interface_identifier_is_that_of_rfc_4291():
@@ -30,7 +37,7 @@ def test_the_interface_identifier_is_that_of_rfc_4291():
 
 def test_with_no_addresses_at_all_only_dhcp_goes_out():
     assert not any("goto send_ip4" in line for line in port("t", "t-1", MAC, []).splitlines())
-    assert "ether type ip @nh,96,32 @leases_t_1 goto send_ip4" in rules()
+    assert "@ll,96,16 0x0800 @nh,96,32 @leases_t_1 goto send_ip4" in rules()
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from gaoler.errors import Failed
-from gaoler.host import links, nft, routing
-from gaoler.host.routing import Routes
-from system.host_fixtures import network, nothing_left_over  # noqa: F401 - fixtures
+from gaoler.host.net import links, nft, routing
+from gaoler.host.net.routing import Routes
+from system.support.host import network, nothing_left_over  # noqa: F401 - fixtures
 from system.support.namespaces import Namespace, ip, namespace
 
 pytestmark = [pytest.mark.root, pytest.mark.network, pytest.mark.usefixtures("network")]
