@@ -27,7 +27,7 @@ def test_who_sends_is_checked_before_anything_is_let_through():
 
 
 def test_the_threat_model_shows_the_table():
-    shown = (Path(__file__).parents[3] / "docs/explanation/threat-model.md").read_text()
+    shown = (Path(__file__).parents[4] / "docs/explanation/threat-model.md").read_text()
     assert table() in shown, "put in what gaoler.host.frames.table() says"
 
 
