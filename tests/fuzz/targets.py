@@ -17,7 +17,7 @@ from gaoler.machines import live
 from gaoler.store.names import base_name, default_name, machine_name, tag_name
 from gaoler.units import duration, number, size
 from gaoler.wire.framing import ProtocolError, decode, encode
-from gaoler.wire.messages import REQUESTS
+from gaoler.wire.methods import METHODS
 
 _STARTED = live.Live(Process(10, 20), 1.0, "7.2-abc")
 
@@ -33,9 +33,9 @@ def request(data: bytes) -> None:
     """A method's parameters are of their types and within their bounds, or refused."""
     with suppress(ProtocolError, ValidationError):
         message = decode(data)
-        for kind in REQUESTS.values():
+        for method in METHODS.values():
             with suppress(ValidationError):
-                kind.model_validate(message)
+                method.request.model_validate(message)
 
 
 def milestone(data: bytes) -> None:

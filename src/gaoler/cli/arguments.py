@@ -273,11 +273,11 @@ def split_owner(name: str | None) -> dict[str, str | None]:
     return {"owner": owner, "name": rest} if slash else {"owner": None, "name": name}
 
 
-def spec_of(options: Any) -> dict[str, object]:
+def spec_of(options: Any) -> dict[str, Any]:
     """The options above as a request's `spec`."""
     from gaoler.units import duration, number, size
 
-    spec: dict[str, object] = {"home": not options.no_home, "network": not options.no_network}
+    spec: dict[str, Any] = {"home": not options.no_home, "network": not options.no_network}
     for name, convert in (("base", str), ("kernel", str), ("memory", size), ("cpus", number), ("disk", size),
                           ("ttl", duration), ("init", str), ("mode", str)):  # fmt: skip
         value = getattr(options, name, None)

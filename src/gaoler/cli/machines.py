@@ -74,7 +74,7 @@ def _down_all(force: bool, as_json: bool) -> int:
             return str(error)
 
     with Gaoler() as gaoler:
-        running = [machine for machine in gaoler.machines(everybody=True) if machine["state"] not in ("stopped", "failed")]
+        running = [machine for machine in gaoler.machines(True) if machine["state"] not in ("stopped", "failed")]
     with ThreadPoolExecutor(max_workers=16) as pool:
         done = list(pool.map(stop, running))
     stopped = [machine for machine in done if isinstance(machine, dict)]

@@ -12,25 +12,21 @@ from __future__ import annotations
 import os
 from _socket import AF_UNIX, SOCK_STREAM, socket  # what is below `socket`, which takes 7 ms to import
 
+from gaoler.client.methods import Methods
 from gaoler.errors import Unreachable, with_code
 from gaoler.wire.framing import REPLY_LIMIT, Closed, Connection, ProtocolError
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Any, TypeAlias
+    from collections.abc import Iterator
+    from typing import Any
 
-    Info: TypeAlias = dict[str, Any]
-    Progress: TypeAlias = Callable[[dict[str, Any]], None]
+    from gaoler.client.methods import Progress
 
 DEFAULT_SOCKET = "/run/gaoler/gaoler.sock"
 
 
-def _quiet(_: dict[str, Any]) -> None:
-    """For callers that want no progress."""
-
-
-class Gaoler:
+class Gaoler(Methods):
     """A connection to the daemon. Methods raise GaolerError; one call at a time."""
 
     def __init__(self, path: str | None = None) -> None:
@@ -70,41 +66,13 @@ class Gaoler:
         except ProtocolError as error:
             raise Unreachable("the gaoler daemon answers nonsense", str(error), f"is {self.path} its socket?") from None
 
-    def call(self, method: str, progress: Progress = _quiet, /, **parameters: Any) -> dict[str, Any]:
+    def call(self, method: str, progress: Progress | None = None, /, **parameters: Any) -> dict[str, Any]:
         """Call and return the last reply; the ones before go to `progress`."""
         last: dict[str, Any] = {}
         for last in self.replies(method, parameters):
-            if "step" in last:
+            if progress and "step" in last:
                 progress(last)
         return last
-
-    def up(self, name: str | None = None, progress: Progress = _quiet, **spec: Any) -> Info:
-        """Create and start a machine and wait until it is ready: its info."""
-        machine: Info = self.call("Up", progress, name=name, spec=_given(spec))["machine"]
-        return machine
-
-    def machines(self, everybody: bool = False) -> list[Info]:
-        found: list[Info] = self.call("List", all=everybody)["machines"]
-        return found
-
-    def info(self, name: str | None = None, owner: str | None = None) -> Info:
-        machine: Info = self.call("Inspect", name=name, owner=owner)["machine"]
-        return machine
-
-    def down(self, name: str, force: bool = False, owner: str | None = None) -> Info:
-        machine: Info = self.call("Down", name=name, force=force, owner=owner)["machine"]
-        return machine
-
-    def remove(self, name: str, force: bool = False, owner: str | None = None) -> None:
-        self.call("Remove", name=name, force=force, owner=owner)
-
-    def wait(self, name: str, until: str, timeout: float | None = None, owner: str | None = None) -> Info:
-        machine: Info = self.call("Wait", name=name, until=until, timeout=timeout, owner=owner)["machine"]
-        return machine
-
-    def log(self, name: str, owner: str | None = None) -> str:
-        text: str = self.call("Log", name=name, owner=owner)["text"]
-        return text
 
     def descriptors(self) -> list[int]:
         """The descriptors that came with the last reply; the caller closes them."""
@@ -114,10 +82,6 @@ class Gaoler:
 def how_to_start() -> str:
     """What starts the daemon on this host."""
     return "systemctl start gaoler" if os.path.isdir("/run/systemd/system") else "make up, in gaoler's checkout"
-
-
-def _given(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if value is not None}
 
 
 def _error(reply: dict[str, Any]) -> Exception:

@@ -26,11 +26,6 @@ class Caller:
     def uid(self) -> int:
         return self.account.uid
 
-    def must_be_admin(self, what: str) -> None:
-        """Raises NotAllowed."""
-        if not self.admin:
-            raise NotAllowed(f"you may not {what}", "that is the administrators' to do", "ask one, or be in their group")
-
 
 class Peer(NamedTuple):
     pid: int

@@ -31,7 +31,7 @@ _LOW = 2 << 30
 """Bytes free in the store below which it is called nearly full."""
 
 
-def run(configuration: Configuration) -> list[dict[str, object]]:
+def run(configuration: Configuration) -> list[Check]:
     """All checks; none of them changes anything."""
     checks: list[tuple[str, Callable[[], str], str]] = [
         ("programs", _programs, "apt install " + " ".join(_PROGRAMS.values())),
@@ -55,12 +55,12 @@ def run(configuration: Configuration) -> list[dict[str, object]]:
     return [_check(name, look, hint) for name, look, hint in checks]
 
 
-def _check(name: str, look: Callable[[], str], hint: str) -> dict[str, object]:
+def _check(name: str, look: Callable[[], str], hint: str) -> Check:
     try:
-        return Check(name=name, good=True, found=look(), hint="").model_dump()
+        return Check(name=name, good=True, found=look(), hint="")
     except (GaolerError, OSError) as error:
         own_hint = error.hint if isinstance(error, GaolerError) else ""
-        return Check(name=name, good=False, found=str(error), hint=own_hint or hint).model_dump()
+        return Check(name=name, good=False, found=str(error), hint=own_hint or hint)
 
 
 def _programs() -> str:

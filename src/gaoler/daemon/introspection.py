@@ -1,4 +1,4 @@
-"""`org.varlink.service`: what interface this is, for varlinkctl and other Varlink tools. Made from the messages."""
+"""`org.varlink.service`: what interface this is, for varlinkctl and other Varlink tools. Made from the table of methods."""
 
 from __future__ import annotations
 
@@ -10,21 +10,7 @@ from pydantic import BaseModel
 
 from gaoler import __version__
 from gaoler.wire import messages
-from gaoler.wire.messages import REQUESTS
-
-_REPLIES = {
-    "Run": "session: string", "Up": "machine: Info", "Exec": "", "List": "machines: []Info", "Inspect": "machine: Info",
-    "Top": "usage: []Usage", "Log": "text: string", "Down": "machine: Info", "Remove": "", "Wait": "machine: Info",
-    "Ssh": "name: string, address: string, user: string, identity: string, host_keys: []string",
-    "Snapshot": "tag: string, note: ?string", "SnapshotRemove": "", "Restore": "machine: Info",
-    "Clone": "machine: Info, note: ?string",
-    "Publish": "base: Base",
-    "BaseList": "bases: []Base", "BaseInspect": "base: Base, generations: []Generation", "BaseAdd": "base: Base",
-    "BaseSync": "base: ?Base, new: ?bool, bases: ?[]Base", "BaseRollback": "base: Base", "BaseRemove": "",
-    "KernelBuild": "kernel: Kernel",
-    "KernelList": "kernels: []Kernel", "KernelRemove": "", "StoreInspect": "store: Store", "Doctor": "checks: []Check",
-    "Metrics": "text: string",
-}  # fmt: skip
+from gaoler.wire.methods import METHODS, Method
 
 
 def answer(name: object, parameters: object) -> dict[str, Any] | None:
@@ -56,23 +42,35 @@ def description() -> str:
     """The interface in Varlink's definition language."""
     lines = ["# Machines for everybody: https://varlink.org describes this language", "interface org.gaoler", ""]
     for name, kind in vars(messages).items():
-        is_type = isinstance(kind, type) and issubclass(kind, messages.Message) and kind is not messages.Message
-        if is_type and not issubclass(kind, messages.Request):
-            lines.append(f"type {name} ({_fields(kind)})")
-    lines.append("")
-    for name, kind in REQUESTS.items():
-        lines.append(f"method {name}({_fields(kind)}) -> ({_REPLIES[name]})")
+        if isinstance(kind, type) and issubclass(kind, messages.Message) and kind is not messages.Message:
+            lines.append(f"type {name} ({', '.join(_fields(kind))})")
+    for method in METHODS.values():
+        lines += ["", *(f"# {line}" for line in _about(method))]
+        lines.append(f"method {method.name}({', '.join(_fields(method.request))}) -> ({', '.join(_answers(method))})")
     lines += ["", "error Error (what: string, why: string, hint: string, code: int)", ""]
     return "\n".join(lines)
 
 
-def _fields(kind: type[BaseModel]) -> str:
+def _about(method: Method[Any, Any]) -> list[str]:
+    text = [line.strip() for line in (method.request.__doc__ or "").strip().splitlines()]
+    return [*filter(None, text), f"Who may: {method.right}."]
+
+
+def _answers(method: Method[Any, Any]) -> list[str]:
+    """The fields of its replies. Of several kinds, each field may be absent: Varlink has one type for all replies to a call."""
+    if method.before in (None, method.reply):
+        return _fields(method.reply)
+    both = {**method.before.model_fields, **method.reply.model_fields}
+    return [f"{name}: ?{_type(field.annotation).removeprefix('?')}" for name, field in both.items()]
+
+
+def _fields(kind: type[BaseModel]) -> list[str]:
     parts = []
     for name, field in kind.model_fields.items():
         written = _type(field.annotation)
         optional = "" if field.is_required() or written.startswith("?") else "?"
         parts.append(f"{name}: {optional}{written}")
-    return ", ".join(parts)
+    return parts
 
 
 def _type(annotation: Any) -> str:

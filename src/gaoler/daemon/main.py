@@ -19,20 +19,24 @@ from gaoler.bases.sync import BaseSync
 from gaoler.configuration import model as settings
 from gaoler.daemon import doctor
 from gaoler.daemon.caller import uid_of
+from gaoler.daemon.metrics import Metrics
 from gaoler.daemon.metrics_file import MetricsFile
 from gaoler.daemon.options import parser
+from gaoler.daemon.parts import Parts
+from gaoler.daemon.rights import Rights
 from gaoler.daemon.server import Server
-from gaoler.daemon.service import Service
 from gaoler.errors import GaolerError, NotAllowed
 from gaoler.host import cgroup, jail, mounts
 from gaoler.host.cgroup import owners
 from gaoler.machines import guarding, origins, recovery
+from gaoler.machines.arriving import Arriving
 from gaoler.machines.jailing import Jailer
 from gaoler.machines.lifecycle import Machines
 from gaoler.machines.monitor import Monitor
 from gaoler.machines.network import Network
 from gaoler.progress import Report
 from gaoler.store.paths import Paths
+from gaoler.wire.which import Which
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +48,7 @@ def main() -> int:
     try:
         configuration = settings.load(options.config)
         if options.check:
-            print(json.dumps(doctor.run(configuration)))
+            print(json.dumps([check.model_dump() for check in doctor.run(configuration)]))
             return 0
         if os.geteuid() != 0:
             raise NotAllowed("the daemon must be root", "it mounts, makes network devices and starts jails", "the same with sudo")
@@ -95,8 +99,8 @@ def serve(configuration: settings.Configuration) -> None:
     machines = Machines(configuration, jailer, bases, monitor)
 
     def take(machine: str) -> Callable[[Path, Report], None]:
-        owner, _, name = machine.partition("/")
-        return origins.files(machines, uid_of(owner), name)
+        which = Which.read(machine)
+        return origins.files(machines, uid_of(which.owner or ""), which.name or "")
 
     syncs = BaseSync(
         configuration,
@@ -105,15 +109,22 @@ def serve(configuration: settings.Configuration) -> None:
         take=take,
         count=lambda base, result: machines.tally.syncs.labels(base, result).inc(),
     )
-    service = Service(configuration, machines, syncs)
-    server = Server(configuration.socket, daemon.admin_group, service.methods(), machines.tally)
+    parts = Parts(
+        configuration=configuration,
+        machines=machines,
+        arriving=Arriving(machines),
+        syncs=syncs,
+        metrics=Metrics(machines, syncs),
+        rights=Rights(configuration, machines, bases),
+    )
+    server = Server(configuration.socket, daemon.admin_group, parts, machines.tally)
     machines.prepare_quotas()
     recovery.recover(machines)
     guarding.keep(machines)
     monitor.start()
     BaseSchedule(syncs).start()
     if configuration.metrics.file:
-        MetricsFile(service.metrics, configuration.metrics.file).start()
+        MetricsFile(parts.metrics, configuration.metrics.file).start()
     _notify_systemd("READY=1")
     _log.info("serving on %s, %d machines", configuration.socket, len(machines.all()))
 

@@ -63,7 +63,7 @@ class _Gauges(Collector):
         yield from self._of_machines()
         yield from self._of_store()
         yield from self._of_bases()
-        checks = {str(check["name"]): float(bool(check["good"])) for check in doctor.run(self._machines.configuration)}
+        checks = {check.name: float(check.good) for check in doctor.run(self._machines.configuration)}
         yield _labelled("gaoler_check_good", "What gaol doctor checks: 1 is good.", "check", checks)
 
     def _of_machines(self) -> Iterator[Metric]:

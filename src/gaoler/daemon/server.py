@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
-import select
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +20,13 @@ from pydantic import ValidationError
 
 from gaoler.daemon import introspection
 from gaoler.daemon.caller import Caller, identify, peer
+from gaoler.daemon.conversation import Conversation
+from gaoler.daemon.methods import HANDLERS
+from gaoler.daemon.parts import Parts
 from gaoler.daemon.shares import Shares
 from gaoler.errors import Failed, GaolerError, LimitReached, Usage
 from gaoler.machines.tally import Tally
 from gaoler.wire.framing import Closed, Connection, ProtocolError
-from gaoler.wire.messages import REQUESTS, Request
 
 CONNECTIONS = 512
 """At once, of all users."""
@@ -38,54 +38,13 @@ _INTERFACE = "org.gaoler."
 _log = logging.getLogger(__name__)
 
 
-class Conversation:
-    """What a method may do with its caller besides returning the last reply."""
-
-    def __init__(self, connection: Connection, caller: Caller, more: bool) -> None:
-        self.caller = caller
-        self._connection = connection
-        self._more = more
-
-    def tell(self, parameters: dict[str, Any], descriptors: tuple[int, ...] = ()) -> None:
-        """A reply before the last one. Raises Closed when the caller has gone."""
-        if self._more:
-            self._connection.send({"parameters": parameters, "continues": True}, descriptors)
-
-    def progress(self, parameters: dict[str, Any]) -> None:
-        """Like `tell`, for work that goes on whether somebody looks or not."""
-        try:
-            self.tell(parameters)
-        except (Closed, OSError):
-            self._more = False
-
-    def send_last(self, parameters: dict[str, Any], descriptors: tuple[int, ...]) -> None:
-        self._connection.send({"parameters": parameters}, descriptors)
-
-    def present(self, timeout: float | None = 0) -> bool:
-        """Whether the caller still holds his side of the connection; waits up to `timeout` seconds for him to leave."""
-        poller = select.poll()
-        poller.register(self._connection.sock, select.POLLRDHUP)
-        return not poller.poll(None if timeout is None else timeout * 1000)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A method's last reply, with descriptors that are closed once they are sent."""
-
-    parameters: dict[str, Any]
-    descriptors: tuple[int, ...] = ()
-
-
-Method = Callable[[Any, Conversation], Answer]
-
-
 class Server:
-    """Serves methods, by the class of their request, on one AF_UNIX socket."""
+    """Serve the methods on one AF_UNIX socket."""
 
-    def __init__(self, path: Path, admin_group: str, methods: dict[type[Request], Method], tally: Tally) -> None:
+    def __init__(self, path: Path, admin_group: str, parts: Parts, tally: Tally) -> None:
         self.path = path
         self._admin_group = admin_group
-        self._methods = methods
+        self._parts = parts
         self._tally = tally
         self._connections: Counter[int] = Counter()
         self._shares = Shares()
@@ -157,19 +116,16 @@ class Server:
         if built_in is not None:
             connection.send(built_in)
             return
-        kind = REQUESTS.get(str(name).removeprefix(_INTERFACE)) if str(name).startswith(_INTERFACE) else None
-        if kind is None or kind not in self._methods:
+        handler = HANDLERS.get(str(name).removeprefix(_INTERFACE)) if str(name).startswith(_INTERFACE) else None
+        if handler is None:
             connection.send(introspection.method_not_found(name))
             return
         conversation = Conversation(connection, caller, bool(message.get("more")))
         refused: GaolerError | None = None
         try:
-            answer = self._methods[kind](kind.model_validate(message.get("parameters") or {}), conversation)
-            try:
-                conversation.send_last(answer.parameters, answer.descriptors)
-            finally:
-                for descriptor in answer.descriptors:
-                    os.close(descriptor)
+            request = handler.method.request.model_validate(message.get("parameters") or {})
+            reply = handler.serve(self._parts, request, conversation)
+            connection.send({"parameters": reply.parameters()}, conversation.descriptors)
         except ValidationError as error:
             refused = Usage("that request makes no sense", _mistakes(error))
         except GaolerError as error:
@@ -182,7 +138,10 @@ class Server:
         except Exception as error:
             _log.exception("in %s", name)
             refused = Failed("gaoler made a mistake", f"{type(error).__name__}: {error}", "tell its makers, with the log")
-        self._tally.answered(kind.__name__, refused)
+        finally:
+            for descriptor in conversation.descriptors:
+                os.close(descriptor)
+        self._tally.answered(handler.method.name, refused)
         if refused is not None:
             connection.send(_error(refused))
 

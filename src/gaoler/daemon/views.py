@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from gaoler.host.cgroup import usage
 from gaoler.machines import disks, snapshots, watching
 from gaoler.machines.lifecycle import Machines
@@ -11,7 +9,7 @@ from gaoler.machines.machine import Machine
 from gaoler.wire import messages
 
 
-def info_of(machines: Machines, machine: Machine) -> dict[str, Any]:
+def info_of(machines: Machines, machine: Machine) -> messages.Info:
     """`org.gaoler`'s Info of a machine, at this moment."""
     record, live = machine.record, machine.live
     return messages.Info(
@@ -39,10 +37,10 @@ def info_of(machines: Machines, machine: Machine) -> dict[str, Any]:
         home=record.home,
         reason=machine.reason,
         snapshots=snapshots.tags(machines, machine),
-    ).model_dump()
+    )
 
 
-def usage_of(machines: Machines, machine: Machine) -> dict[str, Any] | None:
+def usage_of(machines: Machines, machine: Machine) -> messages.Usage | None:
     """What a running machine uses; None when it has ended meanwhile."""
     live = machine.live
     if live is None:
@@ -56,4 +54,4 @@ def usage_of(machines: Machines, machine: Machine) -> dict[str, Any] | None:
         cpu_seconds=used.cpu_seconds,
         tasks=used.tasks,
         uptime=live.process.age(),
-    ).model_dump()
+    )

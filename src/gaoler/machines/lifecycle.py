@@ -48,16 +48,17 @@ class Machines(Registry):
     # making
 
     def create(
-        self, owner: Account, request: Request, *, ephemeral: bool = False, populate: Callable[[Path], None] | None = None
+        self, owner: Account, name: str | None, request: Request, *, populate: Callable[[Path], None] | None = None
     ) -> Machine:
-        """A new machine, stopped, its gaol cloned from its base, or made by `populate`.
+        """A new machine, stopped, its gaol cloned from its base, or made by `populate`. One without a name is thrown away.
 
         Raises NotFound, Usage, LimitReached, NameTaken, Failed.
         """
         base = self.bases.find(request.base)
         kernel = kernels.find(self.paths.kernels, request.kernel or "")
         disk = self._disk(request)
-        name = None if ephemeral else machine_name(request.name)
+        if name is not None:
+            machine_name(name)
 
         def describe(identity: str, slot: int) -> Record:
             addresses = self.jailer.network.addresses(identity, slot)
@@ -74,7 +75,7 @@ class Machines(Registry):
                 address=addresses.address if request.network else None,
                 address6=addresses.address6 if request.network else None,
                 created=time.time(),
-                ephemeral=ephemeral,
+                ephemeral=name is None,
                 wanted="stopped",
             )
 

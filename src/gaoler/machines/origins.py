@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gaoler.bases.disown import disown
+from gaoler.errors import NotFound
 from gaoler.host import btrfs
 from gaoler.machines import sessions
 from gaoler.machines.lifecycle import Machines
@@ -23,7 +24,9 @@ def files(machines: Machines, owner: int, name: str) -> Callable[[Path, Report],
 
     Raises NotFound at once where there is no such machine, and GaolerError then.
     """
-    machine = machines.find(owner, name)
+    machine = machines.get(owner, name)
+    if machine is None:
+        raise NotFound(f'no machine "{name[:40]}" to make a base from', "its owner has none of that name", "gaol ls --all")
 
     def take(target: Path, report: Report) -> None:
         gaol = machines.jailer.gaol(machine.record)

@@ -44,22 +44,10 @@ class Registry:
     def of(self, uid: int) -> list[Machine]:
         return [machine for machine in self.all() if machine.record.owner.uid == uid]
 
-    def find(self, uid: int, name: str, owner: str = "") -> Machine:
-        """A user's machine. Raises NotFound, the same for no machine and for another user's.
-
-        `owner` is what an administrator called him, who asks for another's.
-        """
-        for machine in self.of(uid):
-            if machine.record.name == name and not machine.record.ephemeral:
-                return machine
-        there = ", ".join(machine.record.name for machine in self.of(uid) if not machine.record.ephemeral)
-        if owner:
-            raise NotFound(f'no machine "{name[:40]}" of {owner}\'s', f"there are: {there or 'none'}", "gaol ls --all")
-        raise NotFound(
-            f'no machine "{name[:40]}"',
-            f"you have: {there or 'none'}",
-            f"gaol up {name[:32]}" if not there else "gaol ls",
-        )
+    def get(self, uid: int, name: str) -> Machine | None:
+        """A user's machine of that name; those of `run` have none that counts."""
+        own = (machine for machine in self.of(uid) if machine.record.name == name and not machine.record.ephemeral)
+        return next(own, None)
 
     # taking in and forgetting
 

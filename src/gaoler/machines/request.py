@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from gaoler.configuration.account import Account
@@ -18,8 +18,29 @@ SMALLEST = 32 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What somebody asks of a new machine. None: as the configuration has it."""
+
+    base: str | None = None
+    kernel: str | None = None
+    memory: int | None = None
+    cpus: float | None = None
+    disk: int | None = None
+    ttl: int | None = None
+    init: str | None = None
+    mode: str | None = None
+    home: bool = True
+    network: bool = True
+
+    def said(self) -> dict[str, Any]:
+        """Those that were said."""
+        return {field.name: value for field in fields(self) if (value := getattr(self, field.name)) != field.default}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Request(Shape):
-    name: str
+    """A wish completed: all that a new machine is to be."""
+
     base: str
     kernel: str | None
     disk_asked: bool = False
@@ -31,7 +52,7 @@ _SHOW: dict[str, Callable[[float], str]] = {
 }  # fmt: skip
 
 
-def complete(configuration: Configuration, owner: Account, name: str, given: dict[str, Any]) -> Request:
+def complete(configuration: Configuration, owner: Account, wishes: Wishes) -> Request:
     """Raises Usage for what makes no sense, LimitReached for what is more than the administrator grants."""
     standard = configuration.machines
     limits = {key: limit_of(configuration.limits, owner, key) for key in ("memory", "cpus", "disk", "pids", "ttl")}
@@ -44,9 +65,9 @@ def complete(configuration: Configuration, owner: Account, name: str, given: dic
         "ttl": limits["ttl"].value or None,
         "init": "startenv",
         "mode": standard.mode,
-        "home": True,
-        "network": True,
-    } | {key: value for key, value in given.items() if value is not None}
+        "home": wishes.home and owner.uid != 0,  # there is no identity of root's to lend to a jail
+        "network": wishes.network,
+    } | {key: value for key, value in wishes.said().items() if key not in ("home", "network")}
     if wanted["memory"] < SMALLEST:
         raise Usage(
             f"{show_size(wanted['memory'])} of memory is too little",
@@ -64,7 +85,7 @@ def complete(configuration: Configuration, owner: Account, name: str, given: dic
                 f"--{key} {show(limit.value)}",
                 limit=key,
             )
-    return Request(name=name, disk_asked=given.get("disk") is not None, pids=int(limits["pids"].value), **wanted)
+    return Request(disk_asked=wishes.disk is not None, pids=int(limits["pids"].value), **wanted)
 
 
 def show(key: str, value: object) -> str:

@@ -30,6 +30,17 @@ class Command:
 
 
 @dataclass(frozen=True)
+class SshDetails:
+    """How the owner reaches a machine's sshd."""
+
+    address: str
+    user: str
+    identity: str
+    """The owner's private key."""
+    host_keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Opened:
     descriptors: tuple[int, ...]
     """Control, then the terminal's stream, or stdin, stdout, stderr."""
@@ -85,8 +96,8 @@ def write_out(machines: Machines, machine: Machine) -> None:
         raise Failed(f"{name} does not write out its files", why, f"gaol down {name}")
 
 
-def ssh_details(machines: Machines, machine: Machine) -> dict[str, object]:
-    """How the owner reaches the machine's sshd. Raises Failed where it has no address or no sshd."""
+def ssh_details(machines: Machines, machine: Machine) -> SshDetails:
+    """Raises Failed where it has no address or no sshd."""
     live, record = machine.live, machine.record
     if live is None:
         raise Failed(f"{record.name} is not running", f"it is {machine.state}", f"gaol up {record.name}")
@@ -97,13 +108,12 @@ def ssh_details(machines: Machines, machine: Machine) -> dict[str, object]:
     printed = output_of(machines, machine, ("sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub"), limit=16384, timeout=5).decode(
         errors="replace"
     )
-    return {
-        "name": record.name,
-        "address": address,
-        "user": record.owner.name if record.owner.uid else "root",
-        "identity": keys.private(machines.paths.keys, record.owner),
-        "host_keys": [line[:2000] for line in printed.splitlines()[:8]],
-    }
+    return SshDetails(
+        address=address,
+        user=record.owner.name if record.owner.uid else "root",
+        identity=keys.private(machines.paths.keys, record.owner),
+        host_keys=tuple(line[:2000] for line in printed.splitlines()[:8]),
+    )
 
 
 def console_text(machines: Machines, machine: Machine) -> str:

@@ -83,7 +83,7 @@ def _found(machines: Machines, machine: Machine, tag: str) -> Path:
 def clone(machines: Machines, machine: Machine, name: str) -> Machine:
     """A new machine, stopped, of the same make, with the files of this one as they are now."""
     old = machine.record
-    request = Request(name=name, base=old.base, kernel=old.kernel, **old.shape())
+    request = Request(base=old.base, kernel=old.kernel, **old.shape())
     with machine.lock:
         machines.check_there(machine)
-        return machines.create(old.owner, request, populate=partial(btrfs.snapshot, machines.jailer.gaol(old)))
+        return machines.create(old.owner, name, request, populate=partial(btrfs.snapshot, machines.jailer.gaol(old)))

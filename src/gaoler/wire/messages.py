@@ -1,4 +1,4 @@
-"""The requests and replies of `org.gaoler`, typed. Only the daemon imports this: the cli must start fast.
+"""What requests and replies of `org.gaoler` carry, typed. Only the daemon imports this: the cli must start fast.
 
 Unknown keys, wrong types and values out of bounds are refused, all mistakes at once.
 """
@@ -16,10 +16,6 @@ Text = Annotated[str, Field(max_length=4096)]
 
 class Message(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Request(Message):
-    """A request is also the method's name: class `Up` is `org.gaoler.Up`."""
 
 
 # what replies carry
@@ -139,7 +135,7 @@ class Check(Message):
     hint: str
 
 
-# machines
+# what requests carry
 
 
 class Spec(Message):
@@ -171,166 +167,3 @@ class Command(Message):
     directory: Text | None = None
     environment: Annotated[dict[str, str], Field(max_length=256)] = {}
     terminal: Terminal | None = None
-
-
-class Run(Request):
-    """A fresh machine, one command in it, then all thrown away when the caller ends its side of the connection.
-
-    The first reply carries descriptors as `Exec` does; the last one comes when nothing of the machine is left.
-    """
-
-    spec: Spec
-    command: Command
-
-
-class Up(Request):
-    """Create if need be, start, wait until ready. Replies with `continues` carry `step`."""
-
-    name: Name | None = None
-    spec: Spec = Spec()
-
-
-class Exec(Request):
-    """Run a command. The reply's descriptors: control, then stdin, stdout, stderr (with a terminal: control, terminal)."""
-
-    name: Name | None = None
-    command: Command
-    owner: Name | None = None
-
-
-class List(Request):
-    all: bool = False
-
-
-class Inspect(Request):
-    name: Name | None = None
-    owner: Name | None = None
-
-
-class Top(Request):
-    all: bool = False
-
-
-class Log(Request):
-    name: Name
-    owner: Name | None = None
-
-
-class Down(Request):
-    name: Name
-    force: bool = False
-    owner: Name | None = None
-
-
-class Remove(Request):
-    name: Name
-    force: bool = False
-    owner: Name | None = None
-
-
-class Wait(Request):
-    name: Name
-    until: Literal["ready", "stopped"]
-    timeout: Annotated[float, Field(gt=0)] | None = None
-    owner: Name | None = None
-
-
-class Ssh(Request):
-    """Where the machine's sshd is, its host keys, and a private key of the caller's own that it lets in."""
-
-    name: Name | None = None
-
-
-class Snapshot(Request):
-    name: Name
-    tag: Name | None = None
-
-
-class SnapshotRemove(Request):
-    name: Name
-    tag: Name
-
-
-class Restore(Request):
-    name: Name
-    tag: Name
-
-
-class Clone(Request):
-    name: Name
-    new: Name
-
-
-# the administrator's
-
-
-class Publish(Request):
-    name: Name
-    base: Name
-
-
-class BaseList(Request):
-    pass
-
-
-class BaseAdd(Request):
-    name: Name
-    source: Literal["rsync", "pacstrap", "mmdebstrap", "oci", "tar", "directory", "machine"]
-    argument: Text | None = None
-    mirror: Text | None = None
-    keyring: Text | None = None
-    replace: bool = False
-    """Even if there is a base of that name from another source."""
-
-
-class BaseInspect(Request):
-    """A base with its history."""
-
-    name: Name
-
-
-class BaseSync(Request):
-    """Bring a base up to date; without a name, all that are due by their interval."""
-
-    name: Name | None = None
-    shrink: bool = False
-    """Even when it would take away more than the configuration allows."""
-
-
-class BaseRollback(Request):
-    """Make an older generation the current one; without a number, the one before."""
-
-    name: Name
-    generation: Name | None = None
-
-
-class BaseRemove(Request):
-    name: Name
-
-
-class KernelBuild(Request):
-    series: Name | None = None
-
-
-class KernelList(Request):
-    pass
-
-
-class KernelRemove(Request):
-    name: Name
-
-
-class StoreInspect(Request):
-    pass
-
-
-class Metrics(Request):
-    """What is counted and measured, in the text format of Prometheus."""
-
-
-class Doctor(Request):
-    pass
-
-
-REQUESTS: dict[str, type[Request]] = {kind.__name__: kind for kind in Request.__subclasses__()}
-"""Every request by the name of its method."""

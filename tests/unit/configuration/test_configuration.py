@@ -6,7 +6,7 @@ from gaoler.configuration.account import Account
 from gaoler.configuration.grants import limit_of
 from gaoler.configuration.model import Configuration, load
 from gaoler.errors import LimitReached, Usage
-from gaoler.machines.request import complete
+from gaoler.machines.request import Wishes, complete
 
 ALICE = Account("alice", 1000, 1000, "alice", (("students", 50), ("staff", 60)), "", "/home/alice", "/bin/sh")
 
@@ -73,25 +73,25 @@ def test_no_file(tmp_path):
 
 
 def test_a_request_is_completed():
-    wanted = complete(Configuration(), ALICE, "web", {"memory": 128 << 20, "base": None})
+    wanted = complete(Configuration(), ALICE, Wishes(memory=128 << 20))
     assert (wanted.base, wanted.memory, wanted.home) == ("debian", 128 << 20, True)
 
 
 @pytest.mark.parametrize("given", [{"memory": 0}, {"memory": 1 << 20}, {"cpus": 0.0}, {"cpus": -1.0}, {"cpus": float("nan")}])
 def test_what_makes_no_machine(given):
     with pytest.raises(Usage):
-        complete(Configuration(), ALICE, "web", given)
+        complete(Configuration(), ALICE, Wishes(**given))
 
 
 @pytest.mark.parametrize("given", [{"memory": 1 << 40}, {"cpus": 99.0}])
 def test_what_is_too_much_names_the_limit(given):
     with pytest.raises(LimitReached, match="limits"):
-        complete(Configuration(), ALICE, "web", given)
+        complete(Configuration(), ALICE, Wishes(**given))
 
 
 def test_a_disk_without_limit_is_not_more_than_the_limit(tmp_path):
     configuration = loaded(tmp_path, '[limits]\ndisk = "1G"\n')
-    assert complete(configuration, ALICE, "web", {}).disk == 1 << 30
+    assert complete(configuration, ALICE, Wishes()).disk == 1 << 30
 
 
 def test_the_reference_is_of_this_code():
@@ -127,7 +127,7 @@ def test_a_user_beats_groups_and_groups_beat_the_rest(tmp_path):
 def test_the_refusal_names_the_setting(tmp_path):
     configuration = loaded(tmp_path, GRANTS)
     with pytest.raises(LimitReached, match=r"limits\.group\.staff\.memory is 2G"):
-        complete(configuration, ALICE, "web", {"memory": 3 << 30})
+        complete(configuration, ALICE, Wishes(memory=3 << 30))
 
 
 def test_a_grants_mistake_is_found(tmp_path):

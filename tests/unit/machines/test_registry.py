@@ -38,7 +38,7 @@ def in_another_thread(ask):
 def test_who_finds_it_while_it_is_made_waits(registry):
     owner = WEB.owner
     with registry.added(owner, "web", describe):
-        found = registry.find(owner.uid, "web")
+        found = registry.get(owner.uid, "web")
         assert not in_another_thread(lambda: found.lock.acquire(blocking=False))
         with pytest.raises(NameTaken), registry.added(owner, "web", describe):
             pass
@@ -47,7 +47,7 @@ def test_who_finds_it_while_it_is_made_waits(registry):
 
 def test_one_that_could_not_be_made_is_forgotten_and_who_waited_is_told(registry):
     with pytest.raises(OSError), registry.added(WEB.owner, "web", describe):
-        found = registry.find(WEB.owner.uid, "web")
+        found = registry.get(WEB.owner.uid, "web")
         raise OSError
     assert registry.all() == []
     with pytest.raises(NotFound):

@@ -1,0 +1,309 @@
+"""A method of the client for each of the interface. Made by `python -m gaoler.wire.client_source`: not to be edited."""
+
+# ruff: noqa: E501
+# fmt: off
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any, Literal, TypeAlias
+
+    Progress: TypeAlias = Callable[[dict[str, Any]], None]
+    """Is told of each step."""
+    Info: TypeAlias = dict[str, Any]
+    Usage: TypeAlias = dict[str, Any]
+    Base: TypeAlias = dict[str, Any]
+    Generation: TypeAlias = dict[str, Any]
+    Kernel: TypeAlias = dict[str, Any]
+    Store: TypeAlias = dict[str, Any]
+    Check: TypeAlias = dict[str, Any]
+    Terminal: TypeAlias = dict[str, Any]
+
+
+class Methods:
+    """Every method raises GaolerError, and can refuse: who may is said at each."""
+
+    def call(self, method: str, progress: Progress | None = None, /, **parameters: Any) -> dict[str, Any]:
+        """Call and return the last reply; the ones before go to `progress`."""
+        raise NotImplementedError
+
+    def replies(self, method: str, parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Call, and yield each reply until the last one."""
+        raise NotImplementedError
+
+    def run(
+        self,
+        arguments: list[str] | None = None,
+        user: str = "root",
+        login: bool = False,
+        directory: str | None = None,
+        environment: dict[str, str] | None = None,
+        terminal: Terminal | None = None,
+        base: str | None = None,
+        kernel: str | None = None,
+        memory: int | None = None,
+        cpus: float | None = None,
+        disk: int | None = None,
+        ttl: int | None = None,
+        init: Literal["startenv", "systemd"] | None = None,
+        mode: Literal["seccomp", "ptrace"] | None = None,
+        home: bool = True,
+        network: bool = True,
+    ) -> Iterator[dict[str, Any]]:
+        """Make a fresh machine, run one command in it, throw all away when the caller ends its side of the connection. Who may: whoever has an account on the host."""
+        return self.replies("Run", {"command": _given({"arguments": arguments, "user": user, "login": login, "directory": directory, "environment": environment, "terminal": terminal}), "spec": _given({"base": base, "kernel": kernel, "memory": memory, "cpus": cpus, "disk": disk, "ttl": ttl, "init": init, "mode": mode, "home": home, "network": network})})
+
+    def up(
+        self,
+        name: str | None = None,
+        progress: Progress | None = None,
+        base: str | None = None,
+        kernel: str | None = None,
+        memory: int | None = None,
+        cpus: float | None = None,
+        disk: int | None = None,
+        ttl: int | None = None,
+        init: Literal["startenv", "systemd"] | None = None,
+        mode: Literal["seccomp", "ptrace"] | None = None,
+        home: bool = True,
+        network: bool = True,
+        owner: str | None = None,
+    ) -> Info:
+        """Create a machine if need be, start it, wait until it is ready. Who may: for oneself; administrators for others."""
+        found: Info = self.call("Up", progress, name=name, owner=owner, spec=_given({"base": base, "kernel": kernel, "memory": memory, "cpus": cpus, "disk": disk, "ttl": ttl, "init": init, "mode": mode, "home": home, "network": network}))["machine"]
+        return found
+
+    def exec(
+        self,
+        name: str | None = None,
+        arguments: list[str] | None = None,
+        user: str = "root",
+        login: bool = False,
+        directory: str | None = None,
+        environment: dict[str, str] | None = None,
+        terminal: Terminal | None = None,
+        owner: str | None = None,
+    ) -> None:
+        """Run a command. The reply's descriptors: control, then stdin, stdout, stderr (with a terminal: control, terminal). Who may: the machine's owner, and root."""
+        self.call("Exec", None, name=name, owner=owner, command=_given({"arguments": arguments, "user": user, "login": login, "directory": directory, "environment": environment, "terminal": terminal}))
+
+    def machines(
+        self,
+        everybody: bool = False,
+    ) -> list[Info]:
+        """Show the machines there are. Who may: of one's own machines; with all: administrators."""
+        found: list[Info] = self.call("List", None, all=everybody)["machines"]
+        return found
+
+    def info(
+        self,
+        name: str | None = None,
+        owner: str | None = None,
+    ) -> Info:
+        """Show all about one machine. Who may: the machine's owner, and administrators."""
+        found: Info = self.call("Inspect", None, name=name, owner=owner)["machine"]
+        return found
+
+    def top(
+        self,
+        everybody: bool = False,
+    ) -> list[Usage]:
+        """Show what running machines use. Who may: of one's own machines; with all: administrators."""
+        found: list[Usage] = self.call("Top", None, all=everybody)["usage"]
+        return found
+
+    def log(
+        self,
+        name: str,
+        owner: str | None = None,
+    ) -> str:
+        """Show what the console said, safe to print. Who may: the machine's owner, and administrators."""
+        found: str = self.call("Log", None, name=name, owner=owner)["text"]
+        return found
+
+    def down(
+        self,
+        name: str,
+        force: bool = False,
+        owner: str | None = None,
+    ) -> Info:
+        """Stop a machine, its programs first unless `force`; its files stay. Who may: the machine's owner, and administrators."""
+        found: Info = self.call("Down", None, name=name, owner=owner, force=force)["machine"]
+        return found
+
+    def remove(
+        self,
+        name: str,
+        force: bool = False,
+        owner: str | None = None,
+    ) -> None:
+        """Stop a machine and throw it away, with its snapshots. Who may: the machine's owner, and administrators."""
+        self.call("Remove", None, name=name, owner=owner, force=force)
+
+    def wait(
+        self,
+        name: str,
+        until: Literal["ready", "stopped"],
+        timeout: float | None = None,
+        owner: str | None = None,
+    ) -> Info:
+        """Wait until a machine is ready or stopped, `timeout` seconds at most. Who may: the machine's owner, and administrators."""
+        found: Info = self.call("Wait", None, name=name, owner=owner, until=until, timeout=timeout)["machine"]
+        return found
+
+    def ssh(
+        self,
+        name: str | None = None,
+        owner: str | None = None,
+    ) -> dict[str, Any]:
+        """Say where the machine's sshd is, its host keys, and a private key of its owner's that it lets in. Who may: the machine's owner, and root."""
+        return self.call("Ssh", None, name=name, owner=owner)
+
+    def snapshot(
+        self,
+        name: str,
+        tag: str | None = None,
+        owner: str | None = None,
+    ) -> dict[str, Any]:
+        """Remember a machine's files as they are now. Who may: the machine's owner, and administrators."""
+        return self.call("Snapshot", None, name=name, owner=owner, tag=tag)
+
+    def snapshot_remove(
+        self,
+        name: str,
+        tag: str,
+        owner: str | None = None,
+    ) -> None:
+        """Forget a snapshot. Who may: the machine's owner, and administrators."""
+        self.call("SnapshotRemove", None, name=name, owner=owner, tag=tag)
+
+    def restore(
+        self,
+        name: str,
+        tag: str,
+        owner: str | None = None,
+    ) -> Info:
+        """Put a stopped machine's files back as a snapshot has them. Who may: the machine's owner, and administrators."""
+        found: Info = self.call("Restore", None, name=name, owner=owner, tag=tag)["machine"]
+        return found
+
+    def clone(
+        self,
+        name: str,
+        new: str,
+        owner: str | None = None,
+    ) -> dict[str, Any]:
+        """Make a machine of the same owner, with the files of this one as they are now. Who may: the machine's owner, and administrators."""
+        return self.call("Clone", None, name=name, owner=owner, new=new)
+
+    def publish(
+        self,
+        name: str,
+        base: str,
+        progress: Progress | None = None,
+        owner: str | None = None,
+    ) -> dict[str, Any]:
+        """Make a machine's files, as they are now, a base that others can clone. Who may: the machine's owner, and administrators."""
+        return self.call("Publish", progress, name=name, owner=owner, base=base)
+
+    def base_list(
+        self,
+    ) -> list[Base]:
+        """Show the trees that machines are cloned from. Who may: whoever has an account on the host."""
+        found: list[Base] = self.call("BaseList")["bases"]
+        return found
+
+    def base_inspect(
+        self,
+        name: str,
+    ) -> dict[str, Any]:
+        """Show a base with its history. Who may: whoever has an account on the host."""
+        return self.call("BaseInspect", None, name=name)
+
+    def base_add(
+        self,
+        name: str,
+        source: Literal["rsync", "pacstrap", "mmdebstrap", "oci", "tar", "directory", "machine"],
+        progress: Progress | None = None,
+        argument: str | None = None,
+        mirror: str | None = None,
+        keyring: str | None = None,
+        replace: bool = False,
+    ) -> dict[str, Any]:
+        """Make a base: a tree that machines are cloned from. Who may: administrators."""
+        return self.call("BaseAdd", progress, name=name, source=source, argument=argument, mirror=mirror, keyring=keyring, replace=replace)
+
+    def base_sync(
+        self,
+        name: str | None = None,
+        progress: Progress | None = None,
+        shrink: bool = False,
+    ) -> dict[str, Any]:
+        """Bring a base up to date; without a name, all that are due by their interval. Who may: who published the base, and administrators."""
+        return self.call("BaseSync", progress, name=name, shrink=shrink)
+
+    def base_rollback(
+        self,
+        name: str,
+        generation: str | None = None,
+    ) -> Base:
+        """Make an older generation the current one; without a number, the one before. Who may: who published the base, and administrators."""
+        found: Base = self.call("BaseRollback", None, name=name, generation=generation)["base"]
+        return found
+
+    def base_remove(
+        self,
+        name: str,
+    ) -> None:
+        """Remove a base with its generations. Machines keep their files. Who may: who published the base, and administrators."""
+        self.call("BaseRemove", None, name=name)
+
+    def kernel_build(
+        self,
+        series: str | None = None,
+        progress: Progress | None = None,
+    ) -> Kernel:
+        """Fetch, patch and build the kernel, or take it from the cache. Who may: administrators."""
+        found: Kernel = self.call("KernelBuild", progress, series=series)["kernel"]
+        return found
+
+    def kernel_list(
+        self,
+    ) -> list[Kernel]:
+        """Show the kernels that machines run. Who may: whoever has an account on the host."""
+        found: list[Kernel] = self.call("KernelList")["kernels"]
+        return found
+
+    def kernel_remove(
+        self,
+        name: str,
+    ) -> None:
+        """Remove a kernel that no machine uses. Who may: administrators."""
+        self.call("KernelRemove", None, name=name)
+
+    def store_inspect(
+        self,
+    ) -> Store:
+        """Show the file system that holds bases and machines. Who may: whoever has an account on the host."""
+        found: Store = self.call("StoreInspect")["store"]
+        return found
+
+    def metrics(
+        self,
+    ) -> str:
+        """Show what is counted and measured, in the text format of Prometheus. Who may: administrators."""
+        found: str = self.call("Metrics")["text"]
+        return found
+
+    def doctor(
+        self,
+    ) -> list[Check]:
+        """Check the host; say what is missing and how to mend it. Who may: whoever has an account on the host."""
+        found: list[Check] = self.call("Doctor")["checks"]
+        return found
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}

@@ -1,0 +1,145 @@
+"""The trees that machines are cloned from."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from gaoler.bases.generations import Base
+from gaoler.bases.history import Recipe
+from gaoler.daemon.conversation import Conversation
+from gaoler.daemon.handling import administrators, anybodys, of_bases, of_machines
+from gaoler.daemon.parts import Parts
+from gaoler.errors import NotFound, Usage
+from gaoler.machines.machine import Machine
+from gaoler.wire import messages, methods, replies, requests
+
+_log = logging.getLogger(__name__)
+
+
+@anybodys(methods.BASE_LIST)
+def list_all(parts: Parts, _: requests.BaseList, __: Conversation) -> replies.Bases:
+    bases = parts.machines.bases
+    begun = (_unfinished(parts, name) for name in bases.unfinished())
+    return replies.Bases(bases=[*(_view(parts, base) for base in bases.all()), *begun])
+
+
+@anybodys(methods.BASE_INSPECT)
+def inspect(parts: Parts, request: requests.BaseInspect, _: Conversation) -> replies.BaseHistory:
+    base = parts.machines.bases.find(request.name)
+    return replies.BaseHistory(base=_view(parts, base), generations=_generations(parts, base))
+
+
+@administrators(methods.BASE_ADD)
+def add(parts: Parts, request: requests.BaseAdd, conversation: Conversation) -> replies.BaseMade:
+    recipe = _recipe(request, conversation.caller.account.name)
+    result = parts.syncs.add(request.name, recipe, conversation.report, replace=request.replace)
+    return replies.BaseMade(base=_view(parts, result.base), new=result.new)
+
+
+@of_bases(methods.BASE_SYNC)
+def sync(parts: Parts, request: requests.BaseSync, conversation: Conversation) -> replies.BaseSynced:
+    if request.name is None:
+        due = parts.syncs.sync_due(conversation.report)
+        return replies.BaseSynced(bases=[_view(parts, parts.machines.bases.find(name)) for name in due])
+    result = parts.syncs.sync(request.name, conversation.report, shrink=request.shrink)
+    return replies.BaseSynced(base=_view(parts, result.base), new=result.new)
+
+
+@of_bases(methods.BASE_ROLLBACK)
+def rollback(parts: Parts, request: requests.BaseRollback, _: Conversation) -> replies.OneBase:
+    return replies.OneBase(base=_view(parts, parts.syncs.rollback(request.name, request.generation)))
+
+
+@of_bases(methods.BASE_REMOVE)
+def remove(parts: Parts, request: requests.BaseRemove, conversation: Conversation) -> replies.Nothing:
+    parts.machines.bases.remove(request.name)
+    _log.info("base %s: removed by %s", request.name, conversation.caller.account.name)
+    return replies.Nothing()
+
+
+@of_machines(methods.PUBLISH)
+def publish(parts: Parts, request: requests.Publish, conversation: Conversation, machine: Machine) -> replies.BaseMade:
+    caller, of = conversation.caller, machine.record
+    with parts.rights.publishing(caller, request.base):
+        recipe = Recipe("machine", f"{of.owner.name}/{of.name}")
+        result = parts.syncs.add(request.base, recipe, conversation.report, replace=not caller.admin)
+    return replies.BaseMade(base=_view(parts, result.base), new=result.new)
+
+
+def _view(parts: Parts, base: Base) -> messages.Base:
+    bases = parts.machines.bases
+    last, note = base.last, bases.note(base)
+    return messages.Base(
+        name=base.name,
+        generation=base.generation,
+        source=base.source,
+        created=base.created,
+        machines=sum(machine.record.base == base.name for machine in parts.machines.all()),
+        files=note.files if note else None,
+        size=note.size if note else None,
+        moved_files=note.moved_files if note else None,
+        moved_bytes=note.moved_bytes if note else None,
+        interval=parts.configuration.of_base(base.name).sync or None,
+        held=base.held,
+        syncing=bases.is_updating(base.name),
+        synced=last.time if last else None,
+        result=last.result if last else None,
+        seconds=last.seconds if last else None,
+        reason=last.reason if last else None,
+        good=last.good if last else None,
+        failures=last.failures if last else 0,
+        lacks=list(last.lacks) if last else [],
+    )
+
+
+def _unfinished(parts: Parts, name: str) -> messages.Base:
+    bases = parts.machines.bases
+    working = bases.is_updating(name)
+    why = f"its first sync was cut short: gaol base add {name} again goes on, gaol base rm {name} clears up"
+    return messages.Base(
+        name=name,
+        generation=None,
+        source=str(bases.recipe(name) or "") or None,
+        created=None,
+        machines=0,
+        syncing=working,
+        result="unfinished",
+        reason=None if working else why,
+    )
+
+
+def _generations(parts: Parts, base: Base) -> list[messages.Generation]:
+    records = [machine.record for machine in parts.machines.all()]
+    return [
+        messages.Generation(
+            generation=one.number,
+            current=one.number == base.generation,
+            created=one.created,
+            source=one.source,
+            machines=sum(record.base == base.name and record.generation == one.number for record in records),
+            files=one.files,
+            size=one.size,
+            moved_files=one.moved_files,
+            moved_bytes=one.moved_bytes,
+        )
+        for one in parts.machines.bases.history(base.name)
+    ]
+
+
+def _recipe(request: requests.BaseAdd, login: str) -> Recipe:
+    """What is wanted, checked as far as it can be before any work. Raises Usage, NotFound."""
+    argument = request.argument or ""
+    if request.source == "machine" and "/" not in argument:
+        argument = f"{login}/{argument}"
+    if request.source in ("directory", "tar") and not argument.startswith("/"):
+        example = f"gaol base add {request.name[:40]} --{request.source} /srv/tree"
+        raise Usage(f"the {request.source} must be given by its absolute path", argument[:100], example)
+    if request.source == "directory" and not Path(argument).is_dir():
+        raise NotFound(f"no directory {argument}", "", f"ls {Path(argument).parent}")
+    for option, kinds in (("mirror", ("pacstrap", "mmdebstrap")), ("keyring", ("pacstrap",))):
+        if getattr(request, option) is not None and request.source not in kinds:
+            raise Usage(
+                f"--{option} means nothing to --{request.source}", f"it goes with --{' or --'.join(kinds)}", "gaol base add -h"
+            )
+    return Recipe(request.source, argument, request.mirror, request.keyring)

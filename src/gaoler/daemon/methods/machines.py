@@ -1,0 +1,88 @@
+"""Machines: made, shown, stopped, thrown away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import fields
+
+from gaoler.configuration.account import Account
+from gaoler.daemon.conversation import Conversation
+from gaoler.daemon.handling import listings, of_machines, owners
+from gaoler.daemon.parts import Parts
+from gaoler.daemon.views import info_of, usage_of
+from gaoler.errors import Failed
+from gaoler.machines import sessions
+from gaoler.machines.machine import Machine
+from gaoler.machines.request import Wishes
+from gaoler.store.names import machine_name
+from gaoler.wire import messages, methods, replies, requests
+from gaoler.wire.framing import Closed
+
+_LOOK_AGAIN = 2.0
+"""Seconds between looks whether somebody who waits for a machine is still there."""
+
+
+def wishes(spec: messages.Spec) -> Wishes:
+    """What a caller wishes, in the domain's words, which are the wire's."""
+    return Wishes(**{field.name: getattr(spec, field.name) for field in fields(Wishes)})
+
+
+@owners(methods.UP)
+def up(parts: Parts, request: requests.Up, conversation: Conversation, owner: Account) -> replies.OneMachine:
+    given = request.which.name
+    name = machine_name(given) if given is not None else parts.rights.standard(owner.uid, owner.name)
+    machine = parts.arriving.up(owner, name, wishes(request.spec), conversation.report)
+    return replies.OneMachine(machine=info_of(parts.machines, machine))
+
+
+@listings(methods.LIST)
+def list_some(parts: Parts, _: requests.List, __: Conversation, found: list[Machine]) -> replies.Machines:
+    return replies.Machines(machines=[info_of(parts.machines, machine) for machine in found])
+
+
+@of_machines(methods.INSPECT)
+def inspect(parts: Parts, _: requests.Inspect, __: Conversation, machine: Machine) -> replies.OneMachine:
+    return replies.OneMachine(machine=info_of(parts.machines, machine))
+
+
+@listings(methods.TOP)
+def top(parts: Parts, _: requests.Top, __: Conversation, found: list[Machine]) -> replies.Usages:
+    used = (usage_of(parts.machines, machine) for machine in found)
+    return replies.Usages(usage=[one for one in used if one])
+
+
+@of_machines(methods.LOG)
+def log(parts: Parts, _: requests.Log, __: Conversation, machine: Machine) -> replies.Printed:
+    return replies.Printed(text=sessions.console_text(parts.machines, machine))
+
+
+@of_machines(methods.DOWN)
+def down(parts: Parts, request: requests.Down, _: Conversation, machine: Machine) -> replies.OneMachine:
+    parts.machines.stop(machine, force=request.force)
+    return replies.OneMachine(machine=info_of(parts.machines, machine))
+
+
+@of_machines(methods.REMOVE)
+def remove(parts: Parts, request: requests.Remove, _: Conversation, machine: Machine) -> replies.Nothing:
+    parts.machines.remove(machine, force=request.force)
+    return replies.Nothing()
+
+
+@of_machines(methods.WAIT)
+def wait(parts: Parts, request: requests.Wait, conversation: Conversation, machine: Machine) -> replies.OneMachine:
+    done: Callable[[], bool] = {
+        "ready": lambda: machine.state == "ready" or (machine.live is None and machine.busy is None),
+        "stopped": lambda: machine.live is None,
+    }[request.until]
+    name = machine.record.name
+    deadline = None if request.timeout is None else time.monotonic() + request.timeout
+    while not machine.wait(done, _LOOK_AGAIN if deadline is None else min(_LOOK_AGAIN, deadline - time.monotonic())):
+        if not conversation.present():
+            raise Closed("the caller has gone")
+        if deadline is not None and time.monotonic() >= deadline:
+            why = f"it is {machine.state}, after {request.timeout:g} s"
+            raise Failed(f"{name} is not {request.until}", why, f"gaol log {name}")
+    if request.until == "ready" and machine.state != "ready":
+        raise Failed(f"{name} will not be ready", f"it is {machine.state}", f"gaol up {name}")
+    return replies.OneMachine(machine=info_of(parts.machines, machine))

@@ -1,0 +1,86 @@
+"""Commands inside machines, and the way in by ssh."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from gaoler.daemon.conversation import Conversation
+from gaoler.daemon.handling import anybodys, in_machines
+from gaoler.daemon.methods.machines import wishes
+from gaoler.daemon.parts import Parts
+from gaoler.errors import Failed, Usage
+from gaoler.machines import readiness, sessions
+from gaoler.machines.machine import Machine
+from gaoler.wire import messages, methods, replies, requests
+from gaoler.wire.framing import Closed
+
+_DEATH = 1.0
+"""Seconds for a machine's end to be noticed after its streams have ended."""
+
+
+@anybodys(methods.RUN)
+def run(parts: Parts, request: requests.Run, conversation: Conversation) -> replies.Session:
+    deadline = parts.configuration.machines.deadline
+    with parts.arriving.passing(conversation.caller.account, wishes(request.spec)) as machine:
+        told = replies.Session(session=machine.record.name)
+        # The agent finds the command waiting at its socket when it comes up, which saves a turn through here.
+        opened = sessions.open_session(parts.machines, machine, _command(request.command, machine))
+        with suppress(Closed):  # the caller has gone already; so does the machine
+            try:
+                conversation.tell(told, opened.descriptors)
+            finally:
+                opened.close()
+            present = conversation.present(deadline)  # the caller's end of the connection is the machine's life
+            if not machine.answered:
+                readiness.wait_agent(machine, _DEATH)
+            if present:
+                conversation.present(None)
+    return told
+
+
+@in_machines(methods.EXEC)
+def execute(parts: Parts, request: requests.Exec, conversation: Conversation, machine: Machine) -> replies.Nothing:
+    name = machine.record.name
+    if machine.live is None:
+        raise Failed(f"{name} is not running", f"it is {machine.state}", f"gaol up {name}")
+    readiness.wait_agent(machine, parts.configuration.machines.deadline)
+    opened = sessions.open_session(parts.machines, machine, _command(request.command, machine))
+    conversation.attach(opened.descriptors)
+    return replies.Nothing()
+
+
+@in_machines(methods.SSH)
+def ssh(parts: Parts, _: requests.Ssh, __: Conversation, machine: Machine) -> replies.SshDetails:
+    found = sessions.ssh_details(parts.machines, machine)
+    return replies.SshDetails(
+        name=machine.record.name, address=found.address, user=found.user, identity=found.identity, host_keys=list(found.host_keys)
+    )
+
+
+def _command(command: messages.Command, machine: Machine) -> sessions.Command:
+    home = machine.record.owner.home
+    directory = command.directory
+    if directory is not None and not (machine.record.home and f"{directory}/".startswith(f"{home}/")):
+        directory = None  # where the caller stands is not in the machine
+    terminal = (command.terminal.rows, command.terminal.columns) if command.terminal else None
+    for text in (
+        command.user,
+        *command.arguments,
+        *command.environment,
+        *command.environment.values(),
+        directory or "",
+    ):
+        if "\0" in text:
+            raise Usage("a NUL byte can't be in a command", "no argument, name or path may hold one")
+        try:
+            text.encode(errors="surrogateescape")  # bytes of other encodings come so; any other half of a pair is nothing
+        except UnicodeEncodeError:
+            raise Usage("that is no text", "half a surrogate pair stands for no character and no byte") from None
+    return sessions.Command(
+        arguments=tuple(command.arguments),
+        user=command.user,
+        login=command.login,
+        directory=directory,
+        environment=tuple(command.environment.items()),
+        terminal=terminal,
+    )

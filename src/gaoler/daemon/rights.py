@@ -1,0 +1,139 @@
+"""Who may do what. A method per right of the wire's table; nothing else in the daemon decides.
+
+For whoever may not know of a machine the answer is the same whether it is there or not.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gaoler.bases.generations import Bases
+from gaoler.configuration.account import Account
+from gaoler.configuration.grants import limit_of
+from gaoler.configuration.model import Configuration
+from gaoler.daemon.caller import Caller, account_of, uid_of
+from gaoler.errors import LimitReached, NotAllowed, NotFound
+from gaoler.machines.machine import Machine
+from gaoler.machines.registry import Registry
+from gaoler.store.names import base_name, default_name
+from gaoler.wire.which import Which
+
+
+class Rights:
+    """The rights of everybody on this host. Safe to ask from any thread."""
+
+    def __init__(self, configuration: Configuration, registry: Registry, bases: Bases) -> None:
+        self._configuration = configuration
+        self._registry = registry
+        self._bases = bases
+        self._lock = threading.Lock()
+        self._publishing: list[tuple[int, str]] = []
+        """Users, and bases that they are making: these count before they can be seen."""
+
+    # machines
+
+    def owner(self, caller: Caller, which: Which) -> Account:
+        """Whose machine is meant, or is to be made. Raises NotFound where the caller may not act for them."""
+        uid = self._uid(caller, which)
+        return caller.account if uid == caller.uid else account_of(uid)
+
+    def machine(self, caller: Caller, which: Which) -> Machine:
+        """The machine that is meant, for its owner and administrators. Raises NotFound."""
+        uid = self._uid(caller, which)
+        name = which.name if which.name is not None else self.standard(uid, which.owner or caller.account.name)
+        machine = self._registry.get(uid, name)
+        if machine is None:
+            raise self._no_machine(uid, name, which.owner)
+        return machine
+
+    def inside(self, caller: Caller, which: Which, to: str) -> Machine:
+        """The same, for what comes near its owner's home. Raises NotFound, NotAllowed."""
+        machine = self.machine(caller, which)
+        if caller.uid not in (machine.record.owner.uid, 0):
+            raise NotAllowed(f"you may not {to}", "their home is in it", "ask root")
+        return machine
+
+    def some(self, caller: Caller, everybody: bool, to: str) -> list[Machine]:
+        """The caller's machines, or everybody's. Raises NotAllowed."""
+        if everybody:
+            self.administrator(caller, to)
+            return self._registry.all()
+        return self._registry.of(caller.uid)
+
+    def administrator(self, caller: Caller, to: str) -> None:
+        """Raises NotAllowed."""
+        if not caller.admin:
+            raise NotAllowed(f"you may not {to}", "that is for administrators", "ask one, or be in their group")
+
+    def standard(self, uid: int, login: str) -> str:
+        """What a machine is called that is not named: as the only one its owner has, or after them."""
+        own = [machine for machine in self._registry.of(uid) if not machine.record.ephemeral]
+        return own[0].record.name if len(own) == 1 else default_name(login)
+
+    def _uid(self, caller: Caller, which: Which) -> int:
+        if which.owner is None or which.owner == caller.account.name:
+            return caller.uid
+        unseen = NotFound(f'no machine "{str(which)[:80]}"', "there is none that you may see", "gaol ls")
+        if not caller.admin:
+            raise unseen
+        try:
+            return uid_of(which.owner)
+        except NotFound:
+            raise unseen from None
+
+    def _no_machine(self, uid: int, name: str, owner: str | None) -> NotFound:
+        there = ", ".join(machine.record.name for machine in self._registry.of(uid) if not machine.record.ephemeral)
+        if owner:
+            return NotFound(f'no machine "{name[:40]}" of {owner}\'s', f"there are: {there or 'none'}", "gaol ls --all")
+        hint = "gaol ls" if there else f"gaol up {name[:32]}"
+        return NotFound(f'no machine "{name[:40]}"', f"you have: {there or 'none'}", hint)
+
+    # bases: administrators all, users those that they published from machines of their own. How many that may be is a limit
+    # like others (`limits.bases`), and none unless an administrator grants it: a teacher gets a course's machine to a class
+    # without becoming root over everybody's.
+
+    def base(self, caller: Caller, name: str | None, to: str) -> None:
+        """To change a base; None: all of them. Raises NotAllowed, the same for no base and for another's."""
+        if name is None or not self._owns(caller, name):
+            self.administrator(caller, to)
+
+    @contextmanager
+    def publishing(self, caller: Caller, name: str) -> Iterator[None]:
+        """While the caller makes, or makes anew, a base of that name from a machine. Raises NotAllowed, LimitReached."""
+        uid = caller.account.uid
+        with self._lock:
+            self._may_publish(caller, name)
+            self._publishing.append((uid, name))
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._publishing.remove((uid, name))
+
+    def _may_publish(self, caller: Caller, name: str) -> None:
+        if caller.admin:
+            return
+        limit = limit_of(self._configuration.limits, caller.account, "bases")
+        if not limit.value:
+            raise NotAllowed("you may not publish a base", f"{limit.setting} is 0, set by the administrator", "ask one")
+        if self._owns(caller, name):
+            return
+        reserved = name in self._configuration.base or name == self._configuration.machines.base
+        if reserved or self._bases.is_taken(name):
+            raise NotAllowed(f'"{name}" is not yours', "a base of that name is for others to change", "take another name")
+        made = {base.name for base in self._bases.all() if self._owns(caller, base.name)}
+        making = {base for uid, base in self._publishing if uid == caller.account.uid}
+        own = sorted(made | making)
+        if len(own) >= limit.value:
+            raise LimitReached(
+                f"you have published {', '.join(own)}",
+                f"{limit.setting} is {limit.value:g}, set by the administrator",
+                f"gaol base rm {own[0]}",
+                limit="bases",
+            )
+
+    def _owns(self, caller: Caller, name: str) -> bool:
+        recipe = self._bases.recipe(base_name(name))
+        return recipe is not None and recipe.owner == caller.account.name

@@ -1,0 +1,100 @@
+"""The table of methods: what is asked, what is answered, and who may. Server, introspection and client are made from it.
+
+The class of an entry is the right to call it; `daemon.rights` decides it, and `daemon.methods` has what answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from gaoler.wire import replies, requests
+
+Q = TypeVar("Q", bound=requests.Request)
+R = TypeVar("R", bound=replies.Reply)
+M = TypeVar("M", bound=requests.OfMachine)
+S = TypeVar("S", bound=requests.OfSome)
+B = TypeVar("B", bound=requests.OfBase)
+
+
+@dataclass(frozen=True)
+class Method(Generic[Q, R]):
+    """`before` is what comes before the last reply, to callers that ask for more than one."""
+
+    request: type[Q]
+    reply: type[R]
+    before: type[replies.Reply] | None = None
+    to: str = ""
+    """What a caller is told that they may not do; for the rights that can be refused."""
+
+    @property
+    def name(self) -> str:
+        return self.request.__name__
+
+    @property
+    def right(self) -> str:
+        """Who may call it, as the interface says it."""
+        return " ".join((type(self).__doc__ or "").split())
+
+
+class Anybodys(Method[Q, R]):
+    """whoever has an account on the host"""
+
+
+class Owners(Method[M, R]):
+    """for oneself; administrators for others"""
+
+
+class OfMachines(Method[M, R]):
+    """the machine's owner, and administrators"""
+
+
+class InMachines(Method[M, R]):
+    """the machine's owner, and root"""
+
+
+class Listings(Method[S, R]):
+    """of one's own machines; with all: administrators"""
+
+
+class OfBases(Method[B, R]):
+    """who published the base, and administrators"""
+
+
+class Administrators(Method[Q, R]):
+    """administrators"""
+
+
+RUN = Anybodys(requests.Run, replies.Session, replies.Session)
+UP = Owners(requests.Up, replies.OneMachine, replies.Progress)
+EXEC = InMachines(requests.Exec, replies.Nothing, to="run commands in another's machine")
+LIST = Listings(requests.List, replies.Machines, to="see everybody's machines")
+INSPECT = OfMachines(requests.Inspect, replies.OneMachine)
+TOP = Listings(requests.Top, replies.Usages, to="see everybody's machines")
+LOG = OfMachines(requests.Log, replies.Printed)
+DOWN = OfMachines(requests.Down, replies.OneMachine)
+REMOVE = OfMachines(requests.Remove, replies.Nothing)
+WAIT = OfMachines(requests.Wait, replies.OneMachine)
+SSH = InMachines(requests.Ssh, replies.SshDetails, to="have the key to another's machine")
+SNAPSHOT = OfMachines(requests.Snapshot, replies.Taken)
+SNAPSHOT_REMOVE = OfMachines(requests.SnapshotRemove, replies.Nothing)
+RESTORE = OfMachines(requests.Restore, replies.OneMachine)
+CLONE = OfMachines(requests.Clone, replies.Cloned)
+PUBLISH = OfMachines(requests.Publish, replies.BaseMade, replies.Progress)
+BASE_LIST = Anybodys(requests.BaseList, replies.Bases)
+BASE_INSPECT = Anybodys(requests.BaseInspect, replies.BaseHistory)
+BASE_ADD = Administrators(requests.BaseAdd, replies.BaseMade, replies.Progress, to="add a base")
+BASE_SYNC = OfBases(requests.BaseSync, replies.BaseSynced, replies.Progress, to="sync that base")
+BASE_ROLLBACK = OfBases(requests.BaseRollback, replies.OneBase, to="roll that base back")
+BASE_REMOVE = OfBases(requests.BaseRemove, replies.Nothing, to="remove that base")
+KERNEL_BUILD = Administrators(requests.KernelBuild, replies.OneKernel, replies.Progress, to="build a kernel")
+KERNEL_LIST = Anybodys(requests.KernelList, replies.Kernels)
+KERNEL_REMOVE = Administrators(requests.KernelRemove, replies.Nothing, to="remove a kernel")
+STORE_INSPECT = Anybodys(requests.StoreInspect, replies.OneStore)
+METRICS = Administrators(requests.Metrics, replies.Printed, to="see the metrics")
+DOCTOR = Anybodys(requests.Doctor, replies.Checks)
+
+METHODS: dict[str, Method[requests.Request, replies.Reply]] = {
+    entry.name: entry for entry in list(globals().values()) if isinstance(entry, Method)
+}
+"""Every method by its name, in the order above."""

@@ -1,0 +1,119 @@
+"""The replies of `org.gaoler`. What an optional field holds is absent where there is nothing to tell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gaoler.wire.messages import Base, Check, Generation, Info, Kernel, Message, Store, Usage
+
+
+class Reply(Message):
+    """A reply is what its fields say; the class has no name on the wire."""
+
+    def parameters(self) -> dict[str, Any]:
+        """What goes over the wire. An empty optional field is left out; those of what it carries are null."""
+        empty = {name for name in type(self).model_fields if getattr(self, name) is None}
+        return self.model_dump(exclude=empty)
+
+
+class Nothing(Reply):
+    """It is done."""
+
+
+class Progress(Reply):
+    """How far a long work has come: before the last reply, to whoever asked for more than one."""
+
+    step: str
+    done: int | None = None
+    total: int | None = None
+    unit: str | None = None
+
+
+class Session(Reply):
+    """The name of a machine that runs a command, or that has run it."""
+
+    session: str
+
+
+class OneMachine(Reply):
+    machine: Info
+
+
+class Machines(Reply):
+    machines: list[Info]
+
+
+class Usages(Reply):
+    usage: list[Usage]
+
+
+class Printed(Reply):
+    """Text as a person reads it."""
+
+    text: str
+
+
+class SshDetails(Reply):
+    name: str
+    address: str
+    user: str
+    identity: str
+    """The private key, as OpenSSH writes it."""
+    host_keys: list[str]
+
+
+class Taken(Reply):
+    """A snapshot; `note` says what is not as it should be."""
+
+    tag: str
+    note: str | None = None
+
+
+class Cloned(Reply):
+    machine: Info
+    note: str | None = None
+
+
+class OneBase(Reply):
+    base: Base
+
+
+class Bases(Reply):
+    bases: list[Base]
+
+
+class BaseHistory(Reply):
+    base: Base
+    generations: list[Generation]
+
+
+class BaseMade(Reply):
+    """A base that was made or brought up to date."""
+
+    base: Base
+    new: bool
+    """Whether that is another generation than before."""
+
+
+class BaseSynced(Reply):
+    """One base, or all that were due."""
+
+    base: Base | None = None
+    new: bool | None = None
+    bases: list[Base] | None = None
+
+
+class OneKernel(Reply):
+    kernel: Kernel
+
+
+class Kernels(Reply):
+    kernels: list[Kernel]
+
+
+class OneStore(Reply):
+    store: Store
+
+
+class Checks(Reply):
+    checks: list[Check]

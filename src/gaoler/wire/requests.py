@@ -1,0 +1,205 @@
+"""The requests of `org.gaoler`: class `Up` is the method `org.gaoler.Up`. `methods` says what each answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gaoler.wire.messages import Command, Message, Name, Spec, Text
+from gaoler.wire.which import Which
+
+
+class Request(Message):
+    """What a caller asks for. The names of the classes with an entry in `methods` are those of the methods."""
+
+
+class OfMachine(Request):
+    """Ask for a machine: the caller's, or an administrator's `OWNER/NAME`; without a name the standard one."""
+
+    name: Name | None = None
+    owner: Name | None = None
+    """Whose, where `name` does not say so. Administrators may name others."""
+
+    @property
+    def which(self) -> Which:
+        return Which.read(self.name, self.owner)
+
+
+class OfNamed(OfMachine):
+    """Ask for a machine that must be named."""
+
+    name: Name
+
+
+class OfBase(Request):
+    """Ask for a change of a base."""
+
+    name: Name | None = None
+
+
+class OfSome(Request):
+    """Ask for the caller's machines; with `all` for everybody's, as administrators may."""
+
+    all: bool = False
+
+
+class Run(Request):
+    """Make a fresh machine, run one command in it, throw all away when the caller ends its side of the connection.
+
+    The first reply carries descriptors as `Exec` does; the last one comes when nothing of the machine is left.
+    """
+
+    command: Command
+    spec: Spec = Spec()
+
+
+class Up(OfMachine):
+    """Create a machine if need be, start it, wait until it is ready."""
+
+    spec: Spec = Spec()
+
+
+class Exec(OfMachine):
+    """Run a command. The reply's descriptors: control, then stdin, stdout, stderr (with a terminal: control, terminal)."""
+
+    command: Command
+
+
+class List(OfSome):
+    """Show the machines there are."""
+
+
+class Inspect(OfMachine):
+    """Show all about one machine."""
+
+
+class Top(OfSome):
+    """Show what running machines use."""
+
+
+class Log(OfNamed):
+    """Show what the console said, safe to print."""
+
+
+class Down(OfNamed):
+    """Stop a machine, its programs first unless `force`; its files stay."""
+
+    force: bool = False
+
+
+class Remove(OfNamed):
+    """Stop a machine and throw it away, with its snapshots."""
+
+    force: bool = False
+
+
+class Wait(OfNamed):
+    """Wait until a machine is ready or stopped, `timeout` seconds at most."""
+
+    until: Literal["ready", "stopped"]
+    timeout: Annotated[float, Field(gt=0)] | None = None
+
+
+class Ssh(OfMachine):
+    """Say where the machine's sshd is, its host keys, and a private key of its owner's that it lets in."""
+
+
+class Snapshot(OfNamed):
+    """Remember a machine's files as they are now."""
+
+    tag: Name | None = None
+
+
+class SnapshotRemove(OfNamed):
+    """Forget a snapshot."""
+
+    tag: Name
+
+
+class Restore(OfNamed):
+    """Put a stopped machine's files back as a snapshot has them."""
+
+    tag: Name
+
+
+class Clone(OfNamed):
+    """Make a machine of the same owner, with the files of this one as they are now."""
+
+    new: Name
+
+
+class Publish(OfNamed):
+    """Make a machine's files, as they are now, a base that others can clone."""
+
+    base: Name
+
+
+class BaseList(Request):
+    """Show the trees that machines are cloned from."""
+
+
+class BaseAdd(Request):
+    """Make a base: a tree that machines are cloned from."""
+
+    name: Name
+    source: Literal["rsync", "pacstrap", "mmdebstrap", "oci", "tar", "directory", "machine"]
+    argument: Text | None = None
+    mirror: Text | None = None
+    keyring: Text | None = None
+    replace: bool = False
+    """Even if there is a base of that name from another source."""
+
+
+class BaseInspect(Request):
+    """Show a base with its history."""
+
+    name: Name
+
+
+class BaseSync(OfBase):
+    """Bring a base up to date; without a name, all that are due by their interval."""
+
+    shrink: bool = False
+    """Even when it would take away more than the configuration allows."""
+
+
+class BaseRollback(OfBase):
+    """Make an older generation the current one; without a number, the one before."""
+
+    name: Name
+    generation: Name | None = None
+
+
+class BaseRemove(OfBase):
+    """Remove a base with its generations. Machines keep their files."""
+
+    name: Name
+
+
+class KernelBuild(Request):
+    """Fetch, patch and build the kernel, or take it from the cache."""
+
+    series: Name | None = None
+
+
+class KernelList(Request):
+    """Show the kernels that machines run."""
+
+
+class KernelRemove(Request):
+    """Remove a kernel that no machine uses."""
+
+    name: Name
+
+
+class StoreInspect(Request):
+    """Show the file system that holds bases and machines."""
+
+
+class Metrics(Request):
+    """Show what is counted and measured, in the text format of Prometheus."""
+
+
+class Doctor(Request):
+    """Check the host; say what is missing and how to mend it."""

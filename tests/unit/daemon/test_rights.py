@@ -1,0 +1,118 @@
+"""Who may do what: the same answer for another's machine as for none, and limits that hold also for much at once."""
+
+import os
+import pwd
+from types import SimpleNamespace
+
+import pytest
+
+from gaoler.configuration.model import Configuration
+from gaoler.daemon.caller import Caller, account_of
+from gaoler.daemon.rights import Rights
+from gaoler.errors import LimitReached, NotAllowed, NotFound
+from gaoler.machines.machine import Machine
+from gaoler.machines.registry import Registry
+from gaoler.wire.which import Which
+from unit.machines.test_record import OWNER, WEB
+
+
+class Bases:
+    """None is there yet."""
+
+    def all(self):
+        return []
+
+    def recipe(self, name):
+        return None
+
+    def is_taken(self, name):
+        return False
+
+
+JAILER = SimpleNamespace(paths=None, network=SimpleNamespace(capacity=None))
+
+
+def rights(**limits):
+    return Rights(Configuration.model_validate({"limits": limits}), Registry(Configuration(), JAILER), Bases())
+
+
+TEACHER, ADMIN = Caller(OWNER, 1, admin=False), Caller(OWNER, 1, admin=True)
+
+
+def test_a_base_that_is_being_made_counts_until_it_is_given_up():
+    asked = rights(bases=1)
+    with asked.publishing(TEACHER, "course"):
+        with pytest.raises(LimitReached), asked.publishing(TEACHER, "other"):
+            pass
+        with asked.publishing(ADMIN, "other"):
+            pass
+    with asked.publishing(TEACHER, "other"):
+        pass
+
+
+def test_nobody_publishes_whom_nobody_lets():
+    with pytest.raises(NotAllowed), rights().publishing(TEACHER, "course"):
+        pass
+
+
+@pytest.fixture
+def there():
+    """Rights on a host where root has a machine `web`: of the accounts that are everywhere."""
+    registry = Registry(Configuration(), JAILER)
+    registry.adopt(Machine(WEB.with_(owner=account_of(0))))
+    return Rights(Configuration(), registry, Bases())
+
+
+def told(ask, *arguments):
+    with pytest.raises(NotFound) as refused:
+        ask(*arguments)
+    error = refused.value
+    return error.what, error.why, error.hint
+
+
+@pytest.mark.parametrize("owner", ["root", "nobody", "no-such-user"])
+@pytest.mark.parametrize("right", ["owner", "machine"])
+def test_the_answer_for_anothers_machine_is_that_for_none(there, owner, right):
+    refused = told(getattr(there, right), TEACHER, Which(owner, "web"))
+    assert refused == (f'no machine "{owner}/web"', "there is none that you may see", "gaol ls")
+    assert told(there.inside, TEACHER, Which(owner, "web"), "look") == refused
+
+
+def test_an_administrator_may_name_anothers(there):
+    assert there.machine(ADMIN, Which("root", "web")).record.name == "web"
+    assert there.machine(ADMIN, Which("root", None)).record.name == "web", "the only one"
+    assert there.owner(ADMIN, Which("root", "new")).uid == 0
+    with pytest.raises(NotAllowed):
+        there.inside(ADMIN, Which("root", "web"), "look at it")
+    assert "of root's" in told(there.machine, ADMIN, Which("root", "other"))[0]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="root's own")
+def test_root_may_go_in(there):
+    nobody = pwd.getpwnam("nobody")
+    root, other = Caller(account_of(0), 1, admin=True), account_of(nobody.pw_uid)
+    there._registry.adopt(Machine(WEB.with_(id="b" * 12, owner=other)))
+    assert there.inside(root, Which("nobody", "web"), "look").record.owner == other
+
+
+def test_only_administrators_see_everybodys(there):
+    assert there.some(TEACHER, False, "see them") == []
+    assert len(there.some(ADMIN, True, "see them")) == 1
+    with pytest.raises(NotAllowed, match="see them"):
+        there.some(TEACHER, True, "see them")
+
+
+@pytest.mark.parametrize(
+    ("text", "owner", "which"),
+    [
+        ("web", None, Which(None, "web")),
+        ("alice/web", None, Which("alice", "web")),
+        ("alice/web", "bob", Which("alice", "web")),
+        ("web", "alice", Which("alice", "web")),
+        (None, "alice", Which("alice", None)),
+        (None, None, Which(None, None)),
+        ("a/b/c", None, Which("a", "b/c")),
+    ],
+)
+def test_which_machine_is_meant(text, owner, which):
+    assert Which.read(text, owner) == which
