@@ -424,6 +424,40 @@ def test_store_and_kernels(gateway, alice):
     assert kernel["default"]
 
 
+def test_an_administrator_may_name_anothers_machine_in_every_command(gateway, alice, bob, warden, tmp_path):
+    """But for those that go near the owner's home: these are root's. To others the answer is that for no machine."""
+    web, root = f"{alice.name}/web", gateway.root
+    commands = {
+        "up": ("up", web), "wait": ("wait", web, "--for", "ready"), "info": ("info", web), "log": ("log", web),
+        "snapshot": ("snapshot", web, "one"), "clone": ("clone", web, "copy"), "publish": ("publish", web, "course"),
+        "down": ("down", web, "--force"), "restore": ("restore", web, "one"), "forget": ("snapshot", web, "one", "--delete"),
+        "rm": ("rm", web), "rm copy": ("rm", f"{alice.name}/copy"),
+    }  # fmt: skip
+    roots = [("exec", web, "--", "true"), ("ssh-config", web), ("cp", f"{web}:/etc/hostname", str(tmp_path))]
+    try:
+        for name, command in commands.items():
+            if name == "down":
+                for inside in roots:
+                    assert gateway.gaol(*inside, user=warden).returncode == 4, inside
+                    done = gateway.gaol(*inside, user=root)
+                    assert done.returncode == 0, (inside, done.stderr)
+            if name != "up":
+                refused = gateway.gaol(*command, user=bob)
+                assert (refused.returncode, "there is none that you may see" in refused.stderr) == (3, True), refused.stderr
+            done = gateway.gaol(*command, user=warden)
+            assert done.returncode == 0, (command, done.stderr)
+            if name == "clone":
+                assert [(one["owner"], one["name"]) for one in gateway.json("ls", "--all", user=warden)] == [
+                    (alice.name, "copy"), (alice.name, "web")
+                ]  # fmt: skip
+        assert gateway.gaol("up", web, user=bob).returncode == 3
+        assert gateway.json("ls", "--all", user=warden) == []
+    finally:
+        for name in ("web", "copy"):
+            gateway.gaol("rm", "--force", name, user=alice)
+        gateway.gaol("base", "rm", "course")
+
+
 def test_administrators_see_everybody_and_plain_users_do_not(quiet, gateway, alice, bob, warden):
     assert [machine["name"] for machine in gateway.json("ls", "--all", user=warden)] == ["quiet"]
     assert gateway.json("info", f"{alice.name}/quiet", user=warden)["owner"] == alice.name

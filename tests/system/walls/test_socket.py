@@ -154,16 +154,15 @@ def test_words_that_no_command_can_have(gateway, alice, quiet, text):
 @pytest.mark.parametrize("method", OWNED)
 def test_anothers_machine_and_none_are_answered_alike(gateway, alice, bob, quiet, method):
     """Word for word, but for the name that was asked for; with the owner said, too."""
-    for extra in ({}, {"owner": alice.name}):
-        if extra and method in ("Ssh", "Snapshot", "Restore", "Clone"):
-            continue
-        there = call(gateway, bob, method, **named(method, "quiet"), **extra)
-        absent = call(gateway, bob, method, **named(method, "tteiu"), **extra)
+    for owner in (None, alice.name, "no-such-user"):
+        asked = {"owner": owner} if owner else {}
+        there = call(gateway, bob, method, **named(method, "quiet"), **asked)
+        absent = call(gateway, bob, method, **named(method, "tteiu"), **asked)
         assert refused(there)
         assert json.dumps(there).replace("quiet", "tteiu") == json.dumps(absent)
-    nobody = call(gateway, bob, method, **named(method, "quiet"), **({} if method in ("Ssh", "Snapshot", "Restore", "Clone")
-                                                                   else {"owner": "no-such-user"}))  # fmt: skip
-    assert refused(nobody)
+        if owner:
+            named_so = call(gateway, bob, method, **named(method, f"{owner}/quiet"))
+            assert named_so == there, "OWNER/NAME is the same as both"
     assert quiet.state == "ready"
 
 
