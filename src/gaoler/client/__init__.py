@@ -43,6 +43,14 @@ class Gaoler(Methods):
             ) from None
         self.connection = Connection(sock, REPLY_LIMIT)
 
+    @classmethod
+    def over(cls, descriptor: int) -> Gaoler:
+        """Over a socket that is connected already: the daemon takes us for whoever connected it."""
+        gaoler = cls.__new__(cls)
+        gaoler.path = "the given socket"
+        gaoler.connection = Connection(socket(fileno=descriptor), REPLY_LIMIT)
+        return gaoler
+
     def __enter__(self) -> Gaoler:
         return self
 

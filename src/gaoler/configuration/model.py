@@ -180,6 +180,23 @@ class Metrics(Section):
     )
 
 
+class Web(Section):
+    listen: str = Field(
+        "127.0.0.1:8443",
+        pattern=r"^(|[^\s/]+:[0-9]{1,5})$",
+        description="where the page for people is served, ADDRESS:PORT; 0.0.0.0:8443 for everybody, nothing for nobody",
+    )
+    address: str = Field("", pattern=r"^(|https?://[^\s/]+)$", description="the page's address as people type it (default: that)")
+    certificate: Path | None = Field(None, description="of the page, as PEM with its chain (default: one of gaoler's own)")
+    key: Path | None = Field(None, description="the certificate's private key")
+    proxy: bool = Field(
+        False, description="a proxy in front of the page does TLS, and tells in X-Forwarded-For who asks: plain HTTP then"
+    )
+    idle: Duration = Field(12 * 3600, ge=60, description="a login ends when it wasn't used for so long; an open page uses it")
+    lifetime: Duration = Field(7 * 86400, ge=60, description="a login ends after that")
+    account: str = Field("gaoler-web", description="who serves the page: an account that may do nothing else")
+
+
 class Ids(Section):
     first: int = Field(1 << 30, ge=1 << 17, description="where the range of host ids that machines are given begins")
     count: int = Field(1 << 30, ge=1 << 17, description="how many there are; a machine takes 131072")
@@ -195,6 +212,7 @@ class Configuration(Section):
     masters: Masters = Masters()
     registries: Registries = Registries()
     metrics: Metrics = Metrics()
+    web: Web = Web()
     base: dict[str, Base] = {}
 
     @field_validator("base")

@@ -1,0 +1,86 @@
+"""Requests of the page to the daemon: those of the command line, with the same words, as the user."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from typing import Any
+
+from aiohttp import web
+
+from gaoler.errors import GaolerError
+from gaoler.web import speaking
+from gaoler.web.guard import SESSION, details, dress, json_of
+from gaoler.web.hub import Hub
+from gaoler.web.sessions import Session
+
+_MACHINES = {"Up", "List", "Inspect", "Top", "Log", "Down", "Remove", "Wait", "Rename", "Extend", "Sleep", "Freeze", "Thaw"}
+_FILES = {"Snapshot", "SnapshotRemove", "Restore", "Clone", "Diff", "Publish", "BaseList", "BaseInspect"}
+METHODS = frozenset(_MACHINES | _FILES)
+"""All that carry no descriptors and no keys. Who may do what is the daemon's to say, here as everywhere."""
+REGRET = 12
+"""Seconds in which throwing away can be taken back: it costs nothing until then, since nothing has happened."""
+_log = logging.getLogger(__name__)
+
+
+class Calls:
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        self.doomed: dict[tuple[int, str], asyncio.Task[None]] = {}
+        """Machines that will be thrown away unless their owner thinks again, by uid and name."""
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.post("/api/call", self.call),
+            web.post("/api/throw-away", self.throw_away),
+            web.post("/api/keep", self.keep),
+        ]
+
+    async def call(self, request: web.Request) -> web.StreamResponse:
+        """`{"method": ..., "parameters": {...}}`: a line of JSON a reply, the last one with `result` or `error`."""
+        body = await json_of(request)
+        method, parameters = body.get("method"), body.get("parameters", {})
+        if method not in METHODS or not isinstance(parameters, dict):
+            raise web.HTTPBadRequest(reason="there is no such request")
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        dress(request, response)
+        await response.prepare(request)
+        last: dict[str, Any] = {}
+        try:
+            async for last in speaking.replies(request[SESSION], method, parameters):
+                if "step" in last:
+                    await response.write(json.dumps(last).encode() + b"\n")
+            line: dict[str, Any] = {"result": last}
+        except GaolerError as error:
+            line = {"error": details(error)}
+        await response.write(json.dumps(line).encode() + b"\n")
+        return response
+
+    async def throw_away(self, request: web.Request) -> web.Response:
+        """Not at once: `/api/keep` within some seconds takes it back."""
+        session, name = request[SESSION], (await json_of(request)).get("name")
+        if not isinstance(name, str):
+            raise web.HTTPBadRequest(reason="a name is wanted")
+        machine = (await speaking.call(session, "Inspect", name=name))["machine"]
+        key = (session.uid, str(machine["name"]))
+        if key not in self.doomed:
+            self.doomed[key] = asyncio.ensure_future(self._remove(session, key))
+        return web.json_response({"seconds": REGRET})
+
+    async def keep(self, request: web.Request) -> web.Response:
+        key = (request[SESSION].uid, str((await json_of(request)).get("name")))
+        task = self.doomed.pop(key, None)
+        if task is not None:
+            task.cancel()
+        return web.json_response({"kept": task is not None})
+
+    async def _remove(self, session: Session, key: tuple[int, str]) -> None:
+        await asyncio.sleep(REGRET)
+        try:
+            # From here on nothing takes it back, and it is done even if its owner logs out.
+            await asyncio.shield(speaking.call(session, "Remove", name=key[1], force=True))
+        except GaolerError as error:
+            _log.warning("%s was not thrown away: %s", key[1], error)
+        finally:
+            self.doomed.pop(key, None)

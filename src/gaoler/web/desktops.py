@@ -1,0 +1,78 @@
+"""Desktops: the pixels of a machine's desktop (RFB), through an ordinary session; nothing of it listens on any network."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import WSMsgType, web
+
+from gaoler.errors import GaolerError
+from gaoler.web.guard import SESSION
+from gaoler.web.hub import Hub
+from gaoler.web.speaking import CHUNK, Inside
+
+DESKTOP = "/uml/bin/desktop"
+"""What starts the owner's desktop inside where none runs, and then carries RFB on its standard streams."""
+COMPLAINT_CODE = 4500
+"""The code that a WebSocket is closed with when there is no desktop; why is asked for at /api/desktop/why."""
+
+
+class Desktops:
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.get("/api/desktop", self.serve)]
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """A WebSocket of RFB alone, as noVNC has it; text before the first byte is for the page around it."""
+        session = request[SESSION]
+        machine = request.query.get("machine", "")
+        sock = web.WebSocketResponse(heartbeat=25, max_msg_size=8 << 20, protocols=("binary",), compress=False)
+        await sock.prepare(request)
+        session.sockets.add(sock)
+        try:
+            command = {"arguments": [DESKTOP, "connect"], "user": session.user, "login": True}
+            inside = await Inside.open(session, machine, command)
+            try:
+                await self._carry(sock, inside)
+            finally:
+                inside.close()
+        except GaolerError as error:
+            await _explain(sock, error.what, error.why, error.hint)
+        except (ConnectionError, RuntimeError):
+            pass  # the page has gone
+        finally:
+            session.sockets.discard(sock)
+        await sock.close()
+        return sock
+
+    async def _carry(self, sock: web.WebSocketResponse, inside: Inside) -> None:
+        complaint = asyncio.ensure_future(inside.complaints())
+        typing = asyncio.ensure_future(_to_machine(sock, inside))
+        try:
+            while data := await inside.read():
+                await sock.send_bytes(data)
+            code = await inside.ended()
+            if code and not sock.closed:
+                said = await complaint or inside.complaint
+                await _explain(sock, "the desktop does not start", said.removeprefix("gaol: "), "")
+        finally:
+            typing.cancel()
+            complaint.cancel()
+
+
+async def _to_machine(sock: web.WebSocketResponse, inside: Inside) -> None:
+    async for message in sock:
+        if message.type == WSMsgType.BINARY:
+            for at in range(0, len(message.data), CHUNK):
+                if not await inside.write(message.data[at : at + CHUNK]):
+                    return
+    inside.end_input()
+
+
+async def _explain(sock: web.WebSocketResponse, what: str, why: str, hint: str) -> None:
+    """In the closing frame, which has 123 bytes for it: noVNC takes every other frame for pixels."""
+    text = f"{what}: {why}" if why else what
+    del hint
+    await sock.close(code=COMPLAINT_CODE, message=text.encode()[:120].decode(errors="ignore").encode())

@@ -1,0 +1,158 @@
+// One machine: its name and state above, its parts below as tabs with addresses of their own.
+
+import { entries, forget, isDown, isUp, keep, restore, snapshot, start } from "./actions.js";
+import { fill, h } from "./dom.js";
+import { call, ports } from "./gateway.js";
+import { at, badge, meters, trouble } from "./machines.js";
+import { bar } from "./graph.js";
+import { button, copyable, linkButton, menu, waiting } from "./parts.js";
+import { machine, state, watch } from "./state.js";
+import { moment, size, t, when } from "./text.js";
+
+const TABS = ["overview", "terminal", "desktop", "files", "snapshots", "console"];
+
+export function machinePage(main, name, tab, go) {
+  document.title = `${name} – ${t(`tab.${tab}`)} – gaoler`;
+  const status = h("span", {});
+  const doing = h("span", { class: "row doing" });
+  const problem = h("div", {});
+  const body = h("div", { class: `tab ${tab}` });
+  main.classList.toggle("full", tab === "terminal" || tab === "desktop");
+  const tabs = h("nav", { class: "tabs", "aria-label": t("machine.tabs", { name }) },
+    TABS.map((one) => h("a", { href: at(name, one === "overview" ? "" : one), "aria-current": one === tab ? "page" : null }, t(`tab.${one}`))));
+  fill(main, h("div", { class: "row title machine-title" }, h("a", { class: "button quiet only", href: "/", "aria-label": t("nav.machines"), title: t("nav.machines") }, "‹"), h("h1", {}, name), status, h("span", { class: "grow" }), doing), problem, tabs, body);
+
+  let leave = null;
+  let before = "";
+  const unwatch = watch(() => {
+    if (!state.machines) return void (leave ?? fill(body, waiting(t("list.loading"))));
+    const one = machine(name);
+    if (!one) {
+      leave?.();
+      leave = null;
+      tabs.hidden = true;
+      fill(doing);
+      fill(status);
+      return void fill(body, h("p", {}, t("machine.gone", { name })), linkButton(t("page.home"), "/"));
+    }
+    tabs.hidden = false;
+    const now = JSON.stringify([one.state, one.missing, one.reason, one.doomed, state.busy.get(name)]);
+    if (now !== before && !doing.querySelector(":popover-open")) {
+      before = now;
+      fill(status, badge(one));
+      fill(problem, trouble(one));
+      fill(doing, one.doomed ? button(t("done.undo"), { kind: "primary", onclick: () => keep(name) }) : [
+        isDown(one) && button(t("machine.start"), { kind: "primary", sign: "play", disabled: state.busy.has(name), onclick: () => start(name) }),
+        menu(t("machine.more", { name }), "more", () => entries(machine(name), state.me.methods ?? [], (next) => next && go(at(next), { replace: true }))),
+      ]);
+    }
+    if (!leave) leave = part(tab)(body, name);
+  });
+  main.focus({ preventScroll: true });
+  // While one looks at the overview, what the other parts need comes along.
+  if (tab === "overview") (window.requestIdleCallback ?? setTimeout)(() => (import("./terminal.js"), import("./desktop.js")));
+  return () => {
+    unwatch();
+    leave?.();
+    main.classList.remove("full");
+  };
+}
+
+function part(tab) {
+  if (tab === "overview") return overview;
+  if (tab === "snapshots") return snapshots;
+  if (tab === "console") return consoleText;
+  if (!TABS.includes(tab)) return (body) => (fill(body, h("p", {}, t("page.missing"))), () => {});
+  return (body, name) => {
+    let leave = null;
+    let gone = false;
+    import(`./${tab}.js`).then((module) => {
+      if (!gone) leave = module.open(body, name);
+    });
+    return () => {
+      gone = true;
+      leave?.();
+    };
+  };
+}
+
+function overview(body, name) {
+  const use = h("div", { class: "use" });
+  const facts = h("dl", {});
+  const listening = h("div", {}, h("p", { class: "quiet" }, t("fact.off")));
+  const { user, host } = state.me;
+  fill(body,
+    h("div", { class: "columns" },
+      h("section", { class: "card" }, use, facts),
+      h("section", { class: "card" }, h("h2", {}, t("fact.reach")),
+        h("p", {}, h("span", { class: "quiet block" }, t("fact.cli")), copyable(`gaol shell ${name}`)),
+        h("p", {}, h("span", { class: "quiet block" }, t("fact.ssh")), copyable(`ssh -t ${user}@${host} gaol ssh ${name}`)),
+        h("h3", {}, t("fact.ports")), listening)));
+  let before = "";
+  let looked = 0;
+  const unwatch = watch(() => {
+    const one = machine(name);
+    if (!one) return;
+    fill(use, isUp(one) ? meters(one) : null,
+      h("div", { class: "meter" }, h("span", { class: "quiet" }, t("fact.disk")), one.disk ? bar(one.disk_used ?? 0, one.disk, t("fact.disk")) : h("span", {}), h("span", { class: "value" }, one.disk ? t("fact.of", { used: size(one.disk_used), all: size(one.disk) }) : size(one.disk_used))));
+    const rows = [
+      ["address", one.address && copyable(one.address)], ["", one.address6 && copyable(one.address6)], ["base", [one.base, one.generation].filter(Boolean).join(" / ")], ["kernel", one.kernel],
+      ["created", moment(one.created)], ["started", one.started && `${moment(one.started)} (${when(one.started)})`], ["expires", one.expires && when(one.expires)],
+      ["home", t(one.home ? "fact.home.yes" : "fact.home.no")], ["reason", one.reason],
+    ].filter(([, value]) => value);
+    const now = JSON.stringify(rows.map(([key, value]) => [key, value.textContent ?? value]));
+    if (now !== before) fill(facts, rows.map(([key, value]) => [h("dt", {}, key && t(`fact.${key}`)), h("dd", {}, value)]));
+    before = now;
+    if (isUp(one) && one.state !== "frozen" && Date.now() - looked > 10000) {
+      looked = Date.now();
+      ports(name).then(({ ports: found }) => fill(listening, found.length && (one.address || one.address6)
+        ? h("ul", { class: "ports" }, found.map((port) => h("li", {}, link(one, port))))
+        : h("p", { class: "quiet" }, t("fact.noports")))).catch(() => {});
+    }
+  });
+  return unwatch;
+}
+
+/** A machine's own server, at its own address, so of another origin: nothing of this page is there for it. */
+function link(one, port) {
+  const host = one.address ?? `[${one.address6}]`;
+  const known = { 80: "http", 8080: "http", 8000: "http", 3000: "http", 5000: "http", 8888: "http", 443: "https", 8443: "https" }[port];
+  const text = [`${host}:${port}`, port === 22 ? " ssh" : ""];
+  return known || port > 1024 ? h("a", { href: `${known ?? "http"}://${host}:${port}/`, target: "_blank", rel: "noopener noreferrer" }, text) : h("span", {}, text);
+}
+
+function snapshots(body, name) {
+  const list = h("ul", { class: "rows", "aria-label": t("snap.list", { name }) });
+  const none = h("p", { class: "quiet" }, t("snap.none"));
+  fill(body, h("div", { class: "row" }, none, h("span", { class: "grow" }), button(t("snap.take"), { kind: "primary", sign: "camera", onclick: () => snapshot(name) })), list);
+  let before = "";
+  return watch(() => {
+    const tags = machine(name)?.snapshots ?? [];
+    none.hidden = tags.length > 0;
+    const now = JSON.stringify(tags);
+    if (now === before) return;
+    before = now;
+    fill(list, tags.map((tag) => h("li", { class: "row" }, h("strong", {}, tag), h("span", { class: "grow" }), button(t("snap.restore"), { onclick: () => restore(name, tag) }), button(t("snap.forget"), { kind: "quiet", onclick: () => forget(name, tag) }))));
+  });
+}
+
+function consoleText(body, name) {
+  const text = h("pre", { class: "console", tabindex: "0", role: "log", "aria-label": t("console.label", { name }) });
+  fill(body, text);
+  let over = false;
+  async function look() {
+    const told = await call("Log", { name }).catch((error) => ({ text: error.message }));
+    if (over) return;
+    const atEnd = text.scrollHeight - text.scrollTop - text.clientHeight < 40;
+    const shown = told.text.replace(/\x1b\[[0-9;?]*[A-Za-z]/g, "").replace(/[^\P{C}\n\t]/gu, "");
+    if (text.textContent !== (shown || t("console.empty"))) {
+      text.textContent = shown || t("console.empty");
+      if (atEnd) text.scrollTop = text.scrollHeight;
+    }
+    setTimeout(() => over || look(), 2000);
+  }
+  look();
+  return () => {
+    over = true;
+  };
+}

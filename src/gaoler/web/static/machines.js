@@ -1,0 +1,89 @@
+// The list of one's machines.
+
+import { entries, isDown, isUp, keep, start } from "./actions.js";
+import { fill, h } from "./dom.js";
+import { bar, line } from "./graph.js";
+import { button, linkButton, menu, waiting } from "./parts.js";
+import { state, watch } from "./state.js";
+import { known, number, size, t, when } from "./text.js";
+
+export const at = (name, tab = "") => `/m/${encodeURIComponent(name)}${tab && `/${tab}`}`;
+
+/** How a machine is, in a word. */
+export function badge(one) {
+  const busy = state.busy.get(one.name);
+  const kind = one.doomed ? "doomed" : busy ? "starting" : one.state;
+  const text = one.doomed ? t("state.doomed") : busy ?? known("state", one.state);
+  return h("span", { class: `badge ${kind}` }, h("span", { class: "dot", "aria-hidden": "true" }), text);
+}
+
+/** What is wrong, in words; null where nothing is. */
+export function trouble(one) {
+  const text = one.state === "running" && one.missing.length ? t("machine.missing", { missing: one.missing.join(", ") }) : one.state === "failed" ? one.reason : null;
+  return text && h("p", { class: "trouble" }, text);
+}
+
+/** Processor and memory of a machine that runs, drawn small. */
+export function meters(one) {
+  const points = state.history[one.name] ?? [];
+  const [cpu, memory] = points.at(-1) ?? [0, 0];
+  const now = `${number(Math.round(cpu * 100))}\u00a0%`;
+  const used = t("fact.of", { used: size(memory), all: size(one.memory) });
+  return [
+    h("div", { class: "meter" }, h("span", { class: "quiet" }, t("fact.cpu")), line(points.map(([part]) => part), Math.max(1, one.cpus), t("graph.cpu", { now })), h("span", { class: "value" }, now)),
+    h("div", { class: "meter" }, h("span", { class: "quiet" }, t("fact.memory")), bar(memory, one.memory, t("graph.memory", { now: used })), h("span", { class: "value" }, used)),
+  ];
+}
+
+function card(one, methods) {
+  const { name } = one;
+  const busy = state.busy.has(name) || one.state === "starting" || one.state === "stopping";
+  return h("li", { class: "card machine", dataset: { name, state: one.state } },
+    h("div", { class: "row" }, h("h2", {}, h("a", { href: at(name), class: "cover" }, name)), badge(one)),
+    h("p", { class: "quiet facts" }, [one.base, one.address ?? one.address6, one.expires && t("fact.expires") + " " + when(one.expires)].filter(Boolean).join(" · ")),
+    trouble(one),
+    isUp(one) ? meters(one) : null,
+    h("div", { class: "row actions" },
+      one.doomed ? button(t("done.undo"), { kind: "primary", onclick: () => keep(name) }) : [
+        isUp(one) && linkButton(t("machine.terminal"), at(name, "terminal"), { kind: "primary", sign: "terminal" }),
+        isUp(one) && linkButton(t("machine.desktop"), at(name, "desktop"), { sign: "desktop" }),
+        isDown(one) && button(t("machine.start"), { kind: "primary", sign: "play", disabled: busy, onclick: () => start(name) }),
+        isDown(one) && linkButton(t("tab.snapshots"), at(name, "snapshots"), { sign: "camera" }),
+        h("span", { class: "grow" }),
+        menu(t("machine.more", { name }), "more", () => entries(one, methods)),
+      ]));
+}
+
+export function machineList(main) {
+  document.title = `${t("list.title")} – gaoler`;
+  const find = h("input", { type: "search", placeholder: t("list.filter"), "aria-label": t("list.filter"), oninput: () => draw(true) });
+  const list = h("ul", { class: "machines" });
+  const none = h("div", {});
+  const heading = h("h1", {}, t("list.title"));
+  const make = linkButton(t("list.new"), "/new", { kind: "primary", sign: "plus" });
+  fill(main, h("div", { class: "row title" }, heading, h("span", { class: "grow" }), find, make), list, none);
+  let before = "";
+  function draw(always = false) {
+    const { machines, history, busy } = state;
+    // A menu that is open, or a button that has the focus, must not be drawn away under the reader.
+    if (!always && list.querySelector(":popover-open")) return;
+    const now = JSON.stringify([machines, [...busy], history]);
+    if (now === before && !always) return;
+    before = now;
+    find.hidden = (machines?.length ?? 0) < 6;
+    if (!machines) return void fill(none, waiting(t("list.loading")));
+    make.hidden = !machines.length;
+    const shown = machines.filter(({ name }) => name.includes(find.value.trim().toLowerCase()));
+    const focused = document.activeElement?.closest?.(".machine");
+    const which = focused && [...focused.querySelectorAll("a, button")].indexOf(document.activeElement);
+    fill(list, shown.map((one) => card(one, state.me.methods ?? [])));
+    if (focused) [...list.querySelectorAll(`.machine[data-name="${CSS.escape(focused.dataset.name)}"] :is(a, button)`)][which]?.focus();
+    fill(none, machines.length ? !shown.length && h("p", { class: "quiet" }, t("list.nothing")) : empty());
+  }
+  function empty() {
+    return h("div", { class: "empty" }, h("span", { class: "mark large", "aria-hidden": "true" }), h("h2", {}, t("list.none")), h("p", {}, t("list.first")), linkButton(t("list.new"), "/new", { kind: "primary", sign: "plus" }));
+  }
+  const unwatch = watch(() => draw());
+  main.focus({ preventScroll: true });
+  return unwatch;
+}
