@@ -30,6 +30,7 @@ RUNTIME = {
     "iproute2": "looking at interfaces",
     "dnsmasq-base": "addresses and names in a private network",
     "openssh-client": "gaol ssh, and keys",
+    "openssl": "the page's own certificate",
 }
 
 #: To test gaoler.

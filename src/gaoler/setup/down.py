@@ -7,7 +7,7 @@ from gaoler.host import loop, mounts
 from gaoler.host.command import run
 from gaoler.host.stream import plain_environment
 from gaoler.progress import Display
-from gaoler.setup import service
+from gaoler.setup import page, service
 from gaoler.setup.facts import Facts, ask
 from gaoler.setup.settings import Settings
 
@@ -18,6 +18,7 @@ def down(settings: Settings, display: Display) -> None:
         display.say("nothing to stop: gaoler is not installed")
         return
     facts = ask(settings)
+    page.stop(settings, facts)
     stop_machines(settings, facts, display)
     service.stop(settings, facts)
     run([str(settings.commands / "gaoler"), "--config", str(settings.configuration), "--close"], env=plain_environment())

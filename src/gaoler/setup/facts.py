@@ -30,6 +30,8 @@ class Facts:
     base: str
     admin_group: str
     has_network: bool
+    web_listen: str
+    web_account: str
 
 
 def ask(settings: Settings) -> Facts:
@@ -39,7 +41,7 @@ def ask(settings: Settings) -> Facts:
         raise Failed(*answer["error"])
     device = Path(answer["device"]) if answer["device"] else None
     paths: dict[str, Any] = {name: Path(answer[name]) for name in ("store", "image", "runtime", "socket", "cache")}
-    others: dict[str, Any] = {name: answer[name] for name in ("base", "admin_group", "has_network")}
+    others: dict[str, Any] = {name: answer[name] for name in ("base", "admin_group", "has_network", "web_listen", "web_account")}
     return Facts(**paths, **others, device=device)
 
 
@@ -79,6 +81,8 @@ def main(argument: str) -> None:
         "base": found.machines.base,
         "admin_group": found.daemon.admin_group,
         "has_network": found.network.mode != "none",
+        "web_listen": found.web.listen,
+        "web_account": found.web.account,
     }
     print(json.dumps(answer, default=str))
 

@@ -1,4 +1,4 @@
-"""Installs the program: a copy of the checkout's trees, and the commands `gaol` and `gaoler`.
+"""Installs the program: a copy of the checkout's trees, and the commands `gaol`, `gaoler` and `gaoler-web`.
 
 Where the checkout lies, and whether it stays, does not matter afterwards.
 """
@@ -36,6 +36,13 @@ from gaoler.daemon.main import main
 sys.exit(main())
 """
 
+WEB = """#!{python} -I
+import sys
+sys.path.insert(0, {source!r})
+from gaoler.web.main import main
+sys.exit(main({packages!r}))
+"""
+
 
 def files(tree: Path) -> Iterator[Path]:
     """What is installed, in a fixed order."""
@@ -60,6 +67,9 @@ def commands(settings: Settings) -> dict[Path, str]:
     return {
         settings.commands / "gaol": GAOL.format(source=source),
         settings.commands / "gaoler": GAOLER.format(source=source, python=settings.python),
+        settings.commands / "gaoler-web": WEB.format(
+            source=source, python=settings.python, packages=str(settings.page / "node_modules")
+        ),
     }
 
 
@@ -92,8 +102,9 @@ def install(tree: Path, settings: Settings) -> Path:
     link.unlink(missing_ok=True)
     link.symlink_to(place.name)
     link.rename(settings.current)
+    stay = {place.name, before, settings.current.name, settings.environment.name, settings.page.name}
     for path in settings.library.iterdir():
-        if path.is_dir() and path.name not in (place.name, before, settings.current.name, settings.environment.name):
+        if path.is_dir() and path.name not in stay:
             shutil.rmtree(path)
     for path, text in commands(settings).items():
         write(path, text, 0o755)

@@ -11,7 +11,7 @@ from pathlib import Path
 from gaoler.errors import NotAllowed
 from gaoler.host.command import run
 from gaoler.progress import Display
-from gaoler.setup import components, service
+from gaoler.setup import components, page, service
 from gaoler.setup.accounts import has_group
 from gaoler.setup.down import down, is_installed
 from gaoler.setup.facts import Facts, ask
@@ -19,7 +19,7 @@ from gaoler.setup.settings import Settings
 
 #: What gaoler makes in directories that a setting names: such a directory may hold other things, too.
 IN_CACHE = ("apt", "packages", "kernels", "guest", "test", "lock", "build-*")
-IN_RUNTIME = ("gaoler.sock", "gaoler.log", "version", "machines", "jails", "network")
+IN_RUNTIME = ("gaoler.sock", "gaoler.log", "version", "machines", "jails", "network", *page.IN_RUNTIME)
 
 
 def purge(settings: Settings, display: Display, agreed: bool) -> None:
@@ -36,6 +36,7 @@ def purge(settings: Settings, display: Display, agreed: bool) -> None:
         ask_person()
     if facts:
         down(settings, display)
+    page.forget(settings)
     service.forget(settings)
     for path in doomed:
         remove(path)
@@ -56,9 +57,11 @@ def traces(settings: Settings, facts: Facts | None) -> Iterator[Path]:
             yield from sorted(cache.glob(pattern))
     if facts:
         yield from (facts.runtime / name for name in IN_RUNTIME if (facts.runtime / name).exists())
+        if page.own(facts).exists():
+            yield page.own(facts)
         if not facts.device and facts.image.exists():
             yield facts.image
-    commands = (settings.commands / "gaol", settings.commands / "gaoler", *settings.made, settings.documents)
+    commands = (*(settings.commands / name for name in ("gaol", "gaoler", "gaoler-web")), *settings.made, settings.documents)
     last = (*commands, settings.configuration, settings.library)
     yield from (path for path in last if path.exists() or path.is_symlink())
 

@@ -100,9 +100,14 @@ def forget(settings: Settings) -> None:
 
 
 def start_in_background(settings: Settings, facts: Facts) -> None:
-    """A session of its own, output to a log; ready when it says so by sd_notify(3)'s protocol."""
+    """Ready when it says so by sd_notify(3)'s protocol."""
     facts.runtime.mkdir(mode=0o755, parents=True, exist_ok=True)
-    log = facts.runtime / "gaoler.log"
+    words = [str(settings.commands / "gaoler"), "--config", str(settings.configuration)]
+    until_ready(words, facts.runtime / "gaoler.log", "the daemon", PATIENCE)
+
+
+def until_ready(words: list[str], log: Path, name: str, patience: float) -> None:
+    """Starts a program in a session of its own, output to a log, and waits until it says that it is ready; raises Failed."""
     with (
         tempfile.TemporaryDirectory(prefix="gaoler-") as directory,
         log.open("wb") as out,
@@ -110,7 +115,7 @@ def start_in_background(settings: Settings, facts: Facts) -> None:
     ):
         ready.bind(f"{directory}/ready")
         process = subprocess.Popen(
-            [str(settings.commands / "gaoler"), "--config", str(settings.configuration)],
+            words,
             env={**plain_environment(), "NOTIFY_SOCKET": f"{directory}/ready"},
             cwd="/",
             stdin=subprocess.DEVNULL,
@@ -120,7 +125,7 @@ def start_in_background(settings: Settings, facts: Facts) -> None:
         )
         ended = os.pidfd_open(process.pid)
         try:
-            found = select.select([ready.fileno(), ended], [], [], PATIENCE)[0]
+            found = select.select([ready.fileno(), ended], [], [], patience)[0]
             if ready.fileno() in found:
                 return
         finally:
@@ -128,8 +133,8 @@ def start_in_background(settings: Settings, facts: Facts) -> None:
     if not found:
         process.terminate()
     last = "\n".join(log.read_text(errors="replace").splitlines()[-TAIL:])
-    why = "" if found else f"it is not ready after {PATIENCE:g} s; "
-    raise Failed("the daemon does not start", why + last, f"see {log}")
+    why = "" if found else f"it is not ready after {patience:g} s; "
+    raise Failed(f"{name} does not start", why + last, f"see {log}")
 
 
 def stop(settings: Settings, facts: Facts) -> None:

@@ -38,6 +38,11 @@ class Settings:
         return self.environment / "bin" / "python3"
 
     @property
+    def page(self) -> Path:
+        """What browsers run of others' making."""
+        return self.library / "page"
+
+    @property
     def current(self) -> Path:
         """A link to the tree in use, laid out like the checkout: src/, kernel/, guest/, packaging/."""
         return self.library / "current"

@@ -14,7 +14,7 @@ from gaoler.host.command import run
 from gaoler.host.stream import plain_environment
 from gaoler.kernels import building
 from gaoler.progress import Display, Progress
-from gaoler.setup import components, environment, guest, host, install, service, steps
+from gaoler.setup import components, environment, guest, host, install, page, service, steps
 from gaoler.setup.accounts import has_group, make_group
 from gaoler.setup.facts import Facts, ask, sample
 from gaoler.setup.settings import Settings
@@ -24,7 +24,7 @@ from gaoler.setup.steps import Step
 def up(settings: Settings, display: Display) -> None:
     """Does what is not done yet; raises GaolerError with the step that failed, why, and what to do."""
     first = [component_step(components.RUNTIME, display), *program_steps(settings, display)]
-    total = len(first) + 8
+    total = len(first) + 9
     steps.run(first, display, 1, total)
     facts = ask(settings)
     steps.run(machine_steps(settings, facts, display), display, len(first) + 1, total)
@@ -72,6 +72,7 @@ def program_steps(settings: Settings, display: Display) -> list[Step]:
             lambda: f"{settings.commands}/gaol" if install.is_current(places.TREE, settings) else "",
             install_program,
         ),
+        page.program_step(settings, display.report),
         Step("configuration", lambda: str(settings.configuration) if settings.configuration.exists() else "", configure),
     ]
 
@@ -108,6 +109,7 @@ def machine_steps(settings: Settings, facts: Facts, display: Display) -> list[St
         Step("guest files", lambda: there(facts.store / "bin", guest.is_current(facts.store)), make_guest),
         Step("daemon", lambda: there(facts.socket, service.is_current(settings, facts)), start_daemon),
         Step("base", lambda: there(base, base.is_dir()), lambda: make_base(facts, display)),
+        page.step(settings, facts),
         Step("first machine", lambda: "", lambda: first_machine(settings, facts)),
     ]
 

@@ -10,17 +10,17 @@ import sys
 from pathlib import Path
 
 from gaoler import __version__
+from gaoler.configuration import model
+from gaoler.configuration.model import Configuration
 from gaoler.errors import Failed, GaolerError, NotAllowed, Usage
-from gaoler.machines import configuration as settings_of_the_host
-from gaoler.machines.configuration import Configuration
 from gaoler.web import certificate
 from gaoler.web.helper import Helper
 from gaoler.web.keeping import Store
 from gaoler.web.settings import Settings
 
 DEFAULT_CONFIGURATION = "/etc/gaoler/gaoler.toml"
-OWN = Path("/var/lib/gaoler/web")
-"""Where our own certificate is kept."""
+OWN = "web"
+"""Beside the store's image: where our own certificate is kept."""
 ADDRESS_FILE = "web"
 """In the daemon's runtime directory: the page's address, for `gaol desktop` and `make up`."""
 _AGAIN = "GAOLER_WEB_AGAIN"
@@ -31,14 +31,13 @@ def main(packages: str) -> int:
     parser = argparse.ArgumentParser("gaoler-web", description="The page for people, in front of gaoler's daemon.")
     parser.add_argument("--config", type=Path, default=Path(os.environ.get("GAOLER_CONFIG") or DEFAULT_CONFIGURATION))
     parser.add_argument("--packages", default=packages, help="where what browsers run of others' making is")
-    parser.add_argument("--certificates", type=Path, default=OWN, help="where our own certificate is kept")
     parser.add_argument("--version", action="version", version=f"gaoler-web {__version__}")
     options = parser.parse_args()
     try:
         if os.geteuid() != 0:
             raise NotAllowed("gaoler-web must be root", "it asks PAM, and becomes who logs in", "sudo gaoler-web")
-        configuration = settings_of_the_host.load(options.config)
-        if serve(configuration, options.packages, options.certificates):
+        configuration = model.load(options.config)
+        if serve(configuration, options.packages):
             os.execv(sys.executable, sys.orig_argv)
     except GaolerError as error:
         print(f"gaoler-web: {error}", file=sys.stderr)  # noqa: T201
@@ -48,13 +47,13 @@ def main(packages: str) -> int:
     return 0
 
 
-def serve(configuration: Configuration, packages: str, certificates: Path) -> bool:
+def serve(configuration: Configuration, packages: str) -> bool:
     """Serve until told to end; whether to begin anew. Raises GaolerError."""
     web = configuration.web
     if not web.listen:
         raise Usage("the page is turned off", "web.listen is empty", 'listen = "127.0.0.1:8443" in [web]')
     account = _account(web.account)
-    pem = (b"", b"") if web.proxy else certificate.read(web.certificate, web.key, certificates)
+    pem = (b"", b"") if web.proxy else certificate.read(web.certificate, web.key, configuration.store.image.parent / OWN)
     listener, store = _taken_over(web.listen)
     address = web.address or _address(listener, web.proxy)
     settings = Settings(
@@ -73,6 +72,7 @@ def serve(configuration: Configuration, packages: str, certificates: Path) -> bo
     def tell() -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(f"{address}\n")
+        place.with_name("web.pid").write_text(f"{os.getpid()}\n")
         known = f", certificate SHA-256 {certificate.fingerprint(pem[0])}" if pem[0] else ""
         print(f"gaoler-web: serving {address}{known}", file=sys.stderr, flush=True)  # noqa: T201
         _notify_systemd("READY=1")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import pwd
 import re
 import shutil
+import ssl
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -74,7 +78,13 @@ class Host:
         # A device that goes as soon as its last user does, in whatever mount namespace, has been let go.
         found += [line for line in listed.splitlines() if str(self.place) in line and line.split()[0] == "0"]
         found += [link.name for link in Path("/sys/class/net").glob(f"{self.prefix}*")]
+        found += ["page"] * Path(f"/proc/{self.page()}/cmdline").exists()
         return found + ["daemon"] * bool(service.pid(self.runtime / "gaoler.sock"))
+
+    def page(self) -> str:
+        """The process of the page."""
+        written = self.runtime / "web.pid"
+        return written.read_text().strip() if written.exists() else "none"
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +113,9 @@ def host() -> Iterator[Host]:
         bridge = "{prefix}br"
         subnet = "10.99.{claimed.number}.0/24"
         subnet6 = "fd67:616f:7400:{claimed.number:x}::/64"
+        [web]
+        listen = "127.0.0.1:{21000 + claimed.number}"
+        account = "nobody"
         """
     )
     try:
@@ -158,6 +171,20 @@ def test_no_identity_is_in_the_base(host: Host, up: str) -> None:
     assert list((base / "dev").iterdir()) == []
 
 
+def test_the_page_is_there_at_the_address_it_prints(host: Host, up: str) -> None:
+    address = steps(up)["page"].split()[0]
+    assert address == (host.runtime / "web").read_text().strip()
+    context = ssl.create_default_context(cadata=(host.place / "web/certificate.pem").read_text())
+    with urlopen(f"{address}/api/host", context=context, timeout=20) as answer:
+        assert json.load(answer)["in"] is False
+    with urlopen(address, context=context, timeout=20) as answer:
+        assert b"<title>gaoler</title>" in answer.read()
+    served = [line.split()[1] for line in Path(f"/proc/{host.page()}/status").read_text().splitlines() if line.startswith("Uid:")]
+    assert served == ["0"]  # the helper; the service below is somebody else
+    children = Path(f"/proc/{host.page()}/task/{host.page()}/children").read_text().split()
+    assert {os.stat(f"/proc/{child}").st_uid for child in children} == {pwd.getpwnam("nobody").pw_uid}
+
+
 def test_the_second_time_nothing_is_done_twice(host: Host, up: str) -> None:
     done = host.make("up")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -165,11 +192,11 @@ def test_the_second_time_nothing_is_done_twice(host: Host, up: str) -> None:
     assert begun == ["first machine"]
 
 
-def test_a_changed_configuration_restarts_the_daemon_and_nothing_else(host: Host, up: str) -> None:
+def test_a_changed_configuration_restarts_daemon_and_page_and_nothing_else(host: Host, up: str) -> None:
     host.configuration.write_text(host.configuration.read_text() + "# changed\n")
     done = host.make("up")
     begun = re.findall(r"^\[\d+/\d+\] (.*) \.\.\.$", done.stdout, re.MULTILINE)
-    assert begun == ["daemon", "first machine"], done.stdout + done.stderr
+    assert begun == ["daemon", "page", "first machine"], done.stdout + done.stderr
 
 
 def test_a_mistake_in_the_configuration_is_told(host: Host, up: str) -> None:

@@ -5,8 +5,9 @@ import { h } from "./dom.js";
 const WIDTH = 120;
 const HEIGHT = 28;
 
-/** `points` from 0 to `most`, the newest at the right end of room for `room` of them. */
-export function line(points, most, label, room = 120) {
+/** `points` from 0 to `most`, the newest at the right end; half a minute has the room to itself at first. */
+export function line(points, most, label) {
+  const room = Math.max(15, points.length);
   const step = WIDTH / (room - 1);
   const from = WIDTH - (points.length - 1) * step;
   const place = (value, at) => `${(from + at * step).toFixed(1)},${(HEIGHT - 1.5 - Math.min(1, value / most) * (HEIGHT - 3)).toFixed(1)}`;

@@ -20,7 +20,7 @@ export function badge(one) {
 /** What is wrong, in words; null where nothing is. */
 export function trouble(one) {
   const text = one.state === "running" && one.missing.length ? t("machine.missing", { missing: one.missing.join(", ") }) : one.state === "failed" ? one.reason : null;
-  return text && h("p", { class: "trouble" }, text);
+  return text && h("p", { class: `trouble ${one.state === "running" ? "mild" : ""}` }, text);
 }
 
 /** Processor and memory of a machine that runs, drawn small. */

@@ -46,7 +46,7 @@ export function newMachine(main, go) {
     h("fieldset", {}, h("legend", {}, t("new.base")), bases),
     more,
     h("div", { class: "row" }, h("label", { class: "inline" }, t("new.after"), after), h("span", { class: "grow" }), h("a", { class: "button", href: "/" }, t("ask.cancel")), h("button", { class: "button primary" }, h("span", {}, t("new.make")))));
-  fill(main, h("div", { class: "row title" }, h("h1", {}, t("new.title"))), form);
+  fill(main, h("div", { class: "row title narrow" }, h("h1", {}, t("new.title"))), form);
   name.focus();
   name.select();
 

@@ -6,7 +6,7 @@ import { t } from "./text.js";
 
 export function button(label, { kind = "", sign = "", onclick, title, only = false, ...rest } = {}) {
   const text = only ? null : h("span", {}, label);
-  return h("button", { type: "button", class: `button ${kind} ${only ? "only" : ""}`.trim(), onclick, title: title ?? (only ? label : null), "aria-label": only ? label : null, ...rest }, sign && icon(sign), text);
+  return h("button", { type: "button", "data-sign": sign || null, class: `button ${kind} ${only ? "only" : ""}`.trim(), onclick, title: title ?? (only ? label : null), "aria-label": only ? label : null, ...rest }, sign && icon(sign), text);
 }
 
 export function linkButton(label, href, { kind = "", sign = "" } = {}) {

