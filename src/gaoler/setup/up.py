@@ -51,7 +51,7 @@ def program_steps(settings: Settings, display: Display) -> list[Step]:
     def install_program() -> str:
         tree = install.install(places.TREE, settings)
         install.manual_pages(settings)
-        return f"installed {settings.commands}/gaol and gaoler from {tree}"
+        return f"installed {settings.commands}/gaol, gaoler and gaoler-web from {tree}"
 
     def configure() -> str:
         settings.configuration.parent.mkdir(parents=True, exist_ok=True)
