@@ -5,20 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
-from gaoler.bases import check as base_check
-from gaoler.bases import clean, space
+from gaoler.bases import check, clean, space
 from gaoler.bases.generations import Base, Bases
 from gaoler.bases.history import Attempt, Generation, Recipe
-from gaoler.bases.sources import arch as base_pacstrap
-from gaoler.bases.sources import archive as base_archive
-from gaoler.bases.sources import debian as base_debian
-from gaoler.bases.sources import image as base_oci
-from gaoler.bases.sources import rsync as base_rsync
-from gaoler.bases.sources.image import Registries
-from gaoler.bases.sources.rsync import Access, Interrupted, Moved
+from gaoler.bases.rsync import Access, Interrupted
+from gaoler.bases.sources import kinds
+from gaoler.bases.sources.source import Means, Registries, Take, Work
 from gaoler.configuration.model import Configuration
 from gaoler.errors import Failed, GaolerError
 from gaoler.host import btrfs
@@ -40,21 +34,8 @@ class Result:
     new: bool
 
 
-@dataclass(frozen=True)
-class _Fetched:
-    """What has come of a source."""
-
-    moved: Moved | None = None
-    """What has changed against the newest generation, where that is known."""
-    digest: str | None = None
-    same: bool = False
-    """The source is as it was: there is nothing in `incoming` to go on with."""
-
-
 Used = Callable[[str], set[str]]
 """The generations of a base that machines came from."""
-Take = Callable[[str], Callable[[Path, Report], None]]
-"""Of OWNER/NAME: what makes a subvolume of that machine's files. Raises NotFound at once where there is no such machine."""
 Count = Callable[[str, str], None]
 """A base and its sync's result, for the metrics."""
 
@@ -65,25 +46,23 @@ class BaseSync:
     def __init__(self, configuration: Configuration, bases: Bases, *, used: Used, take: Take, count: Count) -> None:
         self.configuration = configuration
         self.bases = bases
-        self._used, self._take, self._count = used, take, count
-        masters = configuration.masters
+        self._used, self._count = used, count
         # The ids below those of machines: nobody's, and no machine's.
         first = configuration.ids.first - _IDS
-        self.access = Access(masters.identity, masters.known_hosts, masters.password, first)
-        registries = configuration.registries
-        self.registries = Registries(registries.credentials, registries.certificates, tuple(registries.insecure), first)
+        masters, registries = configuration.masters, configuration.registries
+        self._means = Means(
+            Access(masters.identity, masters.known_hosts, masters.password, first),
+            Registries(registries.credentials, registries.certificates, tuple(registries.insecure), first),
+            configuration.daemon.cache,
+            take,
+        )
 
     def add(self, name: str, recipe: Recipe, report: Report, *, replace: bool = False) -> Result:
         """Make a base and keep the recipe; one that is there is brought up to date, from elsewhere only with `replace`.
 
         Raises GaolerError.
         """
-        if recipe.kind == "rsync":
-            base_rsync.kind_of(recipe.argument)
-        if recipe.kind == "oci":
-            base_oci.reference(recipe.argument)
-        if recipe.kind == "machine":
-            self._take(recipe.argument)
+        kinds.check(recipe, self._means)
         there = self.bases.recipe(base_name(name))
         if there not in (None, recipe) and self.bases.newest(name) and not replace:
             raise Failed(f'there is a base "{name}" already', f"from {there}", f"gaol base sync {name}, or add it with --replace")
@@ -171,7 +150,11 @@ class BaseSync:
         before = self.bases.newest(name)
         resumed = self.bases.has_incoming(name)
         report = space.watch(self.bases.paths.store, report)
-        fetched = self._fetch(name, recipe, report, lock)
+        source = kinds.source_of(recipe, self._means)
+        try:
+            fetched = source.fetch(Work(self.bases, name, report, lock))
+        finally:
+            self.bases.aside(name)
         moved = fetched.moved
         if before is not None and (fetched.same or (not resumed and moved is not None and not moved.files)):
             self.bases.discard(name)
@@ -181,8 +164,8 @@ class BaseSync:
         btrfs.sync(tree)  # until then the space that it takes is not known
         report(Progress("checking"))
         clean.clean(tree)
-        faults = base_check.faults(tree)
-        counted = base_check.survey(tree)
+        faults = check.faults(tree)
+        counted = check.survey(tree)
         if counted.strangers:
             faults.append(f"files of ids above 65535, such as {', '.join(counted.strangers)}")
         if faults:
@@ -192,14 +175,14 @@ class BaseSync:
                 "mend the source, then gaol base sync",
             )
         self._guard(name, counted, shrink=shrink)
-        lacks = base_check.lacks(tree, master=recipe.kind == "rsync")
+        lacks = check.lacks(tree, master=source.is_master)
         report(Progress("publishing"))
         files, received = (moved.files, moved.received) if moved else (None, None)
         sizes = (counted.files, counted.size, files, received)
         self.bases.publish(name, lambda number: Generation(number, time.time(), str(recipe), *sizes, fetched.digest))
         return True, lacks
 
-    def _guard(self, name: str, counted: base_check.Survey, *, shrink: bool) -> None:
+    def _guard(self, name: str, counted: check.Survey, *, shrink: bool) -> None:
         history = self.bases.history(name)
         if not history or shrink:
             return
@@ -212,58 +195,7 @@ class BaseSync:
                     f"look at the master; if that is right: gaol base sync {name} --shrink",
                 )
 
-    def _fetch(self, name: str, recipe: Recipe, report: Report, lock: int) -> _Fetched:
-        """Fill `incoming`, unless it is known before that nothing has changed."""
-        if recipe.kind in ("rsync", "directory"):
-            return _Fetched(base_rsync.sync(recipe.argument, self._incoming(name), self.access, report, lock=lock))
-        history = self.bases.history(name)
-        digest = None
-        if recipe.kind == "oci" and (image := base_oci.reference(recipe.argument)):
-            digest = base_oci.digest(image, self.registries, report, lock=lock)
-            if history and history[-1].digest == digest:
-                return _Fetched(same=True)
-            recipe = replace(recipe, argument=base_oci.pinned(image, digest))
-        try:
-            made = self._make_aside(recipe, self.bases.aside(name), report, lock)
-            newest = self.bases.newest(name)
-            if newest is None or recipe.kind == "machine":
-                self.bases.put_incoming(name, made)
-                return _Fetched(digest=digest)
-            clean.clean(made)
-            if recipe.kind in _BY_PACKAGES and base_check.packages(made) == base_check.packages(newest):
-                return _Fetched(same=True)
-            # Into a clone of the newest generation, so that what is the same takes no room twice.
-            moved = base_rsync.sync(str(made), self._incoming(name), self.access, report, lock=lock, step="comparing")
-            return _Fetched(moved, digest)
-        finally:
-            self.bases.aside(name)
-
-    def _incoming(self, name: str) -> Path:
-        tree = self.bases.incoming(name)
-        space.limit(tree)
-        return tree
-
-    def _make_aside(self, recipe: Recipe, aside: Path, report: Report, lock: int) -> Path:
-        """A tree of its own, as a subvolume."""
-        if recipe.kind == "oci":
-            return base_oci.fill(recipe.argument, aside, self.registries, report, lock=lock)
-        if recipe.kind == "machine":
-            self._take(recipe.argument)(aside, report)
-            return aside
-        btrfs.create(aside)
-        space.limit(aside)
-        makers: dict[str, Callable[[], None]] = {
-            "mmdebstrap": lambda: base_debian.make(aside, recipe.argument, recipe.mirror, report),
-            "pacstrap": lambda: base_pacstrap.make(aside, self.configuration.daemon.cache, recipe.mirror, recipe.keyring, report),
-            "tar": lambda: base_archive.fill(recipe.argument, aside, report, lock=lock),
-        }
-        makers[recipe.kind]()
-        return aside
-
 
 def one_line(error: Exception) -> str:
     """What programs said over several lines, for a log and a file."""
     return "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
-
-
-_BY_PACKAGES = frozenset({"mmdebstrap", "pacstrap"})

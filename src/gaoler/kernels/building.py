@@ -9,7 +9,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from gaoler import places
@@ -19,6 +18,7 @@ from gaoler.kernels import cache, compiler, files, kconfig, patch, unpack
 from gaoler.kernels import source as sources
 from gaoler.kernels.cache import Manifest, Recipe
 from gaoler.kernels.files import Overlay
+from gaoler.kernels.kernel import Kernel, name_of
 from gaoler.kernels.source import Source
 from gaoler.progress import Progress, Report, silent
 
@@ -26,42 +26,21 @@ from gaoler.progress import Progress, Report, silent
 SPACE = 3_500_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class BuiltKernel:
-    """`path` is the directory, with `linux` in it."""
-
-    version: str
-    hash: str
-    path: Path
-
-    @property
-    def name(self) -> str:
-        return f"{self.version}-{self.hash}"
-
-    @property
-    def linux(self) -> Path:
-        return self.path / "linux"
-
-
 def recipe() -> Recipe:
     """The configuration, the files and the patches that this gaoler has."""
     return Recipe(places.FRAGMENT, Overlay(places.FILES, places.REPLACED), tuple(patch.patches(places.PATCHES)))
 
 
-def installed(dest_dir: Path) -> BuiltKernel | None:
+def installed(dest_dir: Path) -> Kernel | None:
     """The newest sound kernel made by this gaoler's recipe, whatever the version of the source."""
     digest = recipe().digest
     for manifest in cache.entries(dest_dir):
         if manifest.recipe == digest:
-            return built(manifest, dest_dir)
+            return manifest.kernel(dest_dir)
     return None
 
 
-def built(manifest: Manifest, directory: Path) -> BuiltKernel:
-    return BuiltKernel(manifest.version, manifest.hash, directory / manifest.name)
-
-
-def build(cache_dir: Path, dest_dir: Path, progress: Report = silent, series: str | None = None) -> BuiltKernel:
+def build(cache_dir: Path, dest_dir: Path, progress: Report = silent, series: str | None = None) -> Kernel:
     """Puts the newest kernel of a supported series into `dest_dir`, out of the cache where it is there.
 
     Raises NotFound for a series that there are no patches for, Failed for the rest: each error names its step.
@@ -74,7 +53,7 @@ def build(cache_dir: Path, dest_dir: Path, progress: Report = silent, series: st
         private = sources.PrivateApt(cache_dir / "apt", apt.host_archive())
         source = sources.resolve(private, [series] if series else supported, progress)
         wanted = recipe()
-        kept = cache_dir / "kernels" / f"{cache.upstream(source.version)}-{wanted.hash(source.version)}"
+        kept = cache_dir / "kernels" / name_of(cache.upstream(source.version), wanted.hash(source.version))
         manifest = look_up(kept, progress)
         if manifest is None:
             package = private.download(source, cache_dir / "packages", progress)
@@ -82,7 +61,7 @@ def build(cache_dir: Path, dest_dir: Path, progress: Report = silent, series: st
                 manifest = make(package, source, wanted, work, cache_dir / "kernels", progress)
         entry = cache_dir / "kernels" / manifest.name
         cache.store(entry / "linux", manifest, dest_dir, entry / "config")
-    return built(manifest, dest_dir)
+    return manifest.kernel(dest_dir)
 
 
 def look_up(entry: Path, report: Report) -> Manifest | None:

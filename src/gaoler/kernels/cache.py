@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gaoler.errors import Failed
 from gaoler.kernels.files import Overlay
+from gaoler.kernels.kernel import Kernel, name_of
 from gaoler.kernels.unpack import sha256
 
 #: Goes into every hash: to be raised when kernels are made differently from the same source, files, patches and configuration.
@@ -69,7 +70,11 @@ class Manifest:
 
     @property
     def name(self) -> str:
-        return f"{self.version}-{self.hash}"
+        return name_of(self.version, self.hash)
+
+    def kernel(self, directory: Path) -> Kernel:
+        """The kernel that it tells of, in a directory of kernels."""
+        return Kernel(self.version, self.hash, directory / self.name)
 
 
 def upstream(debian_version: str) -> str:

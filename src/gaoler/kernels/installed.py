@@ -4,27 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from gaoler.errors import NotAllowed, NotFound
+from gaoler.kernels.kernel import Kernel
 
 _NAME = re.compile(r"([0-9][0-9a-z.~+-]*)-([0-9a-f]{8,64})")
-
-
-@dataclass(frozen=True)
-class Kernel:
-    version: str
-    hash: str
-    directory: Path
-
-    @property
-    def name(self) -> str:
-        return f"{self.version}-{self.hash}"
-
-    @property
-    def binary(self) -> Path:
-        return self.directory / "linux"
 
 
 def all_kernels(directory: Path) -> list[Kernel]:

@@ -16,7 +16,7 @@ from gaoler.errors import Failed, GaolerError
 from gaoler.host import btrfs, cgroup, console, cpus, jail
 from gaoler.host.cgroup import owners
 from gaoler.host.jail import ids as idmap
-from gaoler.kernels.installed import Kernel
+from gaoler.kernels.kernel import Kernel
 from gaoler.machines import command_line, disks
 from gaoler.machines.failpoints import reach
 from gaoler.machines.live import Live

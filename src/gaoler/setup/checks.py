@@ -102,7 +102,7 @@ def prepare(settings: Settings, display: Display, *, software: bool) -> dict[str
     found = building.installed(kernels)
     assert found is not None
     names = {
-        "GAOLER_TEST_KERNEL": found.linux,
+        "GAOLER_TEST_KERNEL": found.binary,
         "GAOLER_TEST_GUEST": guest_files,
         "GAOLER_TEST_BASE": base,
         "GAOLER_TEST_SOFTWARE": full,

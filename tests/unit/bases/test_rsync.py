@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gaoler.bases import clean
-from gaoler.bases.sources import rsync
+from gaoler.bases import clean, rsync
 from gaoler.errors import Usage
 
 

@@ -47,10 +47,10 @@ def published(debian, host):
 
 def test_from_the_archive_to_the_store(published, build, tmp_path):
     built, steps = build()
-    assert built.path == tmp_path / "kernels" / built.name
+    assert built.directory == tmp_path / "kernels" / built.name
     assert built.name == f"7.2.13-{built.hash}"
-    assert built.linux.read_text() == "one\n2\nthree\n"
-    assert (built.path / "config").read_text() == "CONFIG_A=y\n# CONFIG_B is not set\n"
+    assert built.binary.read_text() == "one\n2\nthree\n"
+    assert (built.directory / "config").read_text() == "CONFIG_A=y\n# CONFIG_B is not set\n"
     order = [
         "linux-source-7.2",
         "unpack linux-source-7.2 7.2.13-1",
@@ -100,12 +100,12 @@ def test_a_damaged_entry_is_made_again(published, build, tmp_path):
     again, steps = build()
     assert any("is damaged" in step and "building it again" in step for step in steps)
     assert again == first
-    assert again.linux.read_text() == "one\n2\nthree\n"
+    assert again.binary.read_text() == "one\n2\nthree\n"
 
 
 def test_a_damaged_kernel_in_the_store_is_not_taken_for_installed(published, build, tmp_path):
     first, _ = build()
-    first.linux.write_text("worm")
+    first.binary.write_text("worm")
     assert building.installed(tmp_path / "kernels") is None
     build()
     assert building.installed(tmp_path / "kernels") == first

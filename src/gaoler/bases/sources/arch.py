@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from gaoler.bases import clean
+from gaoler.bases.sources.source import Made, Work, subvolume
 from gaoler.bases.tree import Tree
 from gaoler.errors import Failed, NotFound, Usage
 from gaoler.host.command import run
@@ -40,6 +41,18 @@ _OPTIONS = """[options]
 Architecture = x86_64
 SigLevel = Required DatabaseOptional
 """
+
+
+class Pacstrap(Made):
+    """Arch's packages, from a mirror that a keyring vouches for."""
+
+    kind = "pacstrap"
+    options = frozenset({"mirror", "keyring"})
+    by_packages = True
+
+    def fill(self, tree: Path, work: Work) -> Path:
+        make(subvolume(tree), self.means.cache, self.mirror, self.keyring, work.report)
+        return tree
 
 
 def make(target: Path, cache: Path, mirror: str | None, keyring: str | None, report: Report) -> None:

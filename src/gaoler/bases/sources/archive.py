@@ -5,12 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 
 from gaoler.bases import space
+from gaoler.bases.sources.source import Made, Work, subvolume
 from gaoler.errors import Failed, NotFound, Usage
 from gaoler.host.confine import confinement
 from gaoler.host.confine.confinement import Bind, Confinement, ProgramFailed
 from gaoler.progress import Progress, Report
 
 _MAGIC = {b"\x1f\x8b": "--gzip", b"\xfd7zXZ": "--xz", b"\x28\xb5\x2f\xfd": "--zstd", b"BZh": "--bzip2"}
+
+
+class Tar(Made):
+    """An archive of a root tree, plain or compressed."""
+
+    kind = "tar"
+
+    def check(self) -> None:
+        self._must_be_absolute()
+
+    def fill(self, tree: Path, work: Work) -> Path:
+        fill(self.argument, subvolume(tree), work.report, lock=work.lock)
+        return tree
 
 
 def fill(archive: str, tree: Path, report: Report, *, lock: int) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gaoler.bases import clean
+from gaoler.bases.sources.source import Made, Work, subvolume
 from gaoler.bases.tree import Tree
 from gaoler.errors import Failed, Usage
 from gaoler.host import apt
@@ -30,6 +31,18 @@ TYPICAL_PACKAGES = 198
 NEWEST_STABLE = "trixie"
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+
+
+class Mmdebstrap(Made):
+    """A suite of Debian, the host's own without an argument, from a mirror, the host's own without one."""
+
+    kind = "mmdebstrap"
+    options = frozenset({"mirror"})
+    by_packages = True
+
+    def fill(self, tree: Path, work: Work) -> Path:
+        make(subvolume(tree), self.argument, self.mirror, work.report)
+        return tree
 
 
 def make(

@@ -9,13 +9,13 @@ import json
 import re
 import tarfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from gaoler.bases import space
+from gaoler.bases.history import Recipe
 from gaoler.bases.sources.archive import file_of, unpacked
+from gaoler.bases.sources.source import Made, Means, Registries, Work, subvolume
 from gaoler.errors import Failed, GaolerError, NotFound, Usage
-from gaoler.host import btrfs
 from gaoler.host.confine import confinement
 from gaoler.host.confine.confinement import Bind, Confinement, ProgramFailed
 from gaoler.progress import Progress, Report
@@ -65,18 +65,29 @@ _WHY = (
 )
 
 
-@dataclass(frozen=True)
-class Registries:
-    """How gaoler shows itself to registries, and which it believes."""
+class Oci(Made):
+    """An image of a registry, by name, or of this host, by path."""
 
-    credentials: Path
-    """A file as `skopeo login` writes it; not used where it is not there."""
-    certificates: Path
-    """A directory with HOST:PORT/ca.crt for registries whose certificates this host does not trust otherwise."""
-    insecure: tuple[str, ...]
-    """Registries that are believed without a certificate, and without TLS where they have none."""
-    first_id: int
-    """Where the ids that the confined skopeo runs with begin."""
+    kind = "oci"
+
+    def __init__(self, recipe: Recipe, means: Means) -> None:
+        super().__init__(recipe, means)
+        self._wanted = recipe.argument
+
+    def check(self) -> None:
+        reference(self.argument)
+
+    def digest(self, work: Work) -> str | None:
+        """Of an image in a registry. From then on, what has it is what is fetched, whoever moves the tag meanwhile."""
+        name = reference(self.argument)
+        if name is None:
+            return None
+        found = digest(name, self.means.registries, work.report, lock=work.lock)
+        self._wanted = pinned(name, found)
+        return found
+
+    def fill(self, tree: Path, work: Work) -> Path:
+        return fill(self._wanted, tree, self.means.registries, work.report, lock=work.lock)
 
 
 def reference(image: str) -> str | None:
@@ -129,9 +140,7 @@ def fill(image: str, aside: Path, registries: Registries, report: Report, *, loc
 
     Whiteouts, links across layers and extended attributes are umoci's affair. Raises NotFound, Usage, Failed.
     """
-    btrfs.create(aside)
-    space.limit(aside)
-    (layout := aside / "layout").mkdir()
+    (layout := subvolume(aside) / "layout").mkdir()
     work = Bind(str(layout), "/layout", writable=True, mapped=True)
     copy = ["skopeo", "--tmpdir=/layout", "copy", "--quiet"]  # its scratch files go beside the image: /tmp is small in there
     target = f"oci:/layout:{_TAG}"
@@ -144,12 +153,11 @@ def fill(image: str, aside: Path, registries: Registries, report: Report, *, loc
         confined = _confined((work,), registries)
     _run(words, confined, image, lock, lambda _: None, _watch(layout, f"fetching {image}", report))
     (out := aside / "out").mkdir()
-    btrfs.create(out / "tree")
-    space.limit(out / "tree")
+    tree = subvolume(out / "tree")
     # umoci insists on making the directory itself, or on finding it empty.
     whole = Confinement((Bind(str(layout), "/layout"), Bind(str(out), "/out", writable=True)))
     unpacked(["umoci", "raw", "unpack", "--image", f"/layout:{_TAG}", "/out/tree"], whole, image, report, lock=lock)
-    return out / "tree"
+    return tree
 
 
 def _policy() -> dict[str, str]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 from gaoler.bases.generations import Base
 from gaoler.bases.history import Recipe
 from gaoler.daemon.conversation import Conversation
 from gaoler.daemon.handling import administrators, anybodys, of_bases, of_machines
 from gaoler.daemon.parts import Parts
-from gaoler.errors import NotFound, Usage
 from gaoler.machines.machine import Machine
 from gaoler.wire import messages, methods, replies, requests
 
@@ -128,18 +126,8 @@ def _generations(parts: Parts, base: Base) -> list[messages.Generation]:
 
 
 def _recipe(request: requests.BaseAdd, login: str) -> Recipe:
-    """What is wanted, checked as far as it can be before any work. Raises Usage, NotFound."""
+    """A machine is the caller's own unless its owner is named."""
     argument = request.argument or ""
     if request.source == "machine" and "/" not in argument:
         argument = f"{login}/{argument}"
-    if request.source in ("directory", "tar") and not argument.startswith("/"):
-        example = f"gaol base add {request.name[:40]} --{request.source} /srv/tree"
-        raise Usage(f"the {request.source} must be given by its absolute path", argument[:100], example)
-    if request.source == "directory" and not Path(argument).is_dir():
-        raise NotFound(f"no directory {argument}", "", f"ls {Path(argument).parent}")
-    for option, kinds in (("mirror", ("pacstrap", "mmdebstrap")), ("keyring", ("pacstrap",))):
-        if getattr(request, option) is not None and request.source not in kinds:
-            raise Usage(
-                f"--{option} means nothing to --{request.source}", f"it goes with --{' or --'.join(kinds)}", "gaol base add -h"
-            )
     return Recipe(request.source, argument, request.mirror, request.keyring)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from gaoler.daemon.conversation import Conversation
 from gaoler.daemon.handling import administrators, anybodys
 from gaoler.daemon.parts import Parts
-from gaoler.kernels import building
-from gaoler.kernels import installed as kernels
+from gaoler.kernels import building, installed
+from gaoler.kernels.kernel import Kernel
 from gaoler.wire import messages, methods, replies, requests
 
 
 @anybodys(methods.KERNEL_LIST)
 def list_all(parts: Parts, _: requests.KernelList, __: Conversation) -> replies.Kernels:
     directory = parts.machines.paths.kernels
-    there = kernels.all_kernels(directory)
-    standard = kernels.find(directory, parts.configuration.machines.kernel) if there else None
+    there = installed.all_kernels(directory)
+    standard = installed.find(directory, parts.configuration.machines.kernel) if there else None
     return replies.Kernels(kernels=[_view(one, one == standard) for one in there])
 
 
@@ -22,16 +22,16 @@ def list_all(parts: Parts, _: requests.KernelList, __: Conversation) -> replies.
 def build(parts: Parts, request: requests.KernelBuild, conversation: Conversation) -> replies.OneKernel:
     directory = parts.machines.paths.kernels
     built = building.build(parts.configuration.daemon.cache, directory, conversation.report, request.series)
-    return replies.OneKernel(kernel=_view(kernels.find(directory, f"{built.version}-{built.hash}"), False))
+    return replies.OneKernel(kernel=_view(built, False))
 
 
 @administrators(methods.KERNEL_REMOVE)
 def remove(parts: Parts, request: requests.KernelRemove, _: Conversation) -> replies.Nothing:
     there = parts.machines.all()
     used = {name for machine in there for name in (machine.record.kernel, machine.live and machine.live.kernel) if name}
-    kernels.remove(parts.machines.paths.kernels, request.name, used)
+    installed.remove(parts.machines.paths.kernels, request.name, used)
     return replies.Nothing()
 
 
-def _view(found: kernels.Kernel, default: bool) -> messages.Kernel:
+def _view(found: Kernel, default: bool) -> messages.Kernel:
     return messages.Kernel(version=found.version, hash=found.hash, path=str(found.binary), default=default)
