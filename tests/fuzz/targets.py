@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from gaoler.configuration import model as configuration
+from gaoler.configuration import file as configuration
 from gaoler.errors import Usage
 from gaoler.host.console import sanitised
 from gaoler.host.mconsole import parse_notify

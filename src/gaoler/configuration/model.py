@@ -6,15 +6,12 @@ Every setting stands here once, with its meaning; the reference and the sample f
 from __future__ import annotations
 
 import ipaddress
-import re
-import tomllib
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
-from gaoler.errors import GaolerError, Usage
+from gaoler.errors import GaolerError
 from gaoler.store.names import base_name
 from gaoler.units import duration, size
 
@@ -231,80 +228,3 @@ class Configuration(Section):
     @property
     def socket(self) -> Path:
         return self.daemon.socket or self.daemon.runtime / "gaoler.sock"
-
-
-def load(path: Path) -> Configuration:
-    """The configuration in that file. Raises Usage with every mistake, each with file, line and key."""
-    try:
-        text = path.read_text()
-    except FileNotFoundError:
-        raise Usage(f"no configuration {path}", "it is not there", "sudo make up writes one") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise Usage(f"can't read {path}", str(error)) from None
-    try:
-        return Configuration.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise Usage(f"{path} is not TOML", str(error)) from None
-    except ValidationError as error:
-        mistakes = [f"{path}:{_line(text, item['loc'])}: {_tell(item)}" for item in error.errors()]
-        if len(mistakes) == 1:
-            raise Usage("the configuration has a mistake", mistakes[0], f"edit {path}") from None
-        raise Usage(f"the configuration has {len(mistakes)} mistakes", "\n    ".join(["", *mistakes]), f"edit {path}") from None
-
-
-def _tell(item: Any) -> str:
-    keys = [str(key) for key in item["loc"]]
-    name = ".".join(keys)
-    if item["type"] != "extra_forbidden":
-        return f"{name}: {_words(item)}"
-    near = get_close_matches(keys[-1], _known(keys[:-1]), 1)
-    return f"unknown key {name}" + (f", did you mean {near[0]}?" if near else "")
-
-
-def _words(item: Any) -> str:
-    """What is wrong with a value; the validator's own words where it is nothing that happens often."""
-    said = {
-        "string_type": "must be text, in quotes",
-        "int_parsing": "must be a whole number",
-        "int_type": "must be a whole number",
-        "int_from_float": "must be a whole number",
-        "float_parsing": "must be a number",
-        "float_type": "must be a number",
-        "bool_type": "must be true or false",
-        "bool_parsing": "must be true or false",
-        "list_type": 'must be a list, ["...", "..."]',
-        "dict_type": "must be a section of its own, in brackets",
-        "model_type": "must be a section of its own, in brackets",
-        "path_type": "must be a path, in quotes",
-        "literal_error": "must be {expected}",
-        "greater_than": "must be more than {gt}",
-        "greater_than_equal": "must be {ge} at least",
-        "less_than_equal": "must be {le} at most",
-        "string_pattern_mismatch": "must match {pattern}",
-    }.get(item["type"])
-    if said is None:
-        return str(item["msg"].removeprefix("Value error, "))
-    shown = "" if item["type"] in ("dict_type", "model_type") else f", not {item['input']!r}"[:60]
-    return said.format(**item.get("ctx", {})) + shown
-
-
-def _known(keys: list[str]) -> list[str]:
-    section: Any = Configuration
-    for key in keys:
-        kind = get_origin(section)
-        section = get_args(section)[1] if kind is dict else section.model_fields[key].annotation
-    return list(section.model_fields)
-
-
-def _line(text: str, location: tuple[str | int, ...]) -> int:
-    """The line that a key stands on: the first one of that name after its section's heading."""
-    *section, key = [str(part) for part in location if not isinstance(part, int)]
-    heading = re.compile(rf"\s*\[\s*{re.escape('.'.join(section))}\s*\]") if section else None
-    wanted = re.compile(rf"\s*(\[\s*)?{re.escape(key)}\b")
-    inside = heading is None
-    for number, line in enumerate(text.splitlines(), 1):
-        if heading and heading.match(line):
-            inside = True
-        elif inside and wanted.match(line):
-            return number
-    return 1

@@ -16,7 +16,8 @@ from types import FrameType
 from gaoler.bases.generations import Bases
 from gaoler.bases.schedule import BaseSchedule
 from gaoler.bases.sync import BaseSync
-from gaoler.configuration import model as settings
+from gaoler.configuration.file import load
+from gaoler.configuration.model import Configuration
 from gaoler.daemon import doctor
 from gaoler.daemon.caller import uid_of
 from gaoler.daemon.metrics import Metrics
@@ -46,7 +47,7 @@ def main() -> int:
     logging.basicConfig(level=logging.DEBUG if options.verbose else logging.INFO, format="gaoler: %(message)s", stream=sys.stderr)
     logging.getLogger("pyroute2").setLevel(logging.WARNING)
     try:
-        configuration = settings.load(options.config)
+        configuration = load(options.config)
         if options.check:
             print(json.dumps([check.model_dump() for check in doctor.run(configuration)]))
             return 0
@@ -67,19 +68,19 @@ def main() -> int:
     return 0
 
 
-def make_store(configuration: settings.Configuration) -> None:
+def make_store(configuration: Configuration) -> None:
     """Make the store's file system if it is not there, and mount it."""
     store = configuration.store
     mounts.ensure_store(store.path, device=store.device, image=store.image, size=store.size)
     Paths(store.path, configuration.daemon.runtime).make()
 
 
-def _network(configuration: settings.Configuration) -> Network:
+def _network(configuration: Configuration) -> Network:
     daemon = configuration.daemon
     return Network(configuration.network, daemon.prefix, daemon.runtime / "network")
 
 
-def serve(configuration: settings.Configuration) -> None:
+def serve(configuration: Configuration) -> None:
     """Serve until SIGTERM or SIGINT. Machines run on afterwards."""
     daemon = configuration.daemon
     os.umask(0o022)

@@ -64,10 +64,10 @@ def _installed(settings: Settings, *words: str) -> str:
 
 
 def main(argument: str) -> None:
-    from gaoler.configuration import model as configuration  # noqa: PLC0415, it needs the installed environment
+    from gaoler.configuration.file import load  # noqa: PLC0415, it needs the installed environment
 
     try:
-        found = configuration.load(Path(argument))
+        found = load(Path(argument))
     except GaolerError as error:
         print(json.dumps({"error": [error.what, error.why, error.hint]}))
         return

@@ -2,14 +2,14 @@
 
 import pytest
 
-from gaoler.configuration import model as configuration
+from gaoler.configuration import file
 from gaoler.errors import Usage
 
 
 def load(tmp_path, text):
     path = tmp_path / "gaoler.toml"
     path.write_text(text)
-    return configuration.load(path)
+    return file.load(path)
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 import pytest
 
 from gaoler.configuration.account import Account
+from gaoler.configuration.file import load
 from gaoler.configuration.grants import limit_of
-from gaoler.configuration.model import Configuration, load
+from gaoler.configuration.model import Configuration
 from gaoler.errors import LimitReached, Usage
 from gaoler.machines.request import Wishes, complete
 
@@ -92,15 +93,6 @@ def test_what_is_too_much_names_the_limit(given):
 def test_a_disk_without_limit_is_not_more_than_the_limit(tmp_path):
     configuration = loaded(tmp_path, '[limits]\ndisk = "1G"\n')
     assert complete(configuration, ALICE, Wishes()).disk == 1 << 30
-
-
-def test_the_reference_is_of_this_code():
-    from pathlib import Path
-
-    from gaoler.configuration.text import reference
-
-    page = Path(__file__).parents[3] / "docs/reference/configuration.md"
-    assert page.read_text() == reference(), "python3 -m gaoler.configuration.text > docs/reference/configuration.md"
 
 
 GRANTS = """

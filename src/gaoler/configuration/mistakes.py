@@ -1,0 +1,76 @@
+"""What is wrong with a configuration, in words, with the line and the nearest right key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Any, get_args, get_origin
+
+from pydantic import ValidationError
+
+from gaoler.configuration.model import Configuration
+
+
+def tell(text: str, error: ValidationError) -> Iterator[tuple[int, str]]:
+    """Each mistake in the text of a file: its line, and what it is."""
+    for item in error.errors():
+        yield _line(text, item["loc"]), _tell(item)
+
+
+def _tell(item: Any) -> str:
+    keys = [str(key) for key in item["loc"]]
+    name = ".".join(keys)
+    if item["type"] != "extra_forbidden":
+        return f"{name}: {_words(item)}"
+    near = get_close_matches(keys[-1], _known(keys[:-1]), 1)
+    return f"unknown key {name}" + (f", did you mean {near[0]}?" if near else "")
+
+
+def _words(item: Any) -> str:
+    """What is wrong with a value; the validator's own words where it is nothing that happens often."""
+    said = {
+        "string_type": "must be text, in quotes",
+        "int_parsing": "must be a whole number",
+        "int_type": "must be a whole number",
+        "int_from_float": "must be a whole number",
+        "float_parsing": "must be a number",
+        "float_type": "must be a number",
+        "bool_type": "must be true or false",
+        "bool_parsing": "must be true or false",
+        "list_type": 'must be a list, ["...", "..."]',
+        "dict_type": "must be a section of its own, in brackets",
+        "model_type": "must be a section of its own, in brackets",
+        "path_type": "must be a path, in quotes",
+        "literal_error": "must be {expected}",
+        "greater_than": "must be more than {gt}",
+        "greater_than_equal": "must be {ge} at least",
+        "less_than_equal": "must be {le} at most",
+        "string_pattern_mismatch": "must match {pattern}",
+    }.get(item["type"])
+    if said is None:
+        return str(item["msg"].removeprefix("Value error, "))
+    shown = "" if item["type"] in ("dict_type", "model_type") else f", not {item['input']!r}"[:60]
+    return said.format(**item.get("ctx", {})) + shown
+
+
+def _known(keys: list[str]) -> list[str]:
+    section: Any = Configuration
+    for key in keys:
+        kind = get_origin(section)
+        section = get_args(section)[1] if kind is dict else section.model_fields[key].annotation
+    return list(section.model_fields)
+
+
+def _line(text: str, location: tuple[str | int, ...]) -> int:
+    """The line that a key stands on: the first one of that name after its section's heading."""
+    *section, key = [str(part) for part in location if not isinstance(part, int)]
+    heading = re.compile(rf"\s*\[\s*{re.escape('.'.join(section))}\s*\]") if section else None
+    wanted = re.compile(rf"\s*(\[\s*)?{re.escape(key)}\b")
+    inside = heading is None
+    for number, line in enumerate(text.splitlines(), 1):
+        if heading and heading.match(line):
+            inside = True
+        elif inside and wanted.match(line):
+            return number
+    return 1
