@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gaoler.configuration import model as configuration
 from gaoler.configuration.account import Account
+from gaoler.configuration.model import Limits
 
 _COUNTS = ("machines", "bases")
 """Of these 0 is none."""
@@ -23,7 +23,7 @@ class Limit:
         return bool(self.value) and (wanted is None or wanted > self.value)
 
 
-def limit_of(limits: configuration.Limits, account: Account, key: str) -> Limit:
+def limit_of(limits: Limits, account: Account, key: str) -> Limit:
     """The limit that holds for an account; of several groups' the most generous one."""
     own = getattr(limits.user.get(account.name), key, None)
     if own is not None:

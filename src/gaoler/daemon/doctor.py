@@ -36,7 +36,7 @@ def run(configuration: Configuration) -> list[Check]:
     checks: list[tuple[str, Callable[[], str], str]] = [
         ("programs", _programs, "apt install " + " ".join(_PROGRAMS.values())),
         ("namespaces", _namespaces, "sysctl user.max_user_namespaces=65536"),
-        ("cgroups", lambda: "version 2" if cgroup.is_v2() else "version 1, or both", ""),
+        ("cgroups", lambda: cgroup.host().name, ""),
         ("tun", lambda: _device("/dev/net/tun"), "modprobe tun"),
         ("store", lambda: _store(configuration), "sudo gaol store init"),
         ("space", lambda: _space(configuration), "a larger [store] size or device, or gaol rm"),

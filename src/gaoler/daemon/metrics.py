@@ -18,7 +18,7 @@ from gaoler import __version__
 from gaoler.bases.generations import Base
 from gaoler.bases.sync import BaseSync
 from gaoler.daemon import doctor
-from gaoler.host.cgroup import usage
+from gaoler.host import cgroup
 from gaoler.machines.lifecycle import Machines
 from gaoler.machines.machine import State
 
@@ -74,7 +74,7 @@ class _Gauges(Collector):
         yield _one("gaoler_machine_owners", "Users with machines that run.", len({record.owner.uid for record in running}))
         granted = sum(record.memory for record in running)
         yield _one("gaoler_machines_memory_limit_bytes", "Memory that running machines may take.", granted)
-        used = sum(usage.of(self._machines.jailer.cgroup(record)).memory for record in running)
+        used = sum(cgroup.used(self._machines.jailer.cgroup(record)).memory for record in running)
         yield _one("gaoler_machines_memory_bytes", "Memory that running machines take.", used)
 
     def _of_store(self) -> Iterator[Metric]:

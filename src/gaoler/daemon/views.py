@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gaoler.host.cgroup import usage
+from gaoler.host import cgroup
 from gaoler.machines import disks, snapshots, watching
 from gaoler.machines.lifecycle import Machines
 from gaoler.machines.machine import Machine
@@ -45,7 +45,7 @@ def usage_of(machines: Machines, machine: Machine) -> messages.Usage | None:
     live = machine.live
     if live is None:
         return None
-    used = usage.of(machines.jailer.cgroup(machine.record))
+    used = cgroup.used(machines.jailer.cgroup(machine.record))
     return messages.Usage(
         name=machine.record.name,
         owner=machine.record.owner.name,

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from gaoler.configuration.grants import limit_of
 from gaoler.errors import GaolerError
 from gaoler.host import cgroup, console, mconsole
-from gaoler.host.cgroup import usage
 from gaoler.host.clock import since_boot
 from gaoler.machines import disks, idling, live
 from gaoler.machines.pace import Pace
@@ -242,7 +241,7 @@ def _expire(machines: Machines, machine: Machine, observed: live.Live) -> None:
 
 
 def _mark(machines: Machines, machine: Machine) -> idling.Mark:
-    return idling.Mark(since_boot(), usage.of(machines.jailer.cgroup(machine.record)).cpu_seconds)
+    return idling.Mark(since_boot(), cgroup.used(machines.jailer.cgroup(machine.record)).cpu_seconds)
 
 
 def _look_for_idleness(machines: Machines, machine: Machine, observed: live.Live, mark: idling.Mark, period: float) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gaoler.errors import Failed
+from gaoler.host import cgroup
 
 #: The oldest kernel with mapped ids in mounts of btrfs.
 OLDEST = (5, 15)
@@ -25,8 +26,7 @@ def check(*, loop: bool, tun: bool, root: Path = ROOT, release: str | None = Non
     if lacking:
         whys, hints = zip(*lacking, strict=True)
         raise Failed("this host can't run machines", "; ".join(whys), "; ".join(dict.fromkeys(hints)))
-    version = 2 if (root / "sys/fs/cgroup/cgroup.controllers").exists() else 1
-    return f"Linux {release}, control groups version {version}"
+    return f"Linux {release}, control groups {cgroup.host(root / 'sys/fs/cgroup').name}"
 
 
 def _lacking(root: Path, release: str, loop: bool, tun: bool) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gaoler.host import cgroup
-from gaoler.host.cgroup import owners, usage
+from gaoler.host.cgroup import owners
 from system.support.machine import running
 from system.support.waiting import until
 
@@ -33,10 +33,10 @@ def test_many_machines_weigh_no_more_than_one(gateway, alice, bob, weight, least
             for owner in (greedy, modest):
                 for name in cgroup.children(owner):
                     cgroup.pin(f"{owner}/{name}", 0)  # all compete for this one
-            before = usage.of(greedy).cpu_seconds, usage.of(modest).cpu_seconds
+            before = cgroup.used(greedy).cpu_seconds, cgroup.used(modest).cpu_seconds
 
             def used() -> tuple[float, float]:
-                return usage.of(greedy).cpu_seconds - before[0], usage.of(modest).cpu_seconds - before[1]
+                return cgroup.used(greedy).cpu_seconds - before[0], cgroup.used(modest).cpu_seconds - before[1]
 
             until(lambda: sum(used()) > ENOUGH, "both have had some processor time")
             crowd, one = used()

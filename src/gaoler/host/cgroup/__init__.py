@@ -1,4 +1,4 @@
-"""Control groups, version 2, and version 1 as best effort."""
+"""Control groups. Both versions behind one face: what differs is in `v1` and `v2`, and nobody else asks which it is."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from gaoler.errors import Failed
+from gaoler.host.cgroup import v2
+from gaoler.host.cgroup.hierarchy import Hierarchy, Used
+from gaoler.host.cgroup.v1 import V1
+from gaoler.host.cgroup.v2 import V2
 
 ROOT = Path("/sys/fs/cgroup")
 
@@ -20,27 +24,16 @@ daemon-reload systemd takes from the root's children the controllers that no uni
 io, and with DefaultTasksAccounting=no pids); it can't where a group below hands them on (EBUSY).
 """
 
-UNIFIED = "unified"  # where systemd puts an additional version 2 hierarchy, without controllers
 
-_SHARES = 1024 * 16
-"""Of processors, of all machines together, on version 1, where each single process of the host has 1024. On version 2 they
-have as much as all of the host's services (systemd's system.slice), which is the standard weight, 100.
-"""
-
-
-def is_v2() -> bool:
-    """Whether the whole host uses the unified hierarchy."""
-    return (ROOT / "cgroup.controllers").exists()
+def host(root: Path | None = None) -> Hierarchy:
+    """The control groups of this host, or of one whose are mounted at `root`."""
+    root = root or ROOT
+    return V2(root) if v2.is_at(root) else V1(root)
 
 
 def directories(cgroup: str) -> list[Path]:
     """Where a control group lies: one directory, or one for each of version 1's hierarchies."""
-    below = relative(cgroup)
-    if is_v2():
-        return [ROOT / below]
-    # Version 1 names some hierarchies twice by symbolic links (cpu, cpuacct).
-    hierarchies = (entry for entry in os.scandir(ROOT) if entry.is_dir(follow_symlinks=False))
-    return [Path(entry.path) / below for entry in hierarchies if entry.name != UNIFIED]
+    return host().directories(relative(cgroup))
 
 
 def relative(cgroup: str) -> str:
@@ -59,8 +52,8 @@ def remove(cgroup: str, timeout: float = 5.0) -> None:
             if time.monotonic() > deadline:
                 raise Failed(f"cannot remove control group {directory}", f"processes {_members(directory)} stay")
             time.sleep(0.001)  # the kernel takes a dead process off its lists a moment after it told of the death
-    if not is_v2():  # crun makes an ordinary directory in what jail.prepare_host mounts there
-        shutil.rmtree(ROOT / UNIFIED / relative(cgroup), ignore_errors=True)
+    for directory in host().left_behind(relative(cgroup)):
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def processes(cgroup: str) -> set[int]:
@@ -69,16 +62,13 @@ def processes(cgroup: str) -> set[int]:
 
 
 def weigh_parent() -> None:
-    """Give all machines together their share of the processors, on version 1."""
-    for directory in directories(PARENT):
-        if not is_v2() and (directory.parent / "cpu.shares").exists():
-            directory.mkdir(exist_ok=True)
-            (directory / "cpu.shares").write_text(str(_SHARES))
+    """Give all machines together their share of the processors."""
+    host().weigh_all(PARENT)
 
 
 def remove_empty(cgroup: str) -> None:
     """Remove a control group that other ones were in; nothing while one is there."""
-    for directory in [*directories(cgroup), ROOT / UNIFIED / relative(cgroup)]:
+    for directory in [*directories(cgroup), *host().left_behind(relative(cgroup))]:
         with suppress(OSError):
             directory.rmdir()
 
@@ -117,33 +107,18 @@ def pin(cgroup: str, cpu: int) -> None:
 
 
 def oom_event(cgroup: str) -> int | None:
-    """A descriptor that is readable once the group has run out of memory; None on version 2, and where there is none.
-
-    Version 2 kills the whole group by itself (memory.oom.group). Version 1 kills one process, and the rest of a machine
-    would limp on: whoever hears this ends it.
-    """
-    if is_v2():
-        return None
-    group = ROOT / "memory" / relative(cgroup)
-    event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-    try:
-        with (group / "memory.oom_control").open() as control:
-            (group / "cgroup.event_control").write_text(f"{event} {control.fileno()}")
-    except OSError:  # it has gone already
-        os.close(event)
-        return None
-    return event
+    """A descriptor that is readable once the group has run out of memory; None where the kernel kills all of it then."""
+    return host().oom_event(relative(cgroup))
 
 
 def ran_out_of_memory(cgroup: str) -> bool:
     """Whether the kernel killed a process of the group for want of memory; to be asked before the group is removed."""
-    below = relative(cgroup)
-    path = ROOT / below / "memory.events" if is_v2() else ROOT / "memory" / below / "memory.oom_control"
-    try:
-        counted = dict(line.split() for line in path.read_text().splitlines())
-    except OSError:
-        return False
-    return counted.get("oom_kill", "0") != "0"
+    return host().ran_out_of_memory(relative(cgroup))
+
+
+def used(cgroup: str) -> Used:
+    """What a group uses now. Zeros for what the host does not count."""
+    return host().used(relative(cgroup))
 
 
 def _threads(cgroup: str) -> Iterator[int]:

@@ -9,11 +9,6 @@ from contextlib import contextmanager, suppress
 
 from gaoler.host import cgroup
 
-WEIGHT = 100
-"""What an owner has without a word of the administrator's, and what the kernel gives a group by itself."""
-_SHARES = 1024
-"""The same on version 1."""
-
 
 class Groups:
     """The owners' groups of one daemon: `PREFIX.UID`. The runtime makes one with the first machine in it; we take it away."""
@@ -57,13 +52,11 @@ class Groups:
         return [int(uid) for uid in found if uid.isdecimal()]
 
     def weigh(self, uid: int, weight: int) -> None:
-        """Give an owner's machines together `weight` (1 to 10000) where another's have theirs: of the processors; on
-        version 2 of the disk, too, where the host has a scheduler for it that knows of weights.
+        """Give an owner's machines together `weight` (1 to 10000) where another's have theirs, 100 without a word of the
+        administrator's.
         """
-        shares = max(2, weight * _SHARES // WEIGHT)  # the kernel's own minimum
-        values = {"cpu.weight": f"{weight}", "io.weight": f"default {weight}", "cpu.shares": f"{shares}"}
         for directory in cgroup.directories(self.of(uid)):
-            for name, value in values.items():
+            for name, value in cgroup.host().weights(weight).items():
                 file = directory / name
                 with suppress(OSError):  # not there, or its machine has ended meanwhile and taken it along
                     if file.read_text().split() != value.split():

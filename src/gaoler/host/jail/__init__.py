@@ -47,8 +47,8 @@ def prepare_host() -> None:
     """
     cgroup.weigh_parent()
     seccomp_program.encoded()  # made now, and not while the first machine waits
-    unified = cgroup.ROOT / cgroup.UNIFIED
-    if cgroup.is_v2() or not os.path.ismount(unified):
+    unified = cgroup.host().in_the_way()
+    if unified is None:
         return
     libc.unshare(libc.CLONE_NEWNS)
     libc.mount(None, Path("/"), None, libc.MS_REC | libc.MS_SLAVE)
@@ -162,7 +162,7 @@ def _write_bundle(jail: Jail, runtime: Path) -> None:
     limits = bundle.resource_limits(_LIMITS, {name: resource.getrlimit(getattr(resource, name))[1] for name in _LIMITS})
     home = f"/proc/self/fd/{_HOME_PLACE}/."  # the dot, since crun opens it without following a link
     config = bundle.configuration(
-        jail, _skeleton(runtime), home, cgroup_v2=cgroup.is_v2(), limits=limits,
+        jail, _skeleton(runtime), home, limits=limits, resources=cgroup.host().resources,
         filter_program=seccomp_program.encoded(), huge_pages=_HUGE_PAGES.exists(),
     )  # fmt: skip
     jail.bundle.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -95,15 +95,15 @@ def configuration(
     skeleton: Path,
     home: str,
     *,
-    cgroup_v2: bool,
     limits: Iterable[dict[str, Any]],
+    resources: dict[str, Any],
     filter_program: str | None,
     huge_pages: bool,
 ) -> dict[str, Any]:
     """The jail as config.json of an OCI bundle (opencontainers/runtime-spec, crun's `idmap` mount option).
 
     `home` is where crun finds the home, if the jail has one; `filter_program` is seccomp_program.encoded();
-    `huge_pages` says whether the host's tmpfs knows of them.
+    `resources` is what the host's control groups want beside limits; `huge_pages` says whether the host's tmpfs knows of them.
     """
     ids = tables(jail)
     groups = () if jail.home is None else jail.owner.groups
@@ -132,7 +132,7 @@ def configuration(
             "uidMappings": _oci_map(ids.namespace.uids),
             "gidMappings": _oci_map(ids.namespace.gids),
             "cgroupsPath": f"/{cgroup.relative(jail.cgroup)}",
-            "resources": _resources(jail, cgroup_v2=cgroup_v2),
+            "resources": _resources(jail) | resources,
             "seccomp": seccomp.filter_(),
             "maskedPaths": [f"/proc/{name}" for name in _MASKED],
             "readonlyPaths": [f"/proc/{name}" for name in _READONLY],
@@ -194,7 +194,7 @@ def _oci_map(table: Iterable[Mapping]) -> list[dict[str, int]]:
     return [{"containerID": entry.inside, "hostID": entry.outside, "size": entry.count} for entry in table]
 
 
-def _resources(jail: Jail, *, cgroup_v2: bool) -> dict[str, Any]:
+def _resources(jail: Jail) -> dict[str, Any]:
     memory = jail.memory + jail.overhead
     cpu: dict[str, Any] = {}
     if jail.cpus is not None:
@@ -205,8 +205,6 @@ def _resources(jail: Jail, *, cgroup_v2: bool) -> dict[str, Any]:
     }
     if cpu:
         resources["cpu"] = cpu
-    if cgroup_v2:
-        resources["unified"] = {"memory.oom.group": "1"}
     return resources
 
 

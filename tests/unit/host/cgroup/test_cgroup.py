@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+import gaoler
 from gaoler.errors import Failed
 from gaoler.host import cgroup
 from gaoler.host.cgroup import owners
+from gaoler.host.cgroup.hierarchy import Used
 
 
 @pytest.fixture
@@ -108,3 +113,37 @@ def test_and_on_version_2_of_the_disk_too(root):
     owners.Groups("t").weigh(1000, 250)
     assert [(own / name).read_text() for name in ("cpu.weight", "io.weight")] == ["250", "default 250"]
     owners.Groups("t").weigh(1001, 250)  # whose last machine has just ended
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_what_a_group_uses_is_told_alike(root, version):
+    """Bytes, seconds and tasks, from files of other names and units."""
+    files = {
+        1: {"memory/one/memory.usage_in_bytes": "4096", "cpu,cpuacct/one/cpuacct.usage": "1500000000", "pids/one/pids.current": "7"},
+        2: {"one/memory.current": "4096", "one/cpu.stat": "usage_usec 1500000\nuser_usec 1", "one/pids.current": "7", "cgroup.controllers": ""},
+    }
+    for name, text in files[version].items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    assert cgroup.used("one") == Used(4096, 1.5, 7)
+    assert cgroup.used("none") == Used(0, 0, 0)
+
+
+def test_want_of_memory_is_told_alike(root):
+    (root / "memory/one").mkdir(parents=True)
+    assert not cgroup.ran_out_of_memory("one")
+    (root / "memory/one/memory.oom_control").write_text("oom_kill_disable 1\nunder_oom 0\noom_kill 1\n")
+    assert cgroup.ran_out_of_memory("one")
+    (root / "cgroup.controllers").touch()
+    (root / "one").mkdir()
+    (root / "one/memory.events").write_text("oom 1\noom_kill 0\n")
+    assert not cgroup.ran_out_of_memory("one")
+    (root / "one/memory.events").write_text("oom 1\noom_kill 1\n")
+    assert cgroup.ran_out_of_memory("one")
+
+
+def test_nobody_else_asks_which_version_it_is():
+    """What differs has a method in `Hierarchy`."""
+    sources = Path(gaoler.__file__).parent
+    asking = [path for path in sources.rglob("*.py") if re.search(r"is_v2|cgroup\.controllers|v2\.is_at|\bV[12]\b", path.read_text())]
+    assert {str(path.relative_to(sources / "host/cgroup")) for path in asking} == {"__init__.py", "v1.py", "v2.py"}

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from gaoler.errors import Failed
+from gaoler.host.cgroup.hierarchy import Hierarchy
+from gaoler.host.cgroup.v1 import V1
+from gaoler.host.cgroup.v2 import V2
 from gaoler.host.jail.bundle import CAPABILITIES, Home, Jail, Owner, configuration, resource_limits
 from gaoler.host.jail.ids import IdRange
 
@@ -33,9 +36,9 @@ JAIL = Jail(
 )
 
 
-def configured(jail: Jail = JAIL, *, v2: bool = False, huge: bool = True):
+def configured(jail: Jail = JAIL, *, groups: type[Hierarchy] = V1, huge: bool = True):
     made = configuration(
-        jail, Path("/skeleton"), "/proc/self/fd/20/.", cgroup_v2=v2, limits=[], filter_program=None, huge_pages=huge
+        jail, Path("/skeleton"), "/proc/self/fd/20/.", resources=groups.resources, limits=[], filter_program=None, huge_pages=huge
     )
     return json.loads(json.dumps(made))
 
@@ -111,7 +114,7 @@ def test_limits():
     assert resources["pids"] == {"limit": 100}
     assert resources["cpu"] == {"period": 100_000, "quota": 150_000}
     assert "unified" not in resources
-    assert configured(v2=True)["linux"]["resources"]["unified"] == {"memory.oom.group": "1"}
+    assert configured(groups=V2)["linux"]["resources"]["unified"] == {"memory.oom.group": "1"}
 
 
 def test_hard_limits_are_never_raised():

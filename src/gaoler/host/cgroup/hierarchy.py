@@ -1,0 +1,77 @@
+"""What the versions of control groups have in common, and where they differ: one class with a method for each difference."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class Used:
+    """Bytes, seconds of processor time, processes and threads."""
+
+    memory: int
+    cpu_seconds: float
+    tasks: int
+
+
+class Hierarchy(ABC):
+    """The control groups of a host. Groups are named by their path from the root, without a slash in front."""
+
+    name: ClassVar[str]
+    """For people."""
+    resources: ClassVar[dict[str, Any]] = {}
+    """What a machine's group is given beside limits, as the runtime takes it (OCI's `linux.resources`)."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @abstractmethod
+    def directories(self, group: str) -> list[Path]:
+        """Where a group lies."""
+
+    def left_behind(self, group: str) -> list[Path]:  # noqa: ARG002
+        """Ordinary directories that the runtime makes for a group, and does not take away."""
+        return []
+
+    def in_the_way(self) -> Path | None:
+        """A mount that the runtime must not see."""
+        return None
+
+    def weigh_all(self, group: str) -> None:  # noqa: B027 - one of them does it by itself
+        """Give a group for all machines their share of the processors."""
+
+    @abstractmethod
+    def weights(self, weight: int) -> dict[str, str]:
+        """Files, and what to write there, for a group to weigh `weight` where the others have 100."""
+
+    def oom_event(self, group: str) -> int | None:  # noqa: ARG002
+        """A descriptor that is readable once the group has run out of memory; None where the kernel kills all of it then."""
+        return None
+
+    @abstractmethod
+    def ran_out_of_memory(self, group: str) -> bool:
+        """Whether the kernel has killed a process of the group for want of memory."""
+
+    @abstractmethod
+    def used(self, group: str) -> Used:
+        """Zeros for what the host does not count."""
+
+
+def number(path: Path) -> float:
+    """What a file counts; 0 where there is none."""
+    try:
+        return float(path.read_text())
+    except (OSError, ValueError):
+        return 0.0
+
+
+def keyed(path: Path, key: str) -> float:
+    """What a file of keys and numbers counts; 0 where there is none."""
+    try:
+        pairs = dict(line.split(maxsplit=1) for line in path.read_text().splitlines())
+        return float(pairs.get(key, 0))
+    except (OSError, ValueError):
+        return 0.0

@@ -1,0 +1,68 @@
+"""Control groups, version 1, as best effort: a hierarchy for each controller, or for a few of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from gaoler.host.cgroup.hierarchy import Hierarchy, Used, keyed, number
+
+_UNIFIED = "unified"  # where systemd puts an additional version 2 hierarchy, without controllers
+
+_SHARES = 1024
+"""Of processors, what the kernel gives a group by itself, and each single process of the host outside of one has."""
+_ALL = 16
+"""Times that, of all machines together. On version 2 they have as much as all of the host's services (systemd's system.slice),
+which is the standard weight.
+"""
+_LEAST = 2
+"""The kernel's own minimum."""
+
+
+class V1(Hierarchy):
+    name = "version 1, or both"
+
+    def directories(self, group: str) -> list[Path]:
+        # Some hierarchies have two names by symbolic links (cpu, cpuacct).
+        hierarchies = (entry for entry in os.scandir(self.root) if entry.is_dir(follow_symlinks=False))
+        return [Path(entry.path) / group for entry in hierarchies if entry.name != _UNIFIED]
+
+    def left_behind(self, group: str) -> list[Path]:
+        """In what jail.prepare_host mounts there crun makes an ordinary directory."""
+        return [self.root / _UNIFIED / group]
+
+    def in_the_way(self) -> Path | None:
+        unified = self.root / _UNIFIED
+        return unified if unified.is_mount() else None
+
+    def weigh_all(self, group: str) -> None:
+        for directory in self.directories(group):
+            if (directory.parent / "cpu.shares").exists():
+                directory.mkdir(exist_ok=True)
+                (directory / "cpu.shares").write_text(str(_ALL * _SHARES))
+
+    def weights(self, weight: int) -> dict[str, str]:
+        """Of the processors."""
+        return {"cpu.shares": f"{max(_LEAST, weight * _SHARES // 100)}"}
+
+    def oom_event(self, group: str) -> int | None:
+        """The kernel kills one process, and the rest of a machine would limp on: whoever hears this ends it."""
+        memory = self.root / "memory" / group
+        event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        try:
+            with (memory / "memory.oom_control").open() as control:
+                (memory / "cgroup.event_control").write_text(f"{event} {control.fileno()}")
+        except OSError:  # it has gone already
+            os.close(event)
+            return None
+        return event
+
+    def ran_out_of_memory(self, group: str) -> bool:
+        return keyed(self.root / "memory" / group / "memory.oom_control", "oom_kill") > 0
+
+    def used(self, group: str) -> Used:
+        places = self.directories(group)
+        memory = max((number(place / "memory.usage_in_bytes") for place in places), default=0)
+        seconds = max((number(place / "cpuacct.usage") for place in places), default=0) / 1e9
+        tasks = max((number(place / "pids.current") for place in places), default=0)
+        return Used(int(memory), seconds, int(tasks))
