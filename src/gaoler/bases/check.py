@@ -19,12 +19,12 @@ from pathlib import Path
 
 from gaoler.bases.tree import Tree
 from gaoler.host import libc
+from gaoler.host.ids import IDS
 
 _DIRECTORIES = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin")
 _RESOLVE = libc.RESOLVE_IN_ROOT | libc.RESOLVE_NO_MAGICLINKS
 _MACHINES = {"x86_64": 62, "aarch64": 183, "i686": 3}  # elf.h, EM_*
 _PT_INTERP = 3
-_HIGHEST_ID = 65535
 
 #: What startenv and services call (guest/README.md has the packages they are in).
 _NEEDED = ("sh", "cat", "grep", "sed", "mkdir", "rm", "cp", "chown", "ln")
@@ -113,7 +113,7 @@ def survey(path: Path) -> Survey:
                 elif stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode):
                     os.unlink(name, dir_fd=below)
                     devices += 1
-                if max(found.st_uid, found.st_gid) > _HIGHEST_ID and len(strangers) < 3:
+                if max(found.st_uid, found.st_gid) >= IDS and len(strangers) < 3:
                     strangers.append(os.path.normpath(f"/{directory}/{name}"))
     finally:
         os.close(root)

@@ -23,10 +23,8 @@ from gaoler.errors import Failed, NotAllowed, NotFound
 from gaoler.host import btrfs
 from gaoler.host.command import run
 from gaoler.host.rename import exchange
-from gaoler.store.names import base_name
+from gaoler.store.names import RESERVED, base_name
 from gaoler.store.paths import Paths
-
-_NOT_BASES = frozenset({"bin", "etc", "lib", "kernels"})
 
 
 @dataclass(frozen=True)
@@ -54,8 +52,8 @@ class Bases:
 
     def all(self) -> Iterator[Base]:
         for entry in sorted(os.scandir(self.paths.store), key=lambda entry: entry.name):
-            hidden = entry.name.startswith((".", "lost+found"))
-            if entry.is_dir(follow_symlinks=False) and not hidden and entry.name not in _NOT_BASES:
+            is_other = entry.name in RESERVED or entry.name.startswith(".")
+            if entry.is_dir(follow_symlinks=False) and not is_other:
                 yield self._describe(Path(entry.path))
 
     def find(self, name: str) -> Base:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
-from gaoler.host import files
+from gaoler import files
 
 
 @dataclass(frozen=True)

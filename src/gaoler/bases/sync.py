@@ -17,13 +17,13 @@ from gaoler.configuration.model import Configuration
 from gaoler.errors import Failed, GaolerError
 from gaoler.host import btrfs
 from gaoler.host.btrfs.ioctl import explained
+from gaoler.host.ids import IDS
 from gaoler.progress import Progress, Report
 from gaoler.store.names import base_name
 
 RETRY = 3600.0
 """Seconds until a base whose sync has failed is due again, where its interval is longer."""
 _NONE = Attempt(0, "", 0)
-_IDS = 65536
 _LISTED = 8
 _log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class BaseSync:
         self.bases = bases
         self._used, self._count = used, count
         # The ids below those of machines: nobody's, and no machine's.
-        first = configuration.ids.first - _IDS
+        first = configuration.ids.first - IDS
         masters, registries = configuration.masters, configuration.registries
         self._means = Means(
             Access(masters.identity, masters.known_hosts, masters.password, first),
@@ -167,7 +167,7 @@ class BaseSync:
         faults = check.faults(tree)
         counted = check.survey(tree)
         if counted.strangers:
-            faults.append(f"files of ids above 65535, such as {', '.join(counted.strangers)}")
+            faults.append(f"files of ids above {IDS - 1}, such as {', '.join(counted.strangers)}")
         if faults:
             raise Failed(
                 f'"{name}" is not changed: what {recipe} gives is no base',

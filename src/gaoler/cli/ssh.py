@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from gaoler import files
 from gaoler.cli.arguments import ALL_THAT_FOLLOWS, JSON, MACHINE, Command, split_owner
 from gaoler.cli.output import show
 from gaoler.client import Gaoler
@@ -56,10 +57,10 @@ def _options(name: str) -> dict[str, str]:
     address = str(machine["address"])
     directory = _directory(str(machine["name"]))
     identity = directory / "identity"
-    _write(identity, str(machine["identity"]))
+    files.replace(identity, str(machine["identity"]).encode())
     known = directory / "known_hosts"
     keys = [found[0] for key in machine["host_keys"] if (found := _HOST_KEY.match(str(key)))]
-    _write(known, "".join(f"{address} {key}\n" for key in keys))
+    files.replace(known, "".join(f"{address} {key}\n" for key in keys).encode())
     return {
         "HostName": address,
         "User": str(machine["user"]),
@@ -78,14 +79,6 @@ def _directory(name: str) -> Path:
     except OSError as error:
         raise Failed("no place for the machine's ssh key", f"{directory}: {error.strerror}", "set XDG_CACHE_HOME") from None
     return directory
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    temporary.rename(path)
 
 
 COMMANDS = {

@@ -6,14 +6,11 @@ import grp
 import os
 import pwd
 import socket
-import struct
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from gaoler.configuration.account import Account
 from gaoler.errors import NotAllowed, NotFound
-
-_PEERCRED = struct.Struct("3i")
+from gaoler.host.peer import peer
 
 
 @dataclass(frozen=True)
@@ -25,17 +22,6 @@ class Caller:
     @property
     def uid(self) -> int:
         return self.account.uid
-
-
-class Peer(NamedTuple):
-    pid: int
-    uid: int
-
-
-def peer(sock: socket.socket) -> Peer:
-    """Who connected an AF_UNIX socket, as the kernel has it from that moment."""
-    pid, uid, _ = _PEERCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEERCRED.size))
-    return Peer(pid, uid)
 
 
 def identify(sock: socket.socket, admin_group: str) -> Caller:

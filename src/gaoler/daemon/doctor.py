@@ -11,20 +11,13 @@ from pathlib import Path
 from gaoler.bases.generations import Bases
 from gaoler.configuration.model import Configuration
 from gaoler.errors import GaolerError
-from gaoler.host import btrfs, cgroup
+from gaoler.host import btrfs, cgroup, facilities, programs
 from gaoler.host.net import links
 from gaoler.kernels import installed as kernels
-from gaoler.store.paths import Paths
+from gaoler.store.paths import GUEST_FILES, Paths
 from gaoler.units import show_duration, show_size
 from gaoler.wire.messages import Check
 
-_PROGRAMS = {
-    "crun": "crun",
-    "dnsmasq": "dnsmasq-base",
-    "nft": "nftables",
-    "ssh-keygen": "openssh-client",
-    "rsync": "rsync",
-}
 _LATE = 2
 """Intervals without a good sync until that is called wrong: one may fail."""
 _LOW = 2 << 30
@@ -34,10 +27,11 @@ _LOW = 2 << 30
 def run(configuration: Configuration) -> list[Check]:
     """All checks; none of them changes anything."""
     checks: list[tuple[str, Callable[[], str], str]] = [
-        ("programs", _programs, "apt install " + " ".join(_PROGRAMS.values())),
-        ("namespaces", _namespaces, "sysctl user.max_user_namespaces=65536"),
+        ("programs", _programs, "apt install " + " ".join(programs.packages(programs.NEEDED))),
+        ("linux", facilities.linux, ""),
+        ("namespaces", facilities.namespaces, ""),
         ("cgroups", lambda: cgroup.host().name, ""),
-        ("tun", lambda: _device("/dev/net/tun"), "modprobe tun"),
+        ("tun", lambda: facilities.device("/dev/net/tun", "tun"), ""),
         ("store", lambda: _store(configuration), "sudo gaol store init"),
         ("space", lambda: _space(configuration), "a larger [store] size or device, or gaol rm"),
         ("quotas", lambda: _quotas(configuration), _NO_QUOTAS),
@@ -64,22 +58,10 @@ def _check(name: str, look: Callable[[], str], hint: str) -> Check:
 
 
 def _programs() -> str:
-    missing = [name for name in _PROGRAMS if not shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin")]
+    missing = tuple(name for name in programs.NEEDED if not shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin"))
     if missing:
-        raise GaolerError("missing", ", ".join(missing), "apt install " + " ".join(_PROGRAMS[name] for name in missing))
-    return ", ".join(_PROGRAMS)
-
-
-def _namespaces() -> str:
-    limit = int(Path("/proc/sys/user/max_user_namespaces").read_text())
-    if not limit:
-        raise GaolerError("user namespaces are switched off", "user.max_user_namespaces is 0")
-    return f"user namespaces, {limit} at most"
-
-
-def _device(path: str) -> str:
-    os.close(os.open(path, os.O_RDWR))
-    return path
+        raise GaolerError("missing", ", ".join(missing), "apt install " + " ".join(programs.packages(missing)))
+    return ", ".join(programs.NEEDED)
 
 
 def _store(configuration: Configuration) -> str:
@@ -125,7 +107,7 @@ def _quotas(configuration: Configuration) -> str:
 
 
 def _guest(configuration: Configuration) -> str:
-    for name in ("bin/startenv", "bin/agent", "etc/sshd_config", "lib/initramfs.cpio", "lib/close-namespace"):
+    for name in GUEST_FILES:
         os.stat(configuration.store.path / name)
     return f"{configuration.store.path}/bin/startenv"
 

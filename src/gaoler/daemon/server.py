@@ -19,12 +19,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from gaoler.daemon import introspection
-from gaoler.daemon.caller import Caller, identify, peer
+from gaoler.daemon.caller import Caller, identify
 from gaoler.daemon.conversation import Conversation
 from gaoler.daemon.methods import HANDLERS
 from gaoler.daemon.parts import Parts
 from gaoler.daemon.shares import Shares
 from gaoler.errors import Failed, GaolerError, LimitReached, Usage
+from gaoler.host.peer import peer
 from gaoler.machines.tally import Tally
 from gaoler.wire.framing import Closed, Connection, ProtocolError
 

@@ -9,18 +9,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 from gaoler.errors import Failed
-
-# Debian's package of a command, where the two names differ.
-_PACKAGES = {
-    "btrfs": "btrfs-progs",
-    "mkfs.btrfs": "btrfs-progs",
-    "dnsmasq": "dnsmasq-base",
-    "losetup": "mount",
-    "nft": "nftables",
-    "ssh": "openssh-client",
-    "ssh-keygen": "openssh-client",
-    "systemd-nspawn": "systemd-container",
-}
+from gaoler.host.programs import package
 
 
 def run(
@@ -51,8 +40,7 @@ def run(
     except FileNotFoundError as error:
         if error.filename != argv[0]:  # the working directory is missing, not the program
             raise Failed(f"cannot run {shown}", str(error)) from error
-        package = _PACKAGES.get(argv[0], argv[0])
-        raise Failed(f"cannot run {shown}", f"{argv[0]} is not installed", f"apt install {package}") from error
+        raise Failed(f"cannot run {shown}", f"{argv[0]} is not installed", f"apt install {package(argv[0])}") from error
     except subprocess.TimeoutExpired as error:
         raise Failed(f"{shown} took more than {timeout:g} s", _text(error.stderr).strip()) from error
     except OSError as error:

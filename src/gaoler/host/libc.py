@@ -18,7 +18,9 @@ _SYS_MOVE_MOUNT = 429
 _SYS_OPENAT2 = 437
 _SYS_MOUNT_SETATTR = 442
 
-_SYS_SETGROUPS = 116  # of x86-64, which User-Mode Linux is made for
+# Of x86-64, which User-Mode Linux is made for.
+_SYS_SETGROUPS = 116
+_SYS_PIVOT_ROOT = 155
 
 # linux/sched.h
 CLONE_NEWNS = 0x00020000
@@ -38,8 +40,9 @@ _AT_FDCWD = -100
 RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
-RESOLVE_BENEATH = 0x08
 RESOLVE_IN_ROOT = 0x10
+_RENAME_EXCHANGE = 2
+_STATFS_WORDS = 32  # struct statfs, with room to spare; its first field is the type
 _WALKS = 1000
 
 
@@ -111,6 +114,27 @@ def move_mount(tree: int, target: Path) -> None:
     """Attach a detached mount."""
     arguments = (tree, b"", _AT_FDCWD, os.fsencode(target), _MOVE_MOUNT_F_EMPTY_PATH)
     _syscall(_SYS_MOVE_MOUNT, *arguments, name=str(target))
+
+
+def pivot_root(new: Path, old: Path) -> None:
+    """Make `new` the root of this mount namespace, and put the former one at `old`."""
+    _syscall(_SYS_PIVOT_ROOT, os.fsencode(new), os.fsencode(old), name="pivot_root")
+
+
+def prctl(option: int, value: int) -> None:
+    _check(_libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0), f"prctl {option}")
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Exchange two names of a file system in one step; both must exist (renameat2(2))."""
+    _check(_libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE), str(one))
+
+
+def file_system(path: Path) -> int:
+    """The type of the file system that holds `path`, a magic number (statfs(2))."""
+    buffer = (ctypes.c_long * _STATFS_WORDS)()
+    _check(_libc.statfs(os.fsencode(path), ctypes.byref(buffer)), str(path))
+    return buffer[0]
 
 
 def _syscall(number: int, *arguments: int | bytes, name: str) -> int:

@@ -19,8 +19,7 @@ class Process:
 
     `start_time` is in clock ticks since boot (field 22 of proc_pid_stat(5)).
 
-    Holds no descriptor, so that it can be written down and read back by the next daemon. After a reboot it means
-    nothing: record `boot_id()` beside it where the record outlives the boot.
+    Holds no descriptor, so that it can be written down and read back by the next daemon. After a reboot it means nothing.
     """
 
     pid: int
@@ -79,11 +78,6 @@ def open_process(pid: int) -> Process:
     if start_time is None:
         raise NotFound(f"process {pid} is gone")
     return Process(pid, start_time)
-
-
-def boot_id() -> str:
-    """A name for this boot of the host."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def _start_time(pid: int) -> int | None:

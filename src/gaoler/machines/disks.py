@@ -10,6 +10,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gaoler import files
 from gaoler.errors import GaolerError
 from gaoler.host import btrfs
 from gaoler.machines.record import Record
@@ -41,9 +42,7 @@ def used(record: Record, gaol: Path) -> int | None:
 
 def tell(path: Path, record: Record, gaol: Path) -> None:
     """Write down at `path` what the machine may hold and holds, for its kernel to read. Raises OSError."""
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(f"{record.disk} {used(record, gaol) or 0}\n")
-    temporary.rename(path)
+    files.replace(path, f"{record.disk} {used(record, gaol) or 0}\n".encode(), mode=0o644)
 
 
 def follow(machines: Machines, machine: Machine, observed: Live) -> None:

@@ -11,12 +11,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from gaoler import files
 from gaoler.bases.generations import Bases
 from gaoler.configuration.account import Account
 from gaoler.configuration.grants import limit_of
 from gaoler.configuration.model import Configuration
 from gaoler.errors import Failed, GaolerError
-from gaoler.host import btrfs, files, mconsole
+from gaoler.host import btrfs, mconsole
 from gaoler.kernels import installed as kernels
 from gaoler.machines import keys, live, watching
 from gaoler.machines.failpoints import reach

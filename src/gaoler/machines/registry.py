@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gaoler import files
 from gaoler.configuration.account import Account
 from gaoler.configuration.grants import limit_of
 from gaoler.configuration.model import Configuration
 from gaoler.errors import Failed, LimitReached, NotFound
-from gaoler.host import files
 from gaoler.machines import record
 from gaoler.machines.jailing import IDS, Jailer
 from gaoler.machines.machine import Machine

@@ -9,9 +9,7 @@ from pathlib import Path
 from gaoler import places
 from gaoler.host.stream import stream
 from gaoler.progress import Progress, Report
-
-#: What a machine can't start without.
-NEEDED = ("bin/startenv", "bin/agent", "etc/sshd_config", "lib/initramfs.cpio", "lib/close-namespace")
+from gaoler.store.paths import GUEST_FILES
 
 #: Says which sources the installed files are from.
 STAMP = "lib/guest-version"
@@ -28,7 +26,7 @@ def digest() -> str:
 
 def is_current(target: Path) -> bool:
     try:
-        return (target / STAMP).read_text() == digest() and all((target / name).is_file() for name in NEEDED)
+        return (target / STAMP).read_text() == digest() and all((target / name).is_file() for name in GUEST_FILES)
     except OSError:
         return False
 

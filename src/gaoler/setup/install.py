@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from gaoler import files
 from gaoler.host.command import run
 from gaoler.host.stream import plain_environment
 from gaoler.setup.facts import manuals
@@ -44,7 +45,7 @@ sys.exit(main({packages!r}))
 """
 
 
-def files(tree: Path) -> Iterator[Path]:
+def shipped(tree: Path) -> Iterator[Path]:
     """What is installed, in a fixed order."""
     for name in TREES:
         top = tree / name
@@ -55,7 +56,7 @@ def files(tree: Path) -> Iterator[Path]:
 def digest(tree: Path) -> str:
     """Names a tree by what is in it: 12 hex digits."""
     total = hashlib.sha256()
-    for path in files(tree):
+    for path in shipped(tree):
         total.update(f"{path.relative_to(tree)}\0{os.access(path, os.X_OK)}\0".encode())
         total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()[:12]
@@ -89,7 +90,7 @@ def install(tree: Path, settings: Settings) -> Path:
     if not place.exists():
         staging = settings.library / f".{place.name}"
         shutil.rmtree(staging, ignore_errors=True)
-        for path in files(tree):
+        for path in shipped(tree):
             copy = staging / path.relative_to(tree)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
@@ -119,12 +120,8 @@ def manual_pages(settings: Settings) -> None:
 
 
 def write(path: Path, text: str, mode: int) -> None:
-    """A file that is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.new")
-    new.write_text(text)
-    new.chmod(mode)
-    new.rename(path)
+    files.replace(path, text.encode(), mode=mode)
 
 
 def document(place: Path, settings: Settings) -> None:

@@ -7,7 +7,6 @@ import select
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import tempfile
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 from gaoler import places
 from gaoler.errors import Failed
 from gaoler.host.command import run
+from gaoler.host.peer import peer
 from gaoler.host.stream import TAIL, plain_environment
 from gaoler.setup.facts import Facts
 from gaoler.setup.settings import Settings
@@ -50,9 +50,7 @@ def pid(where: Path) -> int:
             sock.connect(str(where))
         except OSError:
             return 0
-        size = struct.calcsize("3i")
-        found: int = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))[0]
-        return found
+        return peer(sock).pid
 
 
 def version(settings: Settings) -> str:

@@ -8,7 +8,7 @@ from gaoler.errors import Usage
 
 _MACHINE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 _BASE = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-_TAKEN = frozenset({"bin", "etc", "lib", "kernels", "lost+found"})
+RESERVED = frozenset({"bin", "etc", "lib", "kernels", "lost+found"})
 """What else lies in the store's top directory."""
 
 
@@ -24,7 +24,7 @@ def machine_name(name: str) -> str:
 
 
 def base_name(name: str) -> str:
-    if name in _TAKEN:
+    if name in RESERVED:
         raise Usage(f'"{name}" is no name for a base', "gaoler's own files are there", "take another name")
     if not _BASE.fullmatch(name) or ".." in name:
         raise Usage(

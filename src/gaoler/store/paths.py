@@ -6,6 +6,9 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+GUEST_FILES = ("bin/startenv", "bin/agent", "etc/sshd_config", "lib/initramfs.cpio", "lib/close-namespace")
+"""In the store's top directory: what a machine can't start without."""
+
 
 @dataclass(frozen=True)
 class Paths:

@@ -51,7 +51,7 @@ def test_the_command_runs_when_the_checkout_is_gone(tree, settings):
 def test_modes_are_not_the_checkout_s(tree, settings):
     (tree / "LICENSE").chmod(0o600)
     place = install.install(tree, settings)
-    modes = {path.relative_to(place): path.stat().st_mode & 0o777 for path in install.files(place)}
+    modes = {path.relative_to(place): path.stat().st_mode & 0o777 for path in install.shipped(place)}
     assert {str(path): oct(mode) for path, mode in modes.items() if mode != 0o644} == {"guest/bin/startenv": "0o755"}
     assert not list(place.rglob("stale.pyc"))
     assert list((place / "src").rglob("main.*.pyc"))

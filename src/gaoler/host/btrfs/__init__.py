@@ -6,7 +6,6 @@ walked.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import time
@@ -18,6 +17,7 @@ from typing import Literal
 from uuid import UUID
 
 from gaoler.errors import Failed, NotFound
+from gaoler.host import libc
 from gaoler.host.btrfs import ioctl
 from gaoler.host.btrfs.ioctl import explained
 from gaoler.host.command import run
@@ -35,15 +35,6 @@ class SubvolumeInfo:
 
 
 @dataclass(frozen=True)
-class Usage:
-    """Bytes of the whole file system."""
-
-    size: int
-    used: int
-    available: int
-
-
-@dataclass(frozen=True)
 class Quota:
     """Bytes that one subvolume has, as the quotas that are on count, and how many it may."""
 
@@ -53,11 +44,10 @@ class Quota:
 
 def is_btrfs(path: Path) -> bool:
     """Whether the file system that holds `path` is btrfs."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    buffer = (ctypes.c_long * 32)()  # struct statfs; its first field is the type
-    if libc.statfs(os.fsencode(path), ctypes.byref(buffer)) != 0:
-        raise NotFound(f"cannot look at {path}", os.strerror(ctypes.get_errno()))
-    return buffer[0] == ioctl.SUPER_MAGIC
+    try:
+        return libc.file_system(path) == ioctl.SUPER_MAGIC
+    except OSError as error:
+        raise NotFound(f"cannot look at {path}", error.strerror or str(error)) from None
 
 
 def is_subvolume(path: Path) -> bool:
@@ -122,13 +112,6 @@ def info(path: Path) -> SubvolumeInfo:
         readonly=bool(flags & ioctl.SUBVOL_RDONLY),
         parent_uuid=UUID(bytes=parent) if any(parent) else None,
     )
-
-
-def usage(path: Path) -> Usage:
-    with _calling(f"cannot look at {path}"):
-        found = os.statvfs(path)
-    size, free = found.f_blocks * found.f_frsize, found.f_bfree * found.f_frsize
-    return Usage(size=size, used=size - free, available=found.f_bavail * found.f_frsize)
 
 
 def sync(path: Path) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-import platform
 import signal
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
 from gaoler.host import libc
+from gaoler.host.ids import IDS
 
 _CLONE_NEWUTS = 0x04000000  # linux/sched.h
 _CLONE_NEWIPC = 0x08000000
@@ -19,8 +18,6 @@ _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWPID = 0x20000000
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_REMOUNT, _MS_BIND = 1, 2, 4, 32, 4096  # linux/mount.h
 _PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 24, 38  # linux/prctl.h
-_SYS_PIVOT_ROOT = {"x86_64": 155, "i686": 217, "aarch64": 41}
-_IDS = 65536
 
 #: linux/capability.h: what a program needs that makes other people's files, and nothing else.
 _FILES = {"CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "FSETID": 4, "SETFCAP": 31}
@@ -34,14 +31,12 @@ _DEVICES = ("null", "zero", "urandom", "random")
 _TEMPORARY = Path("/tmp")  # noqa: S108  (of its own root)
 _SCRATCH = "size=64m,mode=0755"
 
-_libc = ctypes.CDLL(None, use_errno=True)
-
 
 def main() -> NoReturn:
     """`CONFINEMENT PROGRAM WORDS...`: the first word is JSON."""
     told, argv = json.loads(sys.argv[1]), sys.argv[2:]
     try:
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         pid = _start(told, argv)
     except OSError as error:
         _complain(f"cannot confine {argv[0]}: {error}")
@@ -83,9 +78,9 @@ def _become(argv: list[str], environment: dict[str, str], identity: int | None) 
     kept = {*_FILES.values()} | ({_MKNOD} if identity is None else set())
     for capability in range(_last_capability + 1):
         if capability not in kept:
-            _prctl(_PR_CAPBSET_DROP, capability)  # root's programs get what is left at exec
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of identity has cleared it
+            libc.prctl(_PR_CAPBSET_DROP, capability)  # root's programs get what is left at exec
+    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of identity has cleared it
     os.umask(0o022)
     os.nice(5)  # machines come first
     os.chdir("/")
@@ -130,7 +125,7 @@ def _enter_root(binds: list[dict[str, Any]], files: dict[str, bytes | None], ide
         target.mkdir(parents=True, exist_ok=True)
         _attach(tree, target, writable=bind["writable"])
     os.chdir(root)
-    _pivot(b".", b".")
+    libc.pivot_root(Path("."), Path("."))
     libc.umount(Path("."), libc.MNT_DETACH)  # what was the host's root
     os.chdir("/")
     scratch = f"size=64m,mode=0700,uid={owner},gid={owner}"
@@ -162,7 +157,7 @@ def _user_namespace(first: int) -> int:
         if not os.read(ready_read, 1):
             raise OSError(0, "the kernel makes no user namespace: sysctl user.max_user_namespaces")
         for table in ("uid_map", "gid_map"):
-            Path(f"/proc/{child}/{table}").write_text(f"0 {first} {_IDS}\n")
+            Path(f"/proc/{child}/{table}").write_text(f"0 {first} {IDS}\n")
         return os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
     finally:
         os.close(wait_write)
@@ -179,16 +174,6 @@ def _content(path: str) -> bytes | None:
         return Path(path).read_bytes()
     except FileNotFoundError:
         return None
-
-
-def _pivot(new: bytes, old: bytes) -> None:
-    if _libc.syscall(ctypes.c_long(_SYS_PIVOT_ROOT[platform.machine()]), ctypes.c_char_p(new), ctypes.c_char_p(old)):
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), "pivot_root")
-
-
-def _prctl(option: int, value: int) -> None:
-    if _libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0):
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), f"prctl {option}")
 
 
 _last_capability = int(_LAST_CAP.read_text())

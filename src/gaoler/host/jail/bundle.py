@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -216,12 +215,3 @@ def resource_limits(wanted: dict[str, int], hard: dict[str, int]) -> list[dict[s
 
     values = ((name, lower(value, hard[name])) for name, value in wanted.items())
     return [{"type": name, "soft": value, "hard": value} for name, value in values]
-
-
-def write_file(directory: int, name: str, data: bytes) -> None:
-    """Write a small file in a directory of ours."""
-    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600, dir_fd=directory)
-    try:
-        os.write(fd, data)
-    finally:
-        os.close(fd)

@@ -11,6 +11,7 @@ from subprocess import DEVNULL, PIPE, Popen
 
 from gaoler.errors import Failed
 from gaoler.host import libc
+from gaoler.host.facilities import MORE_NAMESPACES
 
 _REFUSALS = (errno.EINVAL, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 
@@ -56,7 +57,7 @@ def _some_user_namespace() -> int:
         with suppress(BrokenPipeError):  # it has ended already: unshare failed
             child.stdin.write(b"\n")
         if not child.stdout.read(1):
-            raise Failed("cannot make a user namespace", "unshare failed", "sysctl user.max_user_namespaces=65536")
+            raise Failed("cannot make a user namespace", "unshare failed", MORE_NAMESPACES)
         namespace = os.open(f"/proc/{child.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
         child.stdin.close()
     return namespace

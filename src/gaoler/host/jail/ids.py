@@ -22,8 +22,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gaoler.errors import Failed, LimitReached
+from gaoler.host.ids import IDS
 
-HALF = 65536
+HALF = IDS
 SIZE = 2 * HALF  # host ids that a machine owns
 SUBORDINATE = 100_000  # the first one inside, as useradd has it
 _EXTENTS_MAX = 340  # UID_GID_MAP_MAX_EXTENTS of linux/user_namespace.h

@@ -14,6 +14,7 @@ from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 
+from gaoler import files
 from gaoler.errors import Failed, NotFound
 from gaoler.host.command import run
 from gaoler.host.process import Process, open_process
@@ -76,8 +77,8 @@ class Dnsmasq:
     def set_host(self, name: str, mac: str, address: str, address6: str | None = None) -> None:
         """Give a machine its addresses by DHCP and its name in DNS, `name` with the domain behind it."""
         dhcp, dns = host_entries(name, self._domain, mac, address, address6)
-        _replace(self._state / "dhcp" / name, dhcp)
-        _replace(self._state / "dns" / name, dns)
+        files.replace(self._state / "dhcp" / name, dhcp.encode(), mode=0o644)
+        files.replace(self._state / "dns" / name, dns.encode(), mode=0o644)
 
     def remove_host(self, name: str) -> None:
         """Forget a machine; nothing when it is not known."""
@@ -138,11 +139,3 @@ def host_entries(name: str, domain: str, mac: str, address: str, address6: str |
     plain = [f"{one} {re.sub('[.:]', '-', str(one))}.{domain}" for one in addresses]
     named = [f"{one} {name}.{domain}" for one in addresses]
     return f"{mac},{address}\n", "".join(f"{line}\n" for line in (*plain, *named))
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file so that dnsmasq never reads half of it; it skips names with a leading dot."""
-    unfinished = path.with_name(f".{path.name}")
-    unfinished.write_text(text)
-    unfinished.chmod(0o644)
-    unfinished.replace(path)
