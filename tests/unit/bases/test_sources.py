@@ -11,7 +11,7 @@ from gaoler.bases.sources import kinds
 from gaoler.bases.sources.source import Means, Registries
 from gaoler.cli import bases as cli
 from gaoler.errors import Failed, NotFound, Usage
-from gaoler.wire import messages
+from gaoler.wire import requests
 
 
 @pytest.fixture
@@ -24,8 +24,8 @@ def means(tmp_path):
 
 
 def test_what_can_be_asked_for_is_what_there_is():
-    asked = get_args(messages.BaseAdd.model_fields["source"].annotation)
-    assert set(asked) == set(kinds.KINDS) == set(cli._SOURCES)
+    asked = get_args(requests.BaseAdd.model_fields["source"].annotation)
+    assert set(asked) == set(kinds.KINDS) == {one.key for one in cli._SOURCES}
 
 
 def test_options_are_fields_of_a_recipe():
