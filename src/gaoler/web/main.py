@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from gaoler import __version__
-from gaoler.configuration import model
+from gaoler.configuration import file
 from gaoler.configuration.model import Configuration
 from gaoler.errors import Failed, GaolerError, NotAllowed, Usage
 from gaoler.web import certificate
@@ -36,7 +36,7 @@ def main(packages: str) -> int:
     try:
         if os.geteuid() != 0:
             raise NotAllowed("gaoler-web must be root", "it asks PAM, and becomes who logs in", "sudo gaoler-web")
-        configuration = model.load(options.config)
+        configuration = file.load(options.config)
         if serve(configuration, options.packages):
             os.execv(sys.executable, sys.orig_argv)
     except GaolerError as error:
