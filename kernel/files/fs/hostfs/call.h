@@ -95,6 +95,7 @@ static inline long call_##name(struct super_block *sb, enum hostfs_as as, \
 									\
 	return hostfs_call(sb, &c.call, as, slow);			\
 }
+
 #define __LIST(...) __VA_ARGS__
 
 HOST_CALL(host_open_root, const char *)

@@ -34,7 +34,7 @@ static struct reader *start_reading(struct file *file)
 	fd = hostfs_pin(d_inode(dentry), dentry, HOSTFS_PLACE);
 	if (fd < 0)
 		return ERR_PTR(fd);
-	reader = kmalloc(sizeof(*reader), GFP_KERNEL);
+	reader = kmalloc_obj(*reader);
 	if (reader) {
 		do {
 			reader->fd = as_owner(dentry->d_sb, host_open, fd, ".",
@@ -50,7 +50,8 @@ static struct reader *start_reading(struct file *file)
 		return ERR_PTR(fd);
 	}
 	reader->pos = 0;
-	reader->at = reader->end = 0;
+	reader->at = 0;
+	reader->end = 0;
 	file->private_data = reader;
 	return reader;
 }
@@ -105,7 +106,8 @@ static int hostfs_iterate(struct file *file, struct dir_context *ctx)
 			return PTR_ERR(entry);
 		if (!emit(file, ctx, entry))
 			break;
-		ctx->pos = reader->pos = entry->d_off;
+		reader->pos = entry->d_off;
+		ctx->pos = entry->d_off;
 		reader->at += entry->d_reclen;
 	}
 	return 0;

@@ -314,8 +314,10 @@ int hostfs_pin(struct inode *inode, struct dentry *dentry, enum hostfs_use use)
 		fd = open_again(inode, place, use);
 		hostfs_unpin(inode);
 	} else {
-		if (!dentry || d_unhashed(dentry))
-			dentry = alias = d_find_alias(inode);
+		if (!dentry || d_unhashed(dentry)) {
+			alias = d_find_alias(inode);
+			dentry = alias;
+		}
 		fd = dentry ? open_by_name(dentry, use) : -ESTALE;
 		dput(alias);
 	}

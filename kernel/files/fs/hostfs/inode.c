@@ -52,6 +52,7 @@ bool hostfs_same_file(struct inode *inode, const struct hostfs_stat *st)
 static void set_attributes(struct inode *inode, const struct hostfs_stat *st)
 {
 	struct hostfs_inode *hi = HOSTFS_I(inode);
+
 	if (hi->marked && !st->marked)
 		inode->i_mode = hostfs_node_mode(inode->i_mode, st->mode);
 	else

@@ -44,16 +44,17 @@ static int make_marked(struct inode *dir, int dir_fd, const char *name,
 	err = as_self(sb, host_setxattr, dir_fd, NODES_XATTR, "", 0, 0);
 	if (err)
 		return err;
-	HOSTFS_I(dir)->nodes_asked = HOSTFS_I(dir)->has_nodes = true;
+	HOSTFS_I(dir)->nodes_asked = true;
+	HOSTFS_I(dir)->has_nodes = true;
 
-	fd = as_caller(sb, host_tmpfile, dir_fd, mode & S_IRWXUGO);
+	fd = as_caller(sb, host_tmpfile, dir_fd, mode & 0777);
 	if (fd < 0)
 		return fd;
 	err = mark(sb, fd, mode, rdev);
 	if (!err)
 		err = as_self(sb, host_set_attr, fd, &(struct hostfs_attr) {
 			.set = HOST_SET_MODE,
-			.mode = (mode & S_IRWXUGO) | HOSTFS_NODE_BIT,
+			.mode = (mode & 0777) | HOSTFS_NODE_BIT,
 		});
 	if (!err)
 		err = as_self(sb, host_link, fd, dir_fd, name);

@@ -32,12 +32,12 @@ static int __init hostfs_args(char *options, int *add)
 }
 
 __uml_setup("hostfs=", hostfs_args,
-"hostfs=<root dir>\n"
-"    This is used to set hostfs parameters.  The root directory argument\n"
-"    is used to confine all hostfs mounts to within the specified directory\n"
-"    tree on the host.  If this isn't specified, then a user inside UML can\n"
-"    mount anything on the host that's accessible to the user that's running\n"
-"    it.\n\n"
+	    "hostfs=<root dir>\n"
+	    "    This is used to set hostfs parameters.  The root directory argument\n"
+	    "    is used to confine all hostfs mounts to within the specified directory\n"
+	    "    tree on the host.  If this isn't specified, then a user inside UML can\n"
+	    "    mount anything on the host that's accessible to the user that's running\n"
+	    "    it.\n\n"
 );
 
 /* Of the host's file system the tree may only have a part. */
@@ -213,11 +213,11 @@ static int hostfs_fill_super(struct super_block *sb, struct fs_context *fc)
 }
 
 enum hostfs_param {
-	Opt_hostfs,
+	OPT_HOSTFS,
 };
 
 static const struct fs_parameter_spec hostfs_param_specs[] = {
-	fsparam_string_empty("hostfs",		Opt_hostfs),
+	fsparam_string_empty("hostfs",		OPT_HOSTFS),
 	{}
 };
 

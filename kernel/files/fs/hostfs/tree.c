@@ -95,14 +95,14 @@ static int __init hostfs_tree_setup(char *given, int *add)
 }
 
 __uml_setup("hostfs_tree=", hostfs_tree_setup,
-"hostfs_tree=<name>:<path>[:ro][:slow][:owner=<uid>.<gid>]\n"
-"    Allow the directory <path> of the host to be mounted as <name>:\n"
-"    'mount -t hostfs <name> <where>'. May be given several times. Once it\n"
-"    is given, nothing of the host but such trees can be mounted. With 'ro'\n"
-"    the tree can be mounted read-only alone. With 'owner' whatever is done\n"
-"    in the tree, and whoever does it, is done as that user of the host.\n"
-"    With 'slow' the machine waits for no call of the host on that tree, only\n"
-"    the process that made it does. Network file systems are known to be.\n\n"
+	    "hostfs_tree=<name>:<path>[:ro][:slow][:owner=<uid>.<gid>]\n"
+	    "    Allow the directory <path> of the host to be mounted as <name>:\n"
+	    "    'mount -t hostfs <name> <where>'. May be given several times. Once it\n"
+	    "    is given, nothing of the host but such trees can be mounted. With 'ro'\n"
+	    "    the tree can be mounted read-only alone. With 'owner' whatever is done\n"
+	    "    in the tree, and whoever does it, is done as that user of the host.\n"
+	    "    With 'slow' the machine waits for no call of the host on that tree, only\n"
+	    "    the process that made it does. Network file systems are known to be.\n\n"
 );
 
 static int __init hostfs_quota_setup(char *given, int *add)
@@ -122,9 +122,9 @@ static int __init hostfs_quota_setup(char *given, int *add)
 }
 
 __uml_setup("hostfs_quota=", hostfs_quota_setup,
-"hostfs_quota=<name>:<file>\n"
-"    <file> of the host says how many bytes the tree <name>, given before, may\n"
-"    hold, and how many it does, as two decimal numbers. That is what statfs(2)\n"
-"    and df tell then. The file may change at any time; while it cannot be read\n"
-"    they tell of the host's file system.\n\n"
+	    "hostfs_quota=<name>:<file>\n"
+	    "    <file> of the host says how many bytes the tree <name>, given before, may\n"
+	    "    hold, and how many it does, as two decimal numbers. That is what statfs(2)\n"
+	    "    and df tell then. The file may change at any time; while it cannot be read\n"
+	    "    they tell of the host's file system.\n\n"
 );

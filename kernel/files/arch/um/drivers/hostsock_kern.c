@@ -61,9 +61,9 @@ static irqreturn_t hostsock_interrupt(int irq, void *unused)
 		n = hostsock_os_events(watcher, events, HOSTSOCK_EVENTS);
 		for (i = 0; i < n; i++) {
 			wait_queue_head_t *wait = events[i].cookie;
+			__poll_t mask = (__force __poll_t)events[i].mask;
 
-			wake_up_interruptible_poll(wait,
-				(__force __poll_t)events[i].mask);
+			wake_up_interruptible_poll(wait, mask);
 		}
 	} while (n == HOSTSOCK_EVENTS);
 	spin_unlock(&watcher_lock);
@@ -277,20 +277,20 @@ static struct miscdevice hostsock_device = {
 	.mode	= 0600,
 };
 
-static int __init hostsock_setup(char *str)
+static int __init hostsock_setup(char *str, int *add)
 {
+	*add = 0;
 	if (kstrtoint(str, 10, &listener) || listener < 0) {
-		pr_err("'%s' is not a descriptor's number\n", str);
+		os_warn("hostsock=%s: not a descriptor's number\n", str);
 		listener = -1;
 	}
-	return 1;
+	return 0;
 }
 
-__setup("hostsock=", hostsock_setup);
-__uml_help(hostsock_setup,
-"hostsock=<file descriptor>\n"
-"    Accept the connections of this inherited, listening AF_UNIX stream\n"
-"    socket through /dev/hostsock.\n\n"
+__uml_setup("hostsock=", hostsock_setup,
+	    "hostsock=<file descriptor>\n"
+	    "    Accept the connections of this inherited, listening AF_UNIX stream\n"
+	    "    socket through /dev/hostsock.\n\n"
 );
 
 static int __init hostsock_init(void)
