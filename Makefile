@@ -6,7 +6,7 @@
 #   sudo make down    stop the machines and the daemon
 #   sudo make purge   remove every trace, after asking (YES=1: without)
 #   sudo make walls   the tests of docs/explanation/threat-model.md; writes walls-report.md
-#        make lint    ruff, mypy --strict, import-linter
+#        make lint    ruff, mypy --strict, import-linter, shellcheck, gcc -Werror, checkpatch --strict
 #        make kernel-tree TREE=DIRECTORY   the kernel's source with our files and patches, a git repository to work in
 #
 # PREFIX (/usr/local), CACHE (/var/cache/gaoler) and GAOLER_CONFIG (/etc/gaoler/gaoler.toml) move things elsewhere. BASE=DIRECTORY makes the

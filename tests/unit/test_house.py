@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from gaoler.setup import lint
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -31,6 +33,13 @@ def test_types_are_right(tmp_path):
 def test_the_linter_is_content():
     done = tool("ruff", "check", "--no-cache")
     assert done.returncode == 0, done.stdout[-4000:]
+
+
+def test_shell_scripts_are_sound():
+    scripts = list(lint.scripts())
+    assert Path("guest/bin/startenv") in scripts
+    done = tool("shellcheck", "-S", "warning", "-e", ",".join(lint.UNHEEDED), "-f", "gcc", *map(str, scripts))
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize("word", ["shell=True", "os.system("])

@@ -41,14 +41,23 @@ def make(directory: str, cache_dir: Path, report: Report) -> None:
 
 
 def newest(packages: Path) -> Source:
-    """The package of the preferred series that a build has left in the cache; raises Failed where there is none."""
+    """The package that a build has left in the cache; raises Failed where there is none."""
+    path = newest_path(packages)
+    if path is None:
+        why = f"{packages} holds no package of it"
+        raise Failed("the kernel's source is not in the cache", why, "sudo make test ARGS=tests/unit")
+    name, version, _ = path.name.split("_")
+    return Source(name, version, unpack.sha256(path), path.stat().st_size, "cache")
+
+
+def newest_path(packages: Path) -> Path | None:
+    """The newest package of the first series that there is one of, in the order of kernel/series."""
     for series in read_series(places.SERIES):
         found = packages.glob(f"linux-source-{series}_*_all.deb")
-        for path in sorted(found, key=lambda path: cache.version_key(cache.upstream(path.name.split("_")[1])), reverse=True):
-            name, version, _ = path.name.split("_")
-            return Source(name, version, unpack.sha256(path), path.stat().st_size, "cache")
-    why = f"{packages} holds no package of it"
-    raise Failed("the kernel's source is not in the cache", why, "sudo make test ARGS=tests/unit")
+        by_version = sorted(found, key=lambda path: cache.version_key(cache.upstream(path.name.split("_")[1])))
+        if by_version:
+            return by_version[-1]
+    return None
 
 
 def see_all(ignored: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from gaoler.errors import GaolerError, NotAllowed, Usage
 from gaoler.kernels import worktree
 from gaoler.progress import Display
-from gaoler.setup import checks, down, purge, up
+from gaoler.setup import checks, down, lint, purge, up
 from gaoler.setup.settings import Settings
 
 
@@ -23,7 +23,7 @@ def main(words: list[str]) -> int:
         "purge": lambda: purge.purge(settings, display, os.environ.get("YES") == "1"),
         "test": lambda: checks.test(settings, display, words[1:]),
         "hosts": lambda: checks.hosts(settings, display, words[1:]),
-        "lint": lambda: checks.lint(display),
+        "lint": lambda: lint.lint(settings.cache, display),
         "kernel-tree": lambda: worktree.make(os.environ.get("TREE", ""), settings.cache, display.report),
     }
     os.umask(0o022)

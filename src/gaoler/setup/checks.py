@@ -1,4 +1,4 @@
-"""`make test`, `make hosts` and `make lint`."""
+"""`make test` and `make hosts`."""
 
 from __future__ import annotations
 
@@ -138,19 +138,6 @@ def quieten(tree: Path) -> None:
     for link in (tree / "etc/rc2.d").glob("S*"):
         if link.is_symlink():
             link.unlink()
-
-
-def lint(display: Display) -> None:
-    """ruff, mypy --strict and import-linter over all sources; raises Failed when one of them complains."""
-    steps.run([environment_step(display)], display)
-    complaints = []
-    for tool, words in (("ruff", ["check"]), ("mypy", []), ("lint-imports", ["--no-cache"])):
-        try:
-            run_tool(tool, words, {"PYTHONPATH": str(places.TREE / "src")})
-        except Failed as error:
-            complaints.append(error.why)
-    if complaints:
-        raise Failed("lint found something", "; ".join(complaints), "the lines above say what")
 
 
 def run_tool(tool: str, words: list[str], extra: dict[str, str]) -> None:

@@ -5,9 +5,11 @@ import os
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -41,7 +43,14 @@ class Debian:
     def archive(self) -> apt.Archive:
         return apt.Archive(f"file:{self.root}", str(self.key))
 
-    def package(self, version: str, series: str = "7.2", text: str = "one\ntwo\nthree\n", ignored: str = "") -> Path:
+    def package(
+        self,
+        version: str,
+        series: str = "7.2",
+        text: str = "one\ntwo\nthree\n",
+        ignored: str = "",
+        scripts: Mapping[str, str] = MappingProxyType({}),
+    ) -> Path:
         """A package as Debian makes them: a tarball in /usr/src."""
         name = f"linux-source-{series}"
         work = self.home / f"{name}_{version}"
@@ -51,6 +60,9 @@ class Debian:
         (tree / "MAINTAINERS").write_text("")
         (tree / "main.c").write_text(text)
         (tree / ".gitignore").write_text(ignored)
+        (tree / "scripts").mkdir()
+        for script, content in scripts.items():
+            (tree / "scripts" / script).write_text(content)
         (work / "deb/DEBIAN").mkdir(parents=True)
         (work / "deb/usr/src").mkdir(parents=True)
         call("tar", "-C", work, "-cJf", work / f"deb/usr/src/{name}.tar.xz", name)
