@@ -7,6 +7,7 @@
 #   sudo make purge   remove every trace, after asking (YES=1: without)
 #   sudo make walls   the tests of docs/explanation/threat-model.md; writes walls-report.md
 #        make lint    ruff, mypy --strict, import-linter, shellcheck, gcc -Werror, checkpatch --strict
+#        make kernel-fixes   each patch of kernel/patches/fix applied to a plain source and built by itself (WHOLE=1: linked, too)
 #        make kernel-tree TREE=DIRECTORY   the kernel's source with our files and patches, a git repository to work in
 #
 # PREFIX (/usr/local), CACHE (/var/cache/gaoler) and GAOLER_CONFIG (/etc/gaoler/gaoler.toml) move things elsewhere. BASE=DIRECTORY makes the
@@ -18,16 +19,16 @@ SHELL := /bin/bash
 PREFIX ?= /usr/local
 CACHE ?= /var/cache/gaoler
 GAOLER_CONFIG ?= /etc/gaoler/gaoler.toml
-export PREFIX CACHE GAOLER_CONFIG YES BASE SUITES BARE TREE
+export PREFIX CACHE GAOLER_CONFIG YES BASE SUITES BARE TREE WHOLE
 
 # Debian's own interpreter: no site packages are needed before the environment exists.
 SETUP := PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$(CURDIR)/src /usr/bin/python3 -m gaoler.setup
 
-.PHONY: help up down purge test hosts lint kernel-tree
+.PHONY: help up down purge test hosts lint kernel-tree kernel-fixes
 help:
 	@sed -n 's/^#   /  /p' Makefile
 
-up down purge test hosts lint kernel-tree: python
+up down purge test hosts lint kernel-tree kernel-fixes: python
 	@$(SETUP) $@ $(ARGS)
 
 # In the environment that `make test` makes.

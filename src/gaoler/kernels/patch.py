@@ -39,6 +39,12 @@ def apply(tree: Path, series: list[Path], report: Report) -> None:
         report(Progress("patch", len(series), len(series), "patches"))
 
 
+def reverse(tree: Path, path: Path) -> None:
+    """Takes an applied patch out again."""
+    words = ["patch", "-p1", "-R", "--batch", "--fuzz=0", "--no-backup-if-mismatch", "-i", str(path)]
+    stream(words, lambda _: None, what=f"{path.name} can't be taken out again", cwd=tree)
+
+
 def reasons(output: list[str]) -> list[str]:
     """Of patch(1)'s output, each failed hunk with its file."""
     file, found = "", []

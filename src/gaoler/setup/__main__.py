@@ -8,10 +8,15 @@ import sys
 from collections.abc import Callable
 
 from gaoler.errors import GaolerError, NotAllowed, Usage
-from gaoler.kernels import worktree
+from gaoler.kernels import alone, worktree
 from gaoler.progress import Display
 from gaoler.setup import checks, down, lint, purge, up
 from gaoler.setup.settings import Settings
+
+
+def fixes(settings: Settings, display: Display) -> None:
+    names = alone.show(settings.cache, os.environ.get("WHOLE") == "1", display.report)
+    display.say(f"{len(names)} fixes apply to a plain source and build, each by itself")
 
 
 def main(words: list[str]) -> int:
@@ -24,6 +29,7 @@ def main(words: list[str]) -> int:
         "test": lambda: checks.test(settings, display, words[1:]),
         "hosts": lambda: checks.hosts(settings, display, words[1:]),
         "lint": lambda: lint.lint(settings.cache, display),
+        "kernel-fixes": lambda: fixes(settings, display),
         "kernel-tree": lambda: worktree.make(os.environ.get("TREE", ""), settings.cache, display.report),
     }
     os.umask(0o022)
@@ -32,7 +38,7 @@ def main(words: list[str]) -> int:
     try:
         if not words or words[0] not in targets:
             raise Usage("no such target", " ".join(words[:1]), f"make {{{','.join(targets)}}}")
-        if words[0] not in ("lint", "kernel-tree") and os.geteuid() != 0:
+        if words[0] not in ("lint", "kernel-tree", "kernel-fixes") and os.geteuid() != 0:
             raise NotAllowed(f"make {words[0]} must be run by root", "it installs packages and mounts", f"sudo make {words[0]}")
         targets[words[0]]()
     except GaolerError as error:

@@ -20,6 +20,8 @@ MAKEFILE = """\
 allnoconfig:
 \tgrep -v CONFIG_DROPPED $(KCONFIG_ALLCONFIG) > .config
 
+prepare: .config
+
 linux: main.o
 \t@echo "  LINK    linux"
 \tcp main.c linux

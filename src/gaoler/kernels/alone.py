@@ -1,0 +1,63 @@
+"""Shows that each fix stands alone: applied to a plain source without any other change of ours, it builds."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from gaoler import places
+from gaoler.errors import Failed
+from gaoler.host.stream import plain_environment, stream
+from gaoler.kernels import patch, unpack, worktree
+from gaoler.progress import Progress, Report
+
+_HINT = "a fix is sent by itself: take out what it needs of other patches, or put it into another folder"
+
+
+def show(cache_dir: Path, whole: bool, report: Report) -> list[str]:
+    """Apply and build each patch of fix/ by itself, of the source in the cache; give their names.
+
+    The objects that it touches are compiled, with their warnings as errors; with `whole` the kernel is linked. Raises Failed.
+    """
+    fixes = [path for path in patch.patches(places.PATCHES) if path.parent.name == "fix"]
+    source = worktree.newest(cache_dir / "packages")
+    with tempfile.TemporaryDirectory(prefix="build-", dir=cache_dir) as name:
+        tree = Path(name) / "linux"
+        unpack.unpack(cache_dir / "packages" / f"{source.package}_{source.version}_all.deb", source, tree, report)
+        # Options of ours are lost here, and static linking with vector: all else is as in a machine's kernel.
+        make(tree, "allnoconfig", KCONFIG_ALLCONFIG=str(places.FRAGMENT))
+        make(tree, "linux" if whole else "prepare")
+        for done, path in enumerate(fixes):
+            report(Progress("fixes alone", done, len(fixes), "fixes", path.name))
+            patch.apply(tree, [path], lambda _: None)
+            try:
+                make(tree, *(["linux"] if whole else objects(tree, touched(path))))
+            except Failed as error:
+                raise Failed(f"{path.name} does not stand alone", error.why, _HINT) from error
+            patch.reverse(tree, path)
+    report(Progress("fixes alone", len(fixes), len(fixes), "fixes"))
+    return [path.name for path in fixes]
+
+
+def touched(path: Path) -> list[str]:
+    """The files that a patch changes."""
+    return re.findall(r"^\+\+\+ b/(\S+)", path.read_text(), re.MULTILINE)
+
+
+def objects(tree: Path, changed: Iterable[str]) -> list[str]:
+    """What make is to be asked for: the objects of sources, and all of the architecture where a header is changed."""
+    wanted = []
+    for name in changed:
+        if name.endswith(".c"):
+            wanted.append(name.removesuffix(".c") + ".o")
+        elif name.startswith("arch/") and (tree / "arch/um").is_dir():
+            wanted.append("arch/um/")
+    return sorted(set(wanted))
+
+
+def make(tree: Path, *targets: str, **environment: str) -> None:
+    words = ["nice", "make", "ARCH=um", f"-j{len(os.sched_getaffinity(0))}", "KCFLAGS=-Werror", *targets]
+    stream(words, lambda _: None, what="the kernel does not compile", cwd=tree, env={**plain_environment(), **environment})
