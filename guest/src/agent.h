@@ -43,7 +43,7 @@ int make_directories(const char *path);
 
 enum {
 	FRAME_HEAD = 5,               /* type, then length, little endian */
-	FRAME_MAX = 256 * 1024,
+	FRAME_MAX = 6 << 20,          /* an exec frame with a command line as long as execve takes it, and more */
 	COOKIE = 32,
 };
 

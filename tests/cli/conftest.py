@@ -21,6 +21,7 @@ class FakeDaemon:
         self.path = str(path)
         self.replies = {}
         self.calls = []
+        self.plays = {}
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(self.path)
         self._listener.listen()
@@ -38,10 +39,26 @@ class FakeDaemon:
                     call = connection.receive()
                     method = call["method"].removeprefix("org.gaoler.")
                     self.calls.append((method, call["parameters"]))
-                    for reply in self.replies[method]:
+                    if method in self.plays:
+                        self._play(connection, call["parameters"], self.plays[method])
+                    for reply in self.replies.get(method, ()):
                         connection.send(reply)
             except Closed:
                 connection.close()
+
+    def play(self, method, machine):
+        """Answer a call of `Exec` with a session, whose other side is `machine(streams, command)`, in a thread: control first."""
+        self.plays[method] = machine
+
+    def _play(self, connection, parameters, machine):
+        command = parameters["command"]
+        pairs = [socket.socketpair() for _ in range(2 if command.get("terminal") else 4)]
+        for theirs, _ in pairs:
+            theirs.settimeout(30)
+        threading.Thread(target=machine, args=([theirs for theirs, _ in pairs], command), daemon=True).start()
+        connection.send({"parameters": {}}, tuple(ours.fileno() for _, ours in pairs))
+        for _, ours in pairs:
+            ours.close()
 
     def refuse(self, method, what, why="", hint="", code=1):
         self.replies[method] = [

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 
-from gaoler.cli.arguments import AFTER_PLACES, MACHINE, MACHINE_OPTIONS, MAYBE_MACHINE, USER, Command, spec_of, split_owner
+from gaoler.cli import terminal
+from gaoler.cli.arguments import AFTER_PLACES, MACHINE, MACHINE_OPTIONS, MAYBE_MACHINE, USER, Command, flag, spec_of, split_owner
 from gaoler.cli.output import clean
 from gaoler.client import Gaoler
 from gaoler.client.session import Session
-from gaoler.errors import GaolerError, Usage
+from gaoler.errors import Failed, GaolerError, Usage
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
 if TYPE_CHECKING:
@@ -23,12 +23,13 @@ def _run(options: Any) -> int:
     if not options.words:
         raise _no_command("gaol run -- uname -a")
     with Gaoler() as gaoler:
-        replies = gaoler.replies("Run", {"spec": spec_of(options), "command": _command(options.words, directory=os.getcwd())})
+        command = _command(options, options.words, directory=_here())
+        replies = gaoler.replies("Run", {"spec": spec_of(options), "command": command})
         for reply in replies:
             if reply.get("session"):
                 break
         try:
-            return _attend(gaoler)
+            return _attend(gaoler, options)
         finally:
             # Our end of the conversation is the machine's life: with it gone the daemon clears up, and tells when it is
             # done, or why the machine did not start: its error takes the place of ours.
@@ -40,35 +41,45 @@ def _run(options: Any) -> int:
 def _exec(options: Any) -> int:
     if not options.words:
         raise _no_command(f"gaol exec {options.name} -- id")
-    return _session(options.name, _command(options.words, options.user))
+    return _session(options, _command(options, options.words, options.user))
 
 
 def _shell(options: Any) -> int:
-    return _session(options.name, {**_command([], options.user), "login": True})
+    if not options.no_stdin:
+        terminal.wait_for_it()
+    return _session(options, {**_command(options, [], options.user), "login": True})
 
 
 def _no_command(hint: str) -> Usage:
     return Usage("no command to run", "it comes after --", hint)
 
 
-def _session(name: str | None, command: dict[str, Any]) -> int:
+def _session(options: Any, command: dict[str, Any]) -> int:
     with Gaoler() as gaoler:
-        gaoler.call("Exec", command=command, **split_owner(name))
-        return _attend(gaoler)
+        gaoler.call("Exec", command=command, **split_owner(options.name))
+        return _attend(gaoler, options)
 
 
-def _command(arguments: list[str], user: str = "root", directory: str | None = None) -> dict[str, Any]:
+def _command(options: Any, arguments: list[str], user: str = "root", directory: str | None = None) -> dict[str, Any]:
     command: dict[str, Any] = {"arguments": arguments, "user": user}
     if directory:
         command["directory"] = directory
-    if os.isatty(0) and os.isatty(1):
+    if not options.no_stdin and terminal.is_there():
         columns, rows = os.get_terminal_size(0)
         command["terminal"] = {"rows": rows, "columns": columns}
         command["environment"] = {"TERM": os.environ.get("TERM", "linux")}
     return command
 
 
-def _attend(gaoler: Gaoler) -> int:
+def _here() -> str:
+    """The directory that we are in. Raises Failed where it is gone."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise Failed("the directory that you are in is gone", "it was removed or replaced", "cd, then the same again") from None
+
+
+def _attend(gaoler: Gaoler, options: Any) -> int:
     """Be the terminal and the streams of the session that the last reply brought, until it ends."""
     import signal  # late: 4 ms, while the machine starts
 
@@ -76,27 +87,36 @@ def _attend(gaoler: Gaoler) -> int:
     reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     pending: list[int] = []
+    raw = terminal.Raw() if session.has_terminal else None
 
     def note(number: int, _: FrameType | None) -> None:
         pending.append(number)
+
+    def resize() -> None:
+        columns, rows = os.get_terminal_size(0)
+        session.resize(rows, columns)
 
     def deliver() -> None:
         while pending:
             number = pending.pop(0)
             if number == signal.SIGWINCH:
-                columns, rows = os.get_terminal_size(0)
-                session.resize(rows, columns)
+                resize()
+            elif number == signal.SIGCONT and raw:
+                raw.begin()
+                resize()
             elif number == signal.SIGHUP and session.has_terminal:
                 session.hang_up()
-            else:
+            elif number != signal.SIGCONT:
                 session.signal(number)
 
     for name in _TO_PASS_ON:
         signal.signal(getattr(signal, name), note)
-    stdin = _stdin()
-    if session.has_terminal:
+    signal.signal(signal.SIGTTIN, signal.SIG_IGN)  # a read in the background fails instead of stopping us
+    stdin = 0 if not options.no_stdin and terminal.readable() else None
+    if raw:
         signal.signal(signal.SIGWINCH, note)
-        code = _with_raw_terminal(lambda: session.copy(stdin, [1], reader, deliver))
+        signal.signal(signal.SIGCONT, note)
+        code: int = raw.during(lambda: session.copy(stdin, [1], reader, deliver))
     else:
         code = session.copy(stdin, [1, 2], reader, deliver)
     if session.complaint:
@@ -104,31 +124,7 @@ def _attend(gaoler: Gaoler) -> int:
     return code
 
 
-def _stdin() -> int | None:
-    """Descriptor 0, where it is open for reading at all."""
-    try:
-        os.read(0, 0)
-    except OSError:
-        return None
-    return 0
-
-
-def _with_raw_terminal(work: Any) -> int:
-    import termios
-    import tty
-
-    before = termios.tcgetattr(0)
-    try:
-        tty.setraw(0, termios.TCSADRAIN)  # what was typed ahead is for the machine
-        code: int = work()
-        return code
-    finally:
-        sys.stdout.flush()
-        try:
-            termios.tcsetattr(0, termios.TCSADRAIN, before)
-        except termios.error:
-            pass  # it has hung up
-
+_NO_STDIN = flag("-n", "--no-stdin", about="read nothing from standard input: for jobs in the background")
 
 COMMANDS = {
     "run": Command(
@@ -136,6 +132,7 @@ COMMANDS = {
         "Make a fresh machine, run one command in it as root, then throw the machine away. Your home directory is in it, "
         "and where you are in your home, the command runs. Exits with the command's code.",
         *MACHINE_OPTIONS,
+        _NO_STDIN,
         words="COMMAND...",
         examples=(
             ("gaol run -- uname -a", ""),
@@ -148,6 +145,7 @@ COMMANDS = {
         "Run a command in a machine that runs, with your terminal or your pipes. Exits with the command's code.",
         MACHINE,
         USER,
+        _NO_STDIN,
         words="COMMAND...",
         begin=AFTER_PLACES,
         examples=(("gaol exec web -- apt-get install -y nginx", ""), ("gaol exec web -- sh -c 'cd /var/log && ls | head'", "")),
@@ -157,6 +155,7 @@ COMMANDS = {
         "Open a login shell in a machine that runs. It needs no network. Leave with Ctrl-D; the machine goes on.",
         MAYBE_MACHINE,
         USER,
+        _NO_STDIN,
         examples=(("gaol shell web", ""), ("gaol shell web --user $USER", "as yourself rather than root")),
     ),
 }

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from gaoler import files
-from gaoler.cli.arguments import ALL_THAT_FOLLOWS, JSON, MACHINE, Command, split_owner
+from gaoler.cli.arguments import ALL_THAT_FOLLOWS, JSON, MACHINE, Command, flag, split_owner
 from gaoler.cli.output import show
 from gaoler.client import Gaoler
+from gaoler.client.session import in_foreground
 from gaoler.errors import Failed
 
 _HOST_KEY = re.compile(r"(ssh-[a-z0-9-]+|ecdsa-[a-z0-9-]+) [A-Za-z0-9+/=]+")
@@ -19,6 +20,9 @@ _HOST_KEY = re.compile(r"(ssh-[a-z0-9-]+|ecdsa-[a-z0-9-]+) [A-Za-z0-9+/=]+")
 
 def _ssh(given: Any) -> int:
     rest = given.words
+    # In the background ssh would be stopped as soon as somebody types to the shell. Without a command it is a shell itself.
+    if given.no_stdin or (rest[_leading_options(rest) :] and os.isatty(0) and not in_foreground(0)):
+        rest = ["-n", *rest]
     options = _options(given.name)
     ours = [f"-o{key}={value}" for key, value in options.items() if key != "HostName"]
     # Behind the caller's own options, since ssh takes the first it is given of each, and before the remote command.
@@ -87,6 +91,7 @@ COMMANDS = {
         "Log in to a machine with OpenSSH, as yourself; its address, its host keys and a key that it knows are filled in. "
         "What follows NAME is for ssh: its options, a command.",
         MACHINE,
+        flag("-n", "--no-stdin", about="read nothing from standard input: for jobs in the background"),
         words="ARGUMENT...",
         begin=ALL_THAT_FOLLOWS,
         examples=(

@@ -13,8 +13,8 @@ import os
 from _socket import AF_UNIX, SOCK_STREAM, socket  # what is below `socket`, which takes 7 ms to import
 
 from gaoler.client.methods import Methods
-from gaoler.errors import Unreachable, with_code
-from gaoler.wire.framing import REPLY_LIMIT, Closed, Connection, ProtocolError
+from gaoler.errors import Unreachable, Usage, with_code
+from gaoler.wire.framing import MESSAGE_LIMIT, REPLY_LIMIT, Closed, Connection, ProtocolError, TooLong
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Gaoler(Methods):
         """Call, and yield the parameters of each reply until the last one."""
         given = {key: value for key, value in parameters.items() if value is not None}
         try:
-            self.connection.send({"method": f"org.gaoler.{method}", "parameters": given, "more": True})
+            self._send({"method": f"org.gaoler.{method}", "parameters": given, "more": True})
             while True:
                 reply = self.connection.receive()
                 if "error" in reply:
@@ -73,6 +73,20 @@ class Gaoler(Methods):
             raise Unreachable("the gaoler daemon went away", "it closed the connection", "the same again") from None
         except ProtocolError as error:
             raise Unreachable("the gaoler daemon answers nonsense", str(error), f"is {self.path} its socket?") from None
+
+    def _send(self, message: dict[str, Any]) -> None:
+        try:
+            self.connection.send(message, limit=MESSAGE_LIMIT)
+        except TooLong:
+            raise Usage(
+                "the command line is too long",
+                f"gaoler takes {MESSAGE_LIMIT >> 20} MiB of it",
+                "put it in a file, and gaol cp that",
+            ) from None
+        except Closed:
+            # It may have said why before it closed. If not, there is nothing to receive, either.
+            if "error" in (reply := self.connection.receive()):
+                raise _error(reply) from None
 
     def call(self, method: str, progress: Progress | None = None, /, **parameters: Any) -> dict[str, Any]:
         """Call and return the last reply; the ones before go to `progress`."""

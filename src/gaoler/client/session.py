@@ -10,7 +10,9 @@ import _thread
 import os
 import select
 import struct
+import time
 from _socket import SHUT_RD, SHUT_WR, socket  # what is below `socket`, which takes 7 ms to import
+from errno import EIO
 
 from gaoler.errors import Failed
 
@@ -23,6 +25,8 @@ FRAME_LIMIT = 256 * 1024
 CHUNK = 256 * 1024
 GAOLER_FAILED = 125
 HUNG_UP = 128 + 1
+_TURN = 0.3
+"""Seconds between looks whose turn it is at the terminal, while somebody types there."""
 
 
 class Session:
@@ -99,7 +103,8 @@ class Session:
         return self._code
 
     def _copy_input(self, stdin: int) -> None:
-        while data := _read(stdin):
+        read = _read_terminal if os.isatty(stdin) else _read
+        while data := read(stdin):
             try:
                 self.input.sendall(data)
             except OSError:
@@ -172,6 +177,31 @@ def _read(descriptor: int) -> bytes:
             _wait(descriptor, select.POLLIN)
         except OSError:
             return b""
+
+
+def in_foreground(terminal: int) -> bool:
+    """Whether what is typed at a terminal is for us; so it is where nobody takes turns, for want of job control."""
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return True  # not the terminal that controls us, or gone
+
+
+def _read_terminal(descriptor: int) -> bytes:
+    """What was typed for us. A job in the background leaves it to the shell, and goes on; by `fg` it is ours again."""
+    while True:
+        _wait(descriptor, select.POLLIN)
+        if not in_foreground(descriptor):
+            time.sleep(_TURN)  # somebody types to the shell; nothing tells of `fg`
+            continue
+        try:
+            return os.read(descriptor, CHUNK)
+        except BlockingIOError:
+            continue
+        except OSError as error:
+            # Moved to the background between our look and our read, with SIGTTIN ignored. (The other EIO is a hang-up.)
+            if error.errno != EIO or in_foreground(descriptor):
+                return b""
 
 
 def _write(descriptor: int, data: memoryview) -> int:

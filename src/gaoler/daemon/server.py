@@ -27,12 +27,14 @@ from gaoler.daemon.shares import Shares
 from gaoler.errors import Failed, GaolerError, LimitReached, Usage
 from gaoler.host.peer import peer
 from gaoler.machines.tally import Tally
-from gaoler.wire.framing import Closed, Connection, ProtocolError
+from gaoler.wire.framing import LARGE, Closed, Connection, ProtocolError
 
 CONNECTIONS = 512
 """At once, of all users."""
 CONNECTIONS_OF_ONE = 64
 """At once, of one user: as many sessions being opened, or waited for, at a time."""
+LARGE_OF_ONE = 4
+"""Connections of one user with a large message, at once: a command line of a megabyte takes ten while it is read."""
 PATIENCE = 30.0
 """Seconds for a whole message to arrive once a connection is there."""
 _INTERFACE = "org.gaoler."
@@ -48,6 +50,7 @@ class Server:
         self._parts = parts
         self._tally = tally
         self._connections: Counter[int] = Counter()
+        self._large: Counter[int] = Counter()
         self._shares = Shares()
         self._lock = threading.Lock()
         self._listener = _listen(path)
@@ -74,7 +77,7 @@ class Server:
         connection = Connection(sock)
         try:
             uid = peer(sock).uid
-            with self._counted(uid), self._shares.of(uid) as share:
+            with self._counted(uid), self._large_of(uid) as connection.large, self._shares.of(uid) as share:
                 share.wait()
                 caller = identify(sock, self._admin_group)
                 while True:
@@ -94,6 +97,28 @@ class Server:
             _log.info("a connection broke: %s", error)
         finally:
             connection.close()
+
+    @contextmanager
+    def _large_of(self, uid: int) -> Iterator[Callable[[], None]]:
+        """For a connection: to be called when a message turns out to be large. Raises LimitReached where a user has many such."""
+        admitted = False
+
+        def admit() -> None:
+            nonlocal admitted
+            with self._lock:
+                if not admitted and self._large[uid] >= LARGE_OF_ONE:
+                    why = f"{LARGE_OF_ONE} at once of more than {LARGE >> 10} KiB is gaoler's limit"
+                    raise LimitReached(
+                        "you have too many long command lines on the way", why, "the same in a moment", limit="large"
+                    )
+                self._large[uid] += not admitted
+                admitted = True
+
+        try:
+            yield admit
+        finally:
+            with self._lock:
+                self._large[uid] -= admitted
 
     @contextmanager
     def _counted(self, uid: int) -> Iterator[None]:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from gaoler.errors import Failed, Usage
 
-PAYLOAD_MAX = 256 * 1024  # bytes of a frame
+PAYLOAD_MAX = 6 << 20
+"""Bytes of a frame: whatever fits in a message to the daemon, with the names of its parts."""
 _COOKIE = 32  # hex digits
 _TERMINAL_STREAMS, _PLAIN_STREAMS = (0,), (0, 1, 2)
 

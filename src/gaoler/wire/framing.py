@@ -13,13 +13,17 @@ from _socket import CMSG_LEN, MSG_CMSG_CLOEXEC, MSG_CTRUNC, SCM_RIGHTS, SOL_SOCK
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 # The command line must send its request before anything else: `socket` and `json`, which take 7 ms each to import
 # (enum, re), are not needed for that. json comes while the daemon works.
 
-MESSAGE_LIMIT = 256 * 1024
-"""Bytes in one message to the daemon; a command line and its environment are the largest things that anyone sends."""
+MESSAGE_LIMIT = 4 << 20
+"""Bytes in one message to the daemon. A command line is the largest thing that anyone sends: execve(2) takes 2 MiB of it, and
+JSON makes two of a quote or a line's end."""
+LARGE = 256 * 1024
+"""Bytes from which a message is large: a daemon reads few of those at a time for one user."""
 REPLY_LIMIT = 64 << 20
 """Bytes that the daemon, which is trusted, may answer: the list of thousands of machines."""
 DEPTH_LIMIT = 16
@@ -35,6 +39,10 @@ class ProtocolError(Exception):
 
 class Closed(ProtocolError):
     """The other side has gone."""
+
+
+class TooLong(ProtocolError):
+    """The other side would not take that message, and has not been sent it."""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -86,7 +94,10 @@ def encode(message: dict[str, Any]) -> bytes:
     if text is None:
         import json  # noqa: PLC0415
 
-        text = json.dumps(message, separators=(",", ":"))
+        try:
+            return json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode() + b"\0"
+        except UnicodeEncodeError:  # bytes of other encodings, in a command line or a name: JSON has escapes for them
+            text = json.dumps(message, separators=(",", ":"))
     return text.encode() + b"\0"
 
 
@@ -114,13 +125,20 @@ class Connection:
 
     def __init__(self, sock: socket, limit: int = MESSAGE_LIMIT) -> None:
         self.sock = sock
+        self.large: Callable[[], None] | None = None
+        """Called before more than LARGE bytes of a message are taken; it may raise."""
         self._limit = limit
         self._buffer = bytearray()
         self._descriptors: list[int] = []
 
-    def send(self, message: dict[str, Any], descriptors: tuple[int, ...] = ()) -> None:
-        """Send one message; the descriptors are duplicated to the other side. Raises Closed when nobody is there."""
+    def send(self, message: dict[str, Any], descriptors: tuple[int, ...] = (), limit: int | None = None) -> None:
+        """Send one message; the descriptors are duplicated to the other side.
+
+        Raises Closed when nobody is there, TooLong for a message of more bytes than the other side takes, its `limit`.
+        """
         data = encode(message)
+        if limit is not None and len(data) > limit:
+            raise TooLong(f"a message of {len(data)} bytes")
         try:
             if descriptors:
                 rights = struct.pack(f"{len(descriptors)}i", *descriptors)
@@ -148,6 +166,8 @@ class Connection:
                     self.sock.settimeout(patience)  # for the answer
                 return decode(data)
             searched = len(self._buffer)
+            if searched > LARGE and self.large:
+                self.large()
             if searched > self._limit:
                 raise ProtocolError(f"a message of more than {self._limit} bytes")
             if deadline is not None:

@@ -161,7 +161,8 @@ class Terminal(Message):
 class Command(Message):
     """What to run inside. No arguments: the user's shell, as a login shell when `login` says so."""
 
-    arguments: Annotated[list[str], Field(max_length=4096)] = []
+    arguments: list[str] = []
+    """As many as fit in a message; what is more than execve(2) takes inside fails there, as anywhere."""
     user: Name = "root"
     login: bool = False
     directory: Text | None = None

@@ -216,7 +216,7 @@ def test_hundred_sessions_at_once(agent: Agent) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"X" + struct.pack("<I", 256 * 1024 + 1),
+        b"X" + struct.pack("<I", (6 << 20) + 1),
         b"J" + struct.pack("<I", 0xFFFFFFFF),
         frame(b"J", b"too short"),
         frame(b"W", b"1234"),

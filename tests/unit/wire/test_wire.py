@@ -5,12 +5,24 @@ import os
 import socket
 import threading
 import tracemalloc
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gaoler.wire.framing import DEPTH_LIMIT, MESSAGE_LIMIT, REPLY_LIMIT, Closed, Connection, ProtocolError, decode, encode
+from gaoler.wire.framing import (
+    DEPTH_LIMIT,
+    LARGE,
+    MESSAGE_LIMIT,
+    REPLY_LIMIT,
+    Closed,
+    Connection,
+    ProtocolError,
+    TooLong,
+    decode,
+    encode,
+)
 
 
 @pytest.fixture
@@ -88,8 +100,8 @@ def test_the_daemon_may_answer_more_than_it_may_be_asked(pair):
     """The machines of a thousand students, or a log of nothing but quotes."""
     one, other = pair
     client = Connection(other.sock, REPLY_LIMIT)
-    machines = {"machines": [{"name": f"m{number}", "reason": '"' * 400, "missing": []} for number in range(2000)]}
-    assert len(encode(machines)) > 4 * MESSAGE_LIMIT
+    machines = {"machines": [{"name": f"m{number}", "reason": '"' * 400, "missing": []} for number in range(6000)]}
+    assert len(encode(machines)) > MESSAGE_LIMIT
     sending = threading.Thread(target=one.send, args=(machines,))
     sending.start()
     assert client.receive() == machines
@@ -101,7 +113,7 @@ def test_a_long_string_costs_little_memory(text):
     tracemalloc.start()
     try:
         decode(b'{"a":"' + text + b"[" * 40 + b'"}')
-        assert tracemalloc.get_traced_memory()[1] < 8 * MESSAGE_LIMIT
+        assert tracemalloc.get_traced_memory()[1] < 2 << 20
     finally:
         tracemalloc.stop()
 
@@ -147,7 +159,8 @@ def test_the_end_is_told(pair):
 )  # fmt: skip
 def test_what_is_encoded_by_hand_is_what_json_makes_of_it(value):
     message = {"method": "m", "parameters": value}
-    assert encode(message) == json.dumps(message, separators=(",", ":")).encode() + b"\0"
+    as_text = json.dumps(message, separators=(",", ":"), ensure_ascii=value == "\ud800")
+    assert encode(message) == as_text.encode() + b"\0"
 
 
 def test_a_message_in_drops_has_one_deadline_for_all(pair):
@@ -165,3 +178,43 @@ def test_a_message_in_drops_has_one_deadline_for_all(pair):
         patch.setattr(other, "_fill", drop_and_fill)
         other.receive(patience=7.0)
     assert 1 <= len(other._buffer) <= 3
+
+
+def test_a_large_message_must_be_admitted(pair):
+    one, other = pair
+    asked = []
+
+    def refuse():
+        asked.append(len(other._buffer))
+        raise RuntimeError("too many")
+
+    other.large = refuse
+    message = {"arguments": ["x" * 1000] * 3000}
+    sending = threading.Thread(target=suppressing, args=(one, message))
+    sending.start()
+    with pytest.raises(RuntimeError):
+        other.receive()
+    assert LARGE < asked[0] <= LARGE + 65536
+    other.close()
+    sending.join()
+
+
+def suppressing(connection, message):
+    with suppress(Closed):
+        connection.send(message)
+
+
+def test_a_message_that_the_other_side_would_not_take_is_not_sent(pair):
+    one, other = pair
+    with pytest.raises(TooLong):
+        one.send({"arguments": ["x" * 5000]}, limit=4096)
+    one.send({"n": 1})
+    assert other.receive() == {"n": 1}
+
+
+@pytest.mark.parametrize("word", ["na\u00efve", os.fsdecode(b"\xff\xe9"), 'quote"\n'])
+def test_words_of_any_language_take_no_more_room_than_they_must(word):
+    data = encode({"word": word * 100})
+    assert decode(data[:-1]) == {"word": word * 100}
+    if word == "na\u00efve":
+        assert len(data) < 650
