@@ -204,7 +204,7 @@ def test_a_hostile_machine_cannot_drive_the_terminal(daemon, gaol):
 def test_another_users_machine_is_named_by_owner(daemon, gaol):
     daemon.answer("Inspect", machine=MACHINE)
     gaol("info", "alice/web")
-    assert daemon.calls == [("Inspect", {"owner": "alice", "name": "web"})]
+    assert daemon.calls == [("Inspect", {"name": "alice/web"})]
 
 
 def test_down_all_asks_each_that_runs_and_tells_of_those_that_stay(daemon, gaol):

@@ -267,12 +267,6 @@ KEPT_OPTIONS = (
 """And for `up` alone."""
 
 
-def split_owner(name: str | None) -> dict[str, str | None]:
-    """`alice/web` as owner and name."""
-    owner, slash, rest = (name or "").partition("/")
-    return {"owner": owner, "name": rest} if slash else {"owner": None, "name": name}
-
-
 def spec_of(options: Any) -> dict[str, Any]:
     """The options above as a request's `spec`."""
     from gaoler.units import duration, number, size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from gaoler.cli.arguments import JSON, MACHINE, Command, flag, option, place, split_owner
+from gaoler.cli.arguments import JSON, MACHINE, Command, flag, option, place
 from gaoler.cli.output import Progress, clean, or_dash, show, show_columns, show_pairs, show_time
 from gaoler.client import Gaoler
 from gaoler.errors import Usage
@@ -33,7 +33,7 @@ _SOURCES = (
 
 def _publish(options: Any) -> int:
     with Gaoler() as gaoler, Progress() as progress:
-        reply = gaoler.call("Publish", progress, base=options.base, **split_owner(options.name))
+        reply = gaoler.call("Publish", progress, base=options.base, name=options.name)
     return _show_change(reply, as_json=options.json)
 
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from gaoler.cli.arguments import USER, Command, place, split_owner
+from gaoler.cli.arguments import USER, Command, place
 from gaoler.cli.output import clean
 from gaoler.client import Gaoler
 from gaoler.client.session import Session
@@ -123,7 +123,7 @@ def _place(entry: Path, target: Path) -> None:
 
 def _attend(name: str, script: list[str], user: str, copy: Callable[[Session], int]) -> None:
     with Gaoler() as gaoler:
-        gaoler.call("Exec", command={"arguments": ["sh", "-c", *script], "user": user}, **split_owner(name))
+        gaoler.call("Exec", command={"arguments": ["sh", "-c", *script], "user": user}, name=name)
         session = Session(gaoler.descriptors())
         code = copy(session)
     if code:

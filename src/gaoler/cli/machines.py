@@ -12,7 +12,6 @@ from gaoler.cli.arguments import (
     flag,
     option,
     spec_of,
-    split_owner,
 )
 from gaoler.cli.output import Progress, clean, show, show_json
 from gaoler.client import Gaoler
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 def _up(options: Any) -> int:
     with Gaoler() as gaoler, Progress() as progress:
-        machine = gaoler.call("Up", progress, spec=spec_of(options), **split_owner(options.name))["machine"]
+        machine = gaoler.call("Up", progress, spec=spec_of(options), name=options.name)["machine"]
     return show(machine, as_json=options.json, text=lambda: _tell_up(machine))
 
 
@@ -44,7 +43,7 @@ def _wait(options: Any) -> int:
 
     timeout = float(duration(options.timeout)) if options.timeout else None
     with Gaoler() as gaoler:
-        machine = gaoler.call("Wait", until=options.until, timeout=timeout, **split_owner(options.name))["machine"]
+        machine = gaoler.call("Wait", until=options.until, timeout=timeout, name=options.name)["machine"]
     return show(machine, as_json=options.json)
 
 
@@ -54,7 +53,7 @@ def _down(options: Any) -> int:
     if options.all:
         return _down_all(options.force, options.json)
     with Gaoler() as gaoler:
-        machine = gaoler.call("Down", force=options.force, **split_owner(options.name))["machine"]
+        machine = gaoler.call("Down", force=options.force, name=options.name)["machine"]
     return show(machine, as_json=options.json)
 
 
@@ -91,7 +90,7 @@ def _down_all(force: bool, as_json: bool) -> int:
 
 def _rm(options: Any) -> int:
     with Gaoler() as gaoler:
-        gaoler.call("Remove", force=options.force, **split_owner(options.name))
+        gaoler.call("Remove", force=options.force, name=options.name)
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gaoler.cli.arguments import Command, place, split_owner
+from gaoler.cli.arguments import Command, place
 from gaoler.cli.output import clean
 from gaoler.client import Gaoler
 from gaoler.errors import GaolerError
@@ -31,7 +31,7 @@ def _found(gaoler: Gaoler, kind: str, name: str | None) -> list[str]:
     if kind == "kernels":
         return [f"{kernel['version']}-{kernel['hash']}" for kernel in gaoler.call("KernelList")["kernels"]]
     if kind == "snapshots":
-        return list(gaoler.call("Inspect", **split_owner(name))["machine"]["snapshots"])
+        return list(gaoler.call("Inspect", name=name)["machine"]["snapshots"])
     return []
 
 

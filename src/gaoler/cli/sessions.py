@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from gaoler.cli import terminal
-from gaoler.cli.arguments import AFTER_PLACES, MACHINE, MACHINE_OPTIONS, MAYBE_MACHINE, USER, Command, flag, spec_of, split_owner
+from gaoler.cli.arguments import AFTER_PLACES, MACHINE, MACHINE_OPTIONS, MAYBE_MACHINE, USER, Command, flag, spec_of
 from gaoler.cli.output import clean
 from gaoler.client import Gaoler
 from gaoler.client.session import Session
@@ -56,7 +56,7 @@ def _no_command(hint: str) -> Usage:
 
 def _session(options: Any, command: dict[str, Any]) -> int:
     with Gaoler() as gaoler:
-        gaoler.call("Exec", command=command, **split_owner(options.name))
+        gaoler.call("Exec", command=command, name=options.name)
         return _attend(gaoler, options)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from gaoler.cli.arguments import JSON, MACHINE, Command, flag, place, split_owner
+from gaoler.cli.arguments import JSON, MACHINE, Command, flag, place
 from gaoler.cli.output import clean, show
 from gaoler.client import Gaoler
 from gaoler.errors import Usage
@@ -19,21 +19,21 @@ def _snapshot(options: Any) -> int:
         raise Usage("which snapshot is to be deleted?", "TAG is missing", f"gaol info {options.name}")
     with Gaoler() as gaoler:
         method = "SnapshotRemove" if options.delete else "Snapshot"
-        reply = gaoler.call(method, tag=options.tag, **split_owner(options.name))
+        reply = gaoler.call(method, tag=options.tag, name=options.name)
     _note(reply)
     return show(reply, as_json=options.json, text=None if options.delete else lambda: print(clean(reply["tag"])))
 
 
 def _restore(options: Any) -> int:
     with Gaoler() as gaoler:
-        reply = gaoler.call("Restore", tag=options.tag, **split_owner(options.name))
+        reply = gaoler.call("Restore", tag=options.tag, name=options.name)
     _note(reply)
     return show(reply, as_json=options.json)
 
 
 def _clone(options: Any) -> int:
     with Gaoler() as gaoler:
-        reply = gaoler.call("Clone", new=options.new, **split_owner(options.name))
+        reply = gaoler.call("Clone", new=options.new, name=options.name)
     _note(reply)
     return show(reply, as_json=options.json)
 

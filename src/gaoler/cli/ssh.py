@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gaoler import files
-from gaoler.cli.arguments import ALL_THAT_FOLLOWS, JSON, MACHINE, Command, flag, split_owner
+from gaoler.cli.arguments import ALL_THAT_FOLLOWS, JSON, MACHINE, Command, flag
 from gaoler.cli.output import show
 from gaoler.client import Gaoler
 from gaoler.client.session import in_foreground
@@ -57,7 +57,7 @@ def _tell(name: str, options: dict[str, str]) -> None:
 def _options(name: str) -> dict[str, str]:
     """Ssh's options for a machine; its key and its host keys are written where only the caller reads them."""
     with Gaoler() as gaoler:
-        machine = gaoler.call("Ssh", **split_owner(name))
+        machine = gaoler.call("Ssh", name=name)
     address = str(machine["address"])
     directory = _directory(str(machine["name"]))
     identity = directory / "identity"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from gaoler.cli.arguments import JSON, MACHINE, MAYBE_MACHINE, Command, flag, split_owner
+from gaoler.cli.arguments import JSON, MACHINE, MAYBE_MACHINE, Command, flag
 from gaoler.cli.output import clean, show, show_pairs, show_table
 from gaoler.client import Gaoler
 from gaoler.units import show_duration, show_size
@@ -60,7 +60,7 @@ _SHOW: dict[str, Callable[[Any], str]] = {
 
 def _info(options: Any) -> int:
     with Gaoler() as gaoler:
-        machine = gaoler.call("Inspect", **split_owner(options.name))["machine"]
+        machine = gaoler.call("Inspect", name=options.name)["machine"]
     pairs = [(key, _readable(key, value)) for key, value in machine.items()]
     return show(machine, as_json=options.json, text=lambda: show_pairs(pairs))
 
@@ -102,7 +102,7 @@ def _use(usage: list[dict[str, Any]]) -> None:
 
 def _log(options: Any) -> int:
     with Gaoler() as gaoler:
-        text: str = gaoler.call("Log", **split_owner(options.name))["text"]
+        text: str = gaoler.call("Log", name=options.name)["text"]
     return show({"text": text}, as_json=options.json, text=lambda: print(clean(text, keep="\n\t").rstrip("\n")))
 
 
