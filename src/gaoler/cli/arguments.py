@@ -145,8 +145,7 @@ class Command:
                 passed_on = [word, *words[at:]]
                 break
             elif self.words:
-                start = ["gaol", name, *words[: at - 1], "--", *words[at - 1 :]]
-                raise Usage(f"{self.words} comes after --", "what stands before it is read as an option", _joined(start))
+                raise self._without_dashes(name, words, at - 1)
             else:
                 raise self._too_many(name, word)
         if self.words:
@@ -193,6 +192,15 @@ class Command:
             values[one.key] = value
         given.add(one.key)
         return at
+
+    def _without_dashes(self, name: str, words: Sequence[str], at: int) -> Usage:
+        """A command to run inside that does not come after --; as docker has it, with the image in front."""
+        before, rest = list(words[:at]), list(words[at:])
+        if any(word in ("-i", "-t", "-it", "-ti", "--rm") for word in before) and len(rest) > 1:
+            hint = ["gaol", name, "--base", rest[0], "--", *rest[1:]]
+            return Usage("the command comes after --", "and a base is named with --base", _joined(hint))
+        hint = ["gaol", name, *before, "--", *rest]
+        return Usage("the command comes after --", "its options would be taken for gaol's", _joined(hint))
 
     def _too_many(self, name: str, word: str) -> Usage:
         places = " ".join(one.value for one in self.arguments if not one.names)
@@ -246,6 +254,7 @@ def _joined(words: Sequence[str]) -> str:
 
 JSON = flag("--json", about="print JSON, for programs")
 MACHINE = place("NAME", "the machine; OWNER/NAME is another user's", key="name")
+MACHINES = place("NAME", "the machines; OWNER/NAME is another user's", many=True, key="names")
 MAYBE_MACHINE = place("NAME", "the machine; without it, your only one, or the one that has your name", optional=True, key="name")
 USER = option("--user", "-u", value="USER", about="who runs it inside, for instance you yourself", default="root")
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 
+from gaoler.cli import terminal
 from gaoler.cli.arguments import JSON, MACHINE, Command, flag, option, place
 from gaoler.cli.output import Progress, clean, or_dash, show, show_columns, show_pairs, show_time
 from gaoler.client import Gaoler
-from gaoler.errors import Usage
+from gaoler.errors import Failed, Usage
 from gaoler.units import show_duration, show_size
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
@@ -152,7 +153,16 @@ def _history(options: Any) -> int:
 
 def _rm(options: Any) -> int:
     with Gaoler() as gaoler:
+        reply = gaoler.call("BaseInspect", name=options.name)
+        count, machines = len(reply["generations"]), reply["base"]["machines"]
+        users = f"; {machines} machine{'s' if machines > 1 else ''} made from it keep their files" if machines else ""
+        holds = f"{count} generation{'s' if count != 1 else ''}{users}"
+        if not options.yes and terminal.can_ask():
+            print(clean(f"{options.name}: {holds}"))
+            if not terminal.agrees("Delete it?"):
+                raise Failed("nothing was deleted", "you did not say yes", "gaol base ls")
         gaoler.call("BaseRemove", name=options.name)
+    print(clean(f"deleted {options.name}: {holds}"))
     return 0
 
 
@@ -198,5 +208,10 @@ COMMANDS = {
         place("GENERATION", "which; without it, the one before", optional=True),
         JSON,
     ),
-    "base rm": Command(_rm, "Delete a base with its generations. Machines keep their files.", _BASE),
+    "base rm": Command(
+        _rm,
+        "Delete a base with its generations. Machines keep their files. On a terminal it asks.",
+        _BASE,
+        flag("--yes", "-y", about="don't ask"),
+    ),
 }

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from gaoler.cli.arguments import USER, Command, place
+from gaoler.cli.arguments import Command, flag, option, place
 from gaoler.cli.output import clean
 from gaoler.client import Gaoler
 from gaoler.client.session import Session
@@ -39,13 +39,22 @@ _TAR_OUT = 'cd "$(dirname "$1")" && exec tar -cf - -- "$(basename "$1")"'
 
 
 def _cp(options: Any) -> int:
-    source, target = _split(options.source), _split(options.target)
-    if (source and target) or (not source and not target):
-        raise Usage("one side must be in a machine, the other here", "write that side as NAME:path", "gaol cp --help")
-    if target:
-        _copy_in(Path(options.source), *target, options.user)
-    elif source:
-        _copy_out(*source, Path(options.target), options.user)
+    *sources, target = options.paths
+    if not sources:
+        raise Usage("where to?", "cp takes what is to be copied, then where to", "gaol cp --help")
+    into = _split(target)
+    if into and len(sources) > 1:
+        into = into[0], f"{into[1].rstrip('/')}/"  # several go into a directory
+    if not into and len(sources) > 1 and not os.path.isdir(target):
+        raise Usage(f"{target} is not a directory", "several files are copied into one", "gaol cp --help")
+    for source in sources:
+        name = _split(source)
+        if bool(name) == bool(into):
+            raise Usage("one side must be in a machine, the other here", "write that side as NAME:PATH", "gaol cp --help")
+        if into:
+            _copy_in(Path(source), *into, options.user)
+        elif name:
+            _copy_out(*name, Path(target), options.user)
     return 0
 
 
@@ -133,10 +142,10 @@ def _attend(name: str, script: list[str], user: str, copy: Callable[[Session], i
 COMMANDS = {
     "cp": Command(
         _cp,
-        "Copy a file or a directory, with all in it, into a machine or out of it. One side is NAME:PATH.",
-        place("SRC", "a path here, or NAME:PATH", key="source"),
-        place("DST", "a path here, or NAME:PATH", key="target"),
-        USER,
+        "Copy files and directories, with all in them, into a machine or out of it. The one side is written NAME:PATH.",
+        place("SRC... DST", "paths here, or NAME:PATH; several are copied into a directory", many=True, key="paths"),
+        option("--user", "-u", value="USER", about="whose the files inside become", default="root"),
+        flag("-r", "-R", "-a", "--recursive", about=""),  # cp's and scp's; it always is
         examples=(("gaol cp page.html web:/var/www/html/", "into the machine"), ("gaol cp web:/var/log/nginx .", "out of it")),
     ),
 }

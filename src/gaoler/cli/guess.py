@@ -1,36 +1,88 @@
-"""What somebody meant who wrote a command that is none: a mistyped one, or another program's word for it."""
+"""What somebody means who writes another program's word, or a mistyped one.
+
+Words that can mean one thing only, and that change nothing that can't be taken back, are taken. For the others there is one
+sentence with the right command: none that destroys, makes or hides something is offered with somebody's own words filled in,
+unless it is what they wrote but for a letter or two.
+"""
 
 from __future__ import annotations
-
-from difflib import get_close_matches
-from shlex import join
 
 from gaoler.cli.commands import COMMANDS, verbs
 from gaoler.errors import Usage
 
-_MEANT = {
-    "start": "up", "create": "up", "new": "up", "launch": "up",
-    "stop": "down", "halt": "down", "shutdown": "down",
-    "restart": "down NAME, then gaol up NAME", "reboot": "down NAME, then gaol up NAME",
-    "delete": "rm", "remove": "rm", "destroy": "rm",
-    "list": "ls", "ps": "ls", "status": "info", "show": "info", "inspect": "info", "logs": "log", "images": "base ls",
+TAKEN = {
+    "ps": "ls", "list": "ls",
+    "show": "info", "inspect": "info", "status": "info", "describe": "info",
+    "logs": "log", "stats": "top",
     "console": "shell", "attach": "shell", "enter": "shell", "login": "shell",
-    "copy": "cp", "rollback": "restore", "revert": "restore",
+    "stop": "down", "shutdown": "down", "poweroff": "down", "halt": "down",
+    "start": "up", "launch": "up",
+    "images": "base ls", "transfer": "cp",
 }  # fmt: skip
-"""What other programs of this kind call things, where no likeness of letters would find it."""
+"""Words of docker, podman, incus, multipass and virsh, and the command that does it."""
+_SAID = {
+    "restart": ("a restart is two commands", "gaol down {0} && gaol up {0}"),
+    "reboot": ("a restart is two commands", "gaol down {0} && gaol up {0}"),
+    "kill": ("down --force stops a machine at once", "gaol down --force {0}"),
+    "create": ("up makes a machine, and starts it", "gaol up {0}"),
+    "new": ("up makes a machine, and starts it", "gaol up {0}"),
+    "init": ("up makes a machine, and starts it", "gaol up {0}"),
+    "delete": ("rm deletes a machine, with its files and snapshots", "gaol rm --help"),
+    "remove": ("rm deletes a machine, with its files and snapshots", "gaol rm --help"),
+    "destroy": ("rm deletes a machine, with its files and snapshots", "gaol rm --help"),
+    "purge": ("rm deletes a machine, with its files and snapshots", "gaol rm --help"),
+    "prune": ("rm deletes machines, one by one", "gaol rm --help"),
+    "rmi": ("base rm deletes a base", "gaol base rm --help"),
+    "rollback": ("restore goes back to a snapshot of a machine, base rollback to an older base", "gaol snapshot {0} --list"),
+    "revert": ("restore goes back to a snapshot", "gaol snapshot {0} --list"),
+    "copy": ("cp copies files, clone copies a machine", "gaol cp --help"),
+    "push": ("cp copies files into a machine", "gaol cp FILE {0}:PATH"),
+    "pull": ("cp copies files out of a machine; bases are made by an administrator", "gaol cp {0}:PATH FILE"),
+    "file": ("cp copies files into a machine or out of it", "gaol cp --help"),
+    "commit": ("publish makes a machine's files a base", "gaol publish --help"),
+    "build": ("publish makes a machine's files a base", "gaol publish --help"),
+    "snapshots": ("snapshot --list shows them", "gaol snapshot {0} --list"),
+    "checkpoint": ("snapshot keeps a machine's files", "gaol snapshot --help"),
+    "port": ("a machine has an address of its own, and all its ports are open there", "gaol info {0}"),
+    "network": ("a machine has an address of its own; how machines are connected is the administrator's choice", "gaol info {0}"),
+    "volume": ("your home directory is in each of your machines already", "gaol cp --help"),
+    "mount": ("your home directory is in each of your machines already", "gaol cp --help"),
+    "compose": ("a machine runs as many services as you like", "gaol up --help"),
+}  # fmt: skip
+"""Words for which there is a sentence, and what to type."""
+_FAR = {"rm", "restore", "publish", "snapshot"}
+"""What changes or takes away files is named by its help alone."""
 
 
 def unknown(name: str, rest: list[str]) -> Usage:
     """The error for `gaol NAME REST...`, with what was meant where that can be told."""
     noun, _, verb = name.partition(" ")
     if verb and verbs(noun):
-        near = next(iter(get_close_matches(verb, verbs(noun), 1)), "")
-        hint = join(["gaol", noun, near, *rest]) if near else f"gaol {noun} --help"
-        return Usage(f'gaol {noun} has no verb "{verb[:40]}"', f"it has {', '.join(verbs(noun))}", hint)
-    near = _MEANT.get(name) or next(iter(get_close_matches(name, [one for one in COMMANDS if " " not in one], 1)), "--help")
-    hint = f"gaol {near}"
-    if rest and "NAME" in near:
-        hint = hint.replace("NAME", rest[0])
-    elif near != "--help":
-        hint = join(["gaol", *near.split(), *rest])
-    return Usage(f'no command "{name[:40]}"', "gaol --help lists them", hint)
+        return _verb(noun, verb)
+    machine = next((word for word in rest if not word.startswith("-")), "NAME")
+    if name in _SAID and name not in COMMANDS:
+        why, hint = _SAID[name]
+        from shlex import quote
+
+        return Usage(f'no command "{name}"', why, hint.format(quote(machine)))
+    near = _near(name, [one for one in COMMANDS if " " not in one and COMMANDS[one][1]])
+    if not near:
+        return Usage(f'no command "{name[:40]}"', "gaol --help lists them", "gaol --help")
+    if near in _FAR:
+        return Usage(f'no command "{name[:40]}"', f"did you mean {near}?", f"gaol {near} --help")
+    from shlex import join
+
+    return Usage(f'no command "{name[:40]}"', f"did you mean {near}?", join(["gaol", near, *rest]))
+
+
+def _verb(noun: str, verb: str) -> Usage:
+    near = _near(verb, verbs(noun))
+    why = f"did you mean {near}?" if near else f"it has {', '.join(verbs(noun))}"
+    return Usage(f'gaol {noun} has no "{verb[:40]}"', why, f"gaol {noun} {near} --help" if near else f"gaol {noun} --help")
+
+
+def _near(word: str, words: list[str]) -> str:
+    """The one that is the same but for a letter or two. (resize is not restore: 0.62.)"""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(word, words, 1, 0.72)), "")

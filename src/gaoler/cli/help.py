@@ -78,7 +78,7 @@ def usage(name: str, it: Command) -> str:
 
 
 def _place(one: Argument) -> str:
-    text = f"{one.value}..." if one.many else one.value
+    text = f"{one.value}..." if one.many and "..." not in one.value else one.value
     return text if one.needed else f"[{text}]"
 
 

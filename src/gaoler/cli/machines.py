@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from gaoler.cli import terminal
 from gaoler.cli.arguments import (
     JSON,
     KEPT_OPTIONS,
     MACHINE,
     MACHINE_OPTIONS,
+    MACHINES,
     MAYBE_MACHINE,
     Command,
     flag,
     option,
+    place,
     spec_of,
 )
 from gaoler.cli.output import Progress, clean, show, show_json
 from gaoler.client import Gaoler
-from gaoler.errors import Usage
+from gaoler.errors import Failed, Usage
+from gaoler.units import show_duration, show_size
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
 if TYPE_CHECKING:
@@ -48,20 +52,35 @@ def _wait(options: Any) -> int:
 
 
 def _down(options: Any) -> int:
-    if bool(options.name) == options.all:
-        raise Usage("which machine?", "name one, or --all for all that run", "gaol ls")
+    if options.names and options.all:
+        raise Usage("names and --all can't be combined", "--all means all machines of everybody that run", "gaol down --help")
     if options.all:
         return _down_all(options.force, options.json)
     with Gaoler() as gaoler:
-        machine = gaoler.call("Down", force=options.force, name=options.name)["machine"]
-    return show(machine, as_json=options.json)
+        names = options.names or [_only_running(gaoler)]
+        stopped = [gaoler.call("Down", force=options.force, name=name)["machine"] for name in names]
+    return show(
+        stopped[0] if len(stopped) == 1 else stopped,
+        as_json=options.json,
+        text=None if options.names else lambda: print(clean(f"{stopped[0]['name']} has stopped; its files stay")),
+    )
+
+
+def _only_running(gaoler: Gaoler) -> str:
+    """The machine that is meant by `gaol down` alone. Raises Usage where that can't be told."""
+    running = [machine["name"] for machine in gaoler.machines() if machine["state"] not in ("stopped", "failed")]
+    if not running:
+        raise Failed("nothing to stop", "none of your machines runs", "gaol ls")
+    if len(running) > 1:
+        raise Usage("which machine?", f"{len(running)} of yours run: {', '.join(running)}", "gaol ls")
+    return str(running[0])
 
 
 def _down_all(force: bool, as_json: bool) -> int:
     """Side by side, since each may take as long as its programs take to end. One that can't be stopped keeps none running."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from gaoler.errors import Failed, GaolerError, NotFound
+    from gaoler.errors import GaolerError, NotFound
 
     def stop(machine: dict[str, Any]) -> dict[str, Any] | str | None:
         try:
@@ -90,8 +109,30 @@ def _down_all(force: bool, as_json: bool) -> int:
 
 def _rm(options: Any) -> int:
     with Gaoler() as gaoler:
-        gaoler.call("Remove", force=options.force, name=options.name)
+        doomed = [(name, gaoler.call("Inspect", name=name)["machine"]) for name in options.names]  # all there, or none goes
+        if not (options.yes or options.force) and terminal.can_ask():
+            for _, machine in doomed:
+                print(clean(f"{machine['name']}: {_holds(machine)}"))
+            if not terminal.agrees("Delete it?" if len(doomed) == 1 else "Delete them?"):
+                raise Failed("nothing was deleted", "you did not say yes", "gaol ls")
+        for name, machine in doomed:
+            gaoler.call("Remove", force=options.force, name=name)
+            print(clean(f"deleted {name}: {_holds(machine)}"))
     return 0
+
+
+def _holds(machine: dict[str, Any]) -> str:
+    """What goes with a machine: files that were written in it, snapshots; and its age."""
+    import time
+
+    written = machine["disk_used"]
+    snapshots = machine["snapshots"]
+    parts = [
+        f"{show_size(written)} of files" if written is not None else "its files",
+        *([f"{len(snapshots)} snapshot{'s' if len(snapshots) > 1 else ''} ({', '.join(snapshots[:4])})"] if snapshots else []),
+        f"made {show_duration(time.time() - machine['created'])} ago",
+    ]
+    return ", ".join(parts)
 
 
 _AT_ONCE = flag("--force", "-f", about="at once, without letting its programs end")
@@ -122,8 +163,8 @@ COMMANDS = {
     ),
     "down": Command(
         _down,
-        "Stop a machine. Its files stay, and gaol up starts it again.",
-        MAYBE_MACHINE,
+        "Stop machines. Their files stay, and gaol up starts one again.",
+        place("NAME", "the machines; without one, the only one of yours that runs", optional=True, many=True, key="names"),
         flag("--all", about="all machines of everybody that run (administrator)"),
         _AT_ONCE,
         JSON,
@@ -131,9 +172,11 @@ COMMANDS = {
     ),
     "rm": Command(
         _rm,
-        "Stop a machine and delete it, with its files and its snapshots. Your home directory is not touched.",
-        MACHINE,
-        _AT_ONCE,
+        "Stop machines and delete them, with their files and their snapshots. Your home directory is not touched. On a terminal "
+        "it says what goes, and asks.",
+        MACHINES,
+        flag("--yes", "-y", about="don't ask"),
+        flag("--force", "-f", about="at once, without letting its programs end; and don't ask"),
         examples=(("gaol rm web", ""),),
     ),
 }

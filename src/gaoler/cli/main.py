@@ -23,10 +23,9 @@ _INTERRUPTED = 130
 def dispatch(arguments: list[str]) -> int:
     """Run the command line and return its exit code. Raises GaolerError."""
     if not arguments:
-        from gaoler.cli.help import overview
+        from gaoler.cli.start import start
 
-        print(overview(), file=sys.stderr)
-        return Usage.code
+        return start()
     name, *rest = arguments
     if name in ("--help", "-h", "help"):
         return _help([word for word in rest if not word.startswith("-")])
@@ -40,9 +39,11 @@ def dispatch(arguments: list[str]) -> int:
             return _help([name], asked=bool(rest))
         name, rest = f"{name} {rest[0]}", rest[1:]
     if name not in COMMANDS:
-        from gaoler.cli.guess import unknown
+        from gaoler.cli.guess import TAKEN, unknown
 
-        raise unknown(name, rest)
+        if name not in TAKEN:
+            raise unknown(name, rest)
+        name = TAKEN[name]
     command = _command(name)
     options = command.parse(name, rest)
     return _help([name]) if options is None else command.run(options)

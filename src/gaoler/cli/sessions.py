@@ -6,7 +6,6 @@ import os
 
 from gaoler.cli import terminal
 from gaoler.cli.arguments import AFTER_PLACES, MACHINE, MACHINE_OPTIONS, MAYBE_MACHINE, USER, Command, flag, spec_of
-from gaoler.cli.output import clean
 from gaoler.client import Gaoler
 from gaoler.client.session import Session
 from gaoler.errors import Failed, GaolerError, Usage
@@ -120,11 +119,23 @@ def _attend(gaoler: Gaoler, options: Any) -> int:
     else:
         code = session.copy(stdin, [1, 2], reader, deliver)
     if session.complaint:
-        raise GaolerError(clean(session.complaint), code=code)
+        raise _why(options, session, code)
     return code
 
 
+def _why(options: Any, session: Session, code: int) -> GaolerError:
+    from gaoler.cli import explain
+
+    if session.lost and "name" in vars(options):
+        return explain.ended(options.name, session.complaint)
+    start = f"gaol exec {options.name} --" if "name" in vars(options) else "gaol run --"
+    return explain.not_run(session.complaint, code, start, vars(options).get("words", ()))
+
+
 _NO_STDIN = flag("-n", "--no-stdin", about="read nothing from standard input: for jobs in the background")
+
+# docker's, which say nothing new: there is a terminal where there is one here, and standard input is read.
+_DOCKERS = (flag("-i", "--interactive", about=""), flag("-t", "--tty", about=""))
 
 COMMANDS = {
     "run": Command(
@@ -133,6 +144,8 @@ COMMANDS = {
         "and where you are in your home, the command runs. Exits with the command's code.",
         *MACHINE_OPTIONS,
         _NO_STDIN,
+        *_DOCKERS,
+        flag("--rm", about=""),
         words="COMMAND...",
         examples=(
             ("gaol run -- uname -a", ""),
@@ -146,6 +159,7 @@ COMMANDS = {
         MACHINE,
         USER,
         _NO_STDIN,
+        *_DOCKERS,
         words="COMMAND...",
         begin=AFTER_PLACES,
         examples=(("gaol exec web -- apt-get install -y nginx", ""), ("gaol exec web -- sh -c 'cd /var/log && ls | head'", "")),

@@ -28,14 +28,16 @@ def _restore(options: Any) -> int:
     with Gaoler() as gaoler:
         reply = gaoler.call("Restore", tag=options.tag, name=options.name)
     _note(reply)
-    return show(reply, as_json=options.json)
+    told = f"{options.name} is as it was at {options.tag}; your home directory is as it is now"
+    return show(reply, as_json=options.json, text=lambda: print(clean(told)))
 
 
 def _clone(options: Any) -> int:
     with Gaoler() as gaoler:
         reply = gaoler.call("Clone", new=options.new, name=options.name)
     _note(reply)
-    return show(reply, as_json=options.json)
+    made = f"{reply['machine']['name']}  made from {options.name}, stopped; gaol up {reply['machine']['name']} starts it"
+    return show(reply, as_json=options.json, text=lambda: print(clean(made)))
 
 
 def _note(reply: dict[str, Any]) -> None:

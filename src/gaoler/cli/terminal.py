@@ -48,6 +48,20 @@ def readable() -> bool:
         return False
 
 
+def can_ask() -> bool:
+    """Whether there is somebody to ask."""
+    return os.isatty(0) and os.isatty(2) and in_foreground(0)
+
+
+def agrees(question: str) -> bool:
+    """Whether they say yes. Raises KeyboardInterrupt as input does."""
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        print()
+        return False
+
+
 class Raw:
     """The raw mode, in which each key goes to the machine. What was typed ahead is for it too."""
 

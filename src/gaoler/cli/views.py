@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 from gaoler.cli.arguments import JSON, MACHINE, MAYBE_MACHINE, Command, flag
@@ -11,68 +12,101 @@ from gaoler.units import show_duration, show_size
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
     from typing import Any
 
 
 def _ls(options: Any) -> int:
     with Gaoler() as gaoler:
         machines = gaoler.machines(options.all)
-    return show(machines, as_json=options.json, text=lambda: _list(machines, with_owner=options.all))
+    return show(machines, as_json=options.json, text=lambda: _tell(machines, everybody=options.all))
 
 
-def _list(machines: list[dict[str, Any]], *, with_owner: bool) -> None:
-    if not machines:
-        print("no machines yet; try: gaol up")
-        return
+def _tell(machines: list[dict[str, Any]], *, everybody: bool) -> None:
+    if machines:
+        list_machines(machines, with_owner=everybody)
+    else:
+        print("nobody has a machine yet" if everybody else "no machines yet; try: gaol up")
+
+
+def list_machines(machines: list[dict[str, Any]], *, with_owner: bool) -> None:
+    """A table of some machines, and what can be said of them in a line below."""
     owner = ["OWNER"] if with_owner else []
     show_table(
-        [*owner, "NAME", "STATE", "ADDRESS", "BASE", "MEMORY", "UP", "EXPIRES"],
+        [*owner, "NAME", "STATE", "ADDRESS", "BASE", "MEMORY", "UP", "STOPS"],
         [
             [
                 *([machine["owner"]] if with_owner else []),
                 machine["name"],
                 machine["state"],
-                machine["address"] or "-",
-                machine["base"],
+                machine["address"] or machine["address6"] or "",
+                _base(machine),
                 show_size(machine["memory"]),
                 _since(machine["started"]),
-                f"in {show_duration(machine['expires'] - time.time())}" if machine["expires"] else "-",
+                f"in {show_duration(machine['expires'] - time.time())}" if machine["expires"] else "",
             ]
             for machine in machines
         ],
     )
+    older = [machine["name"] for machine in machines if machine.get("newer")]
+    if older:
+        print(f"\n* there is a newer generation of the base than this machine came from: gaol info {clean(older[0])}")
+
+
+def _base(machine: dict[str, Any]) -> str:
+    """`debian 3`, with a star where there is a newer generation."""
+    return " ".join(filter(None, (machine["base"], machine["generation"]))) + ("*" if machine.get("newer") else "")
 
 
 def _since(moment: float | None) -> str:
-    return show_duration(time.time() - moment) if moment else "-"
-
-
-_SHOW: dict[str, Callable[[Any], str]] = {
-    "memory": show_size,
-    "disk": show_size,
-    "disk_used": show_size,
-    "created": time.ctime,
-    "started": time.ctime,
-    "expires": time.ctime,
-}
+    return show_duration(time.time() - moment) if moment else ""
 
 
 def _info(options: Any) -> int:
     with Gaoler() as gaoler:
         machine = gaoler.call("Inspect", name=options.name)["machine"]
-    pairs = [(key, _readable(key, value)) for key, value in machine.items()]
-    return show(machine, as_json=options.json, text=lambda: show_pairs(pairs))
+    return show(machine, as_json=options.json, text=lambda: show_pairs(list(_told(machine))))
 
 
-def _readable(key: str, value: Any) -> str:
-    if value is None or value == []:
-        return "-"
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(_SHOW.get(key, str)(value))
+def _told(machine: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is worth saying of a machine, in words. What it does not have is left out, or said."""
+    name = machine["name"]
+    yield "name", name
+    yield "owner", machine["owner"]
+    since = f", for {_since(machine['started'])}" if machine["started"] else ""
+    yield "state", machine["state"] + since
+    if machine["reason"]:
+        yield "reason", machine["reason"]
+    if machine["missing"]:
+        yield "missing", f"{', '.join(machine['missing'])}; gaol log {name} may say why"
+    addresses = [machine[key] for key in ("address", "address6") if machine[key]]
+    if not machine["mac"]:
+        yield "address", "none: it was made without a network"
+    elif addresses:
+        yield "address", ", ".join(addresses)
+    yield "base", f"{machine['base']}, generation {machine['generation']}" if machine["generation"] else machine["base"]
+    if machine.get("newer"):
+        yield "newer", f"generation {machine['newer']} of {machine['base']}: a new machine has it"
+    yield "memory", show_size(machine["memory"])
+    yield "processors", f"{machine['cpus']:g}"
+    if machine["disk"] or machine["disk_used"] is not None:
+        used = "" if machine["disk_used"] is None else f"{show_size(machine['disk_used'])} used"
+        yield "disk", " of ".join(filter(None, (used, show_size(machine["disk"]) if machine["disk"] else "as much as there is")))
+    yield "home", "your home directory is in it" if machine["home"] else "none: it was made without"
+    if machine["snapshots"]:
+        yield "snapshots", ", ".join(machine["snapshots"])
+    yield "made", _moment(machine["created"])
+    if machine["expires"]:
+        yield "stops", f"{_moment(machine['expires'])}, in {show_duration(machine['expires'] - time.time())}"
+    if machine["kernel"]:
+        yield "kernel", f"{machine['kernel']}, {machine['mode']}"
+    yield "init", machine["init"]
+    if machine["pid"]:
+        yield "process", f"{machine['pid']} on this host"
+
+
+def _moment(when: float) -> str:
+    return time.strftime("%a %d %b %Y %H:%M", time.localtime(when))
 
 
 def _top(options: Any) -> int:
@@ -102,20 +136,68 @@ def _use(usage: list[dict[str, Any]]) -> None:
 
 def _log(options: Any) -> int:
     with Gaoler() as gaoler:
-        text: str = gaoler.call("Log", name=options.name)["text"]
-    return show({"text": text}, as_json=options.json, text=lambda: print(clean(text, keep="\n\t").rstrip("\n")))
+        text = _read(gaoler, options)
+        if options.follow:
+            return _follow(gaoler, options, text)
+    return show({"text": text}, as_json=options.json, text=lambda: _print(text, options))
 
 
+def _read(gaoler: Gaoler, options: Any) -> str:
+    text: str = gaoler.call("Log", name=options.name)["text"]
+    return text if options.boot or options.json else _after_boot(text)
+
+
+def _after_boot(text: str) -> str:
+    """What came after the kernel had started for the last time, which says a hundred lines of no interest."""
+    start = text.rfind(_BOOTED)
+    return text[text.find("\n", start) + 1 :] if start >= 0 else text
+
+
+def _print(text: str, options: Any) -> None:
+    shown = clean(text, keep="\n\t").rstrip("\n")
+    if shown:
+        print(shown)
+    else:
+        print(f"nothing since it started; its kernel's start: gaol log {options.name} --boot", file=sys.stderr)
+
+
+def _follow(gaoler: Gaoler, options: Any, text: str) -> int:
+    """Print what comes until somebody ends it, or the machine has gone."""
+    print(clean(text, keep="\n\t"), end="", flush=True)
+    while True:
+        time.sleep(_LOOK_AGAIN)
+        now = _read(gaoler, options)
+        if now != text:
+            # Of a long log the daemon sends the end: what we have is then further to the front, or has gone.
+            last = text[-200:]
+            at = now.rfind(last) if last else 0
+            print(clean(now[at + len(last) :] if at >= 0 else now, keep="\n\t"), end="", flush=True)
+            text = now
+
+
+_BOOTED = "Run /init as init process"
+"""The kernel's last words before the first program."""
+_LOOK_AGAIN = 0.5
+"""Seconds between looks at a log that is followed."""
 _EVERYBODY = flag("--all", about="everybody's (administrator)")
 
 COMMANDS = {
     "ls": Command(
         _ls,
-        "List your machines.",
+        "List your machines, running and stopped. A star marks one whose base has a newer generation.",
         _EVERYBODY,
+        flag("-a", about=""),  # docker's, for stopped ones too: they are there anyway
         JSON,
     ),
     "info": Command(_info, "Show all about one machine.", MAYBE_MACHINE, JSON, examples=(("gaol info web", ""),)),
     "top": Command(_top, "Show what running machines use: memory, processor time, processes.", _EVERYBODY, JSON),
-    "log": Command(_log, "Show what a machine's console said.", MACHINE, JSON, examples=(("gaol log web", ""),)),
+    "log": Command(
+        _log,
+        "Show what a machine's console has said since it started.",
+        MACHINE,
+        flag("--boot", about="what its kernel said while it started, too"),
+        flag("-f", "--follow", about="go on, and print what comes, until Ctrl-C"),
+        JSON,
+        examples=(("gaol log web", ""), ("gaol log web --follow", "")),
+    ),
 }

@@ -46,6 +46,8 @@ class Session:
         self._frames = bytearray()
         self._code: int | None = None
         self.complaint = ""
+        self.lost = False
+        """Whether the machine ended before the command did."""
 
     def resize(self, rows: int, columns: int) -> None:
         self._send(b"W", struct.pack("<HH", rows, columns))
@@ -99,6 +101,7 @@ class Session:
                     poller.unregister(descriptor)
                     del sinks[descriptor]
         if self._code is None:
+            self.lost = True
             self._code, self.complaint = GAOLER_FAILED, "the machine ended before the command did"
         return self._code
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 KINDS = {
     "NAME": "machines", "BASE": "bases", "KERNEL": "kernels", "TAG": "snapshots", "USER": "users",
-    "SRC": "files", "DST": "files", "FILE": "files", "PATH": "files", "MASTER": "files",
+    "SRC... DST": "files", "FILE": "files", "PATH": "files", "MASTER": "files",
 }  # fmt: skip
 """What completes a value, by what help calls it. The first four are `gaol names`' kinds."""
 
