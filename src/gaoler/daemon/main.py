@@ -9,35 +9,22 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
 
-from gaoler.bases.generations import Bases
 from gaoler.bases.schedule import BaseSchedule
-from gaoler.bases.sync import BaseSync
 from gaoler.configuration.file import load
 from gaoler.configuration.model import Configuration
 from gaoler.daemon import doctor
-from gaoler.daemon.caller import uid_of
-from gaoler.daemon.metrics import Metrics
 from gaoler.daemon.metrics_file import MetricsFile
 from gaoler.daemon.options import parser
-from gaoler.daemon.parts import Parts
-from gaoler.daemon.rights import Rights
+from gaoler.daemon.parts import assemble
 from gaoler.daemon.server import Server
 from gaoler.errors import GaolerError, NotAllowed
 from gaoler.host import cgroup, jail, mounts
-from gaoler.host.cgroup import owners
-from gaoler.machines import guarding, origins, recovery
-from gaoler.machines.arriving import Arriving
-from gaoler.machines.jailing import Jailer
-from gaoler.machines.lifecycle import Machines
-from gaoler.machines.monitor import Monitor
+from gaoler.machines import guarding
 from gaoler.machines.network import Network
-from gaoler.progress import Report
+from gaoler.machines.recovery import Recovery
 from gaoler.store.paths import Paths
-from gaoler.wire.which import Which
 
 _log = logging.getLogger(__name__)
 
@@ -93,41 +80,18 @@ def serve(configuration: Configuration) -> None:
     jail.prepare_host()
     network = _network(configuration)
     network.prepare()
-    paths = Paths(configuration.store.path, daemon.runtime)
-    monitor = Monitor()
-    jailer = Jailer(paths, daemon.prefix, configuration.ids.first, network, owners.Groups(daemon.prefix))
-    bases = Bases(paths)
-    machines = Machines(configuration, jailer, bases, monitor)
-
-    def take(machine: str) -> Callable[[Path, Report], None]:
-        which = Which.read(machine)
-        return origins.files(machines, uid_of(which.owner or ""), which.name or "")
-
-    syncs = BaseSync(
-        configuration,
-        bases,
-        used=lambda base: origins.generations(machines, base),
-        take=take,
-        count=lambda base, result: machines.tally.syncs.labels(base, result).inc(),
-    )
-    parts = Parts(
-        configuration=configuration,
-        machines=machines,
-        arriving=Arriving(machines),
-        syncs=syncs,
-        metrics=Metrics(machines, syncs),
-        rights=Rights(configuration, machines, bases),
-    )
-    server = Server(configuration.socket, daemon.admin_group, parts, machines.tally)
-    machines.prepare_quotas()
-    recovery.recover(machines)
-    guarding.keep(machines)
-    monitor.start()
-    BaseSchedule(syncs).start()
+    parts = assemble(configuration, network)
+    server = Server(configuration.socket, daemon.admin_group, parts, parts.tally)
+    parts.quotas.prepare()
+    Recovery(parts.registry, parts.jailer, parts.running, parts.sessions).recover()
+    parts.making.begin_ahead(configuration.machines.base)
+    guarding.keep(parts.registry, network, parts.monitor)
+    parts.monitor.start()
+    BaseSchedule(parts.syncs).start()
     if configuration.metrics.file:
         MetricsFile(parts.metrics, configuration.metrics.file).start()
     _notify_systemd("READY=1")
-    _log.info("serving on %s, %d machines", configuration.socket, len(machines.all()))
+    _log.info("serving on %s, %d machines", configuration.socket, len(parts.registry.all()))
 
     def stop(_: int, __: FrameType | None) -> None:
         _log.info("stopping; machines run on")

@@ -15,12 +15,13 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from gaoler import __version__
-from gaoler.bases.generations import Base
-from gaoler.bases.sync import BaseSync
+from gaoler.bases.generations import Base, Bases
+from gaoler.configuration.model import Configuration
 from gaoler.daemon import doctor
 from gaoler.host import cgroup
-from gaoler.machines.lifecycle import Machines
-from gaoler.machines.machine import State
+from gaoler.machines.jailing import Jailer
+from gaoler.machines.observed import State
+from gaoler.machines.registry import Registry
 
 _OF_A_BASE = {
     "machines": "Cloned from the base, of any generation.",
@@ -43,10 +44,12 @@ _OF_A_BASE = {
 class Metrics:
     """`text` is the whole exposition, as of the moment of the call."""
 
-    def __init__(self, machines: Machines, syncs: BaseSync) -> None:
-        self._counted = machines.tally.registry
+    def __init__(
+        self, configuration: Configuration, registry: Registry, jailer: Jailer, bases: Bases, counted: CollectorRegistry
+    ) -> None:
+        self._counted = counted
         self._looked = CollectorRegistry()
-        self._looked.register(_Gauges(machines, syncs))
+        self._looked.register(_Gauges(configuration, registry, jailer, bases))
         ProcessCollector(namespace="gaoler", registry=self._looked)
 
     def text(self) -> bytes:
@@ -54,42 +57,44 @@ class Metrics:
 
 
 class _Gauges(Collector):
-    def __init__(self, machines: Machines, syncs: BaseSync) -> None:
-        self._machines = machines
-        self._syncs = syncs
+    def __init__(self, configuration: Configuration, registry: Registry, jailer: Jailer, bases: Bases) -> None:
+        self._configuration = configuration
+        self._registry = registry
+        self._jailer = jailer
+        self._bases = bases
 
     def collect(self) -> Iterator[Metric]:
         yield _labelled("gaoler_info", "Which gaoler this is.", "version", {__version__: 1})
         yield from self._of_machines()
         yield from self._of_store()
         yield from self._of_bases()
-        checks = {check.name: float(check.good) for check in doctor.run(self._machines.configuration)}
+        checks = {check.name: float(check.good) for check in doctor.run(self._configuration)}
         yield _labelled("gaoler_check_good", "What gaol doctor checks: 1 is good.", "check", checks)
 
     def _of_machines(self) -> Iterator[Metric]:
-        there = self._machines.all()
+        there = self._registry.all()
         states = Counter(machine.state for machine in there)
         yield _labelled("gaoler_machines", "Machines by state.", "state", {state: states[state] for state in get_args(State)})
         running = [machine.record for machine in there if machine.live]
         yield _one("gaoler_machine_owners", "Users with machines that run.", len({record.owner.uid for record in running}))
         granted = sum(record.memory for record in running)
         yield _one("gaoler_machines_memory_limit_bytes", "Memory that running machines may take.", granted)
-        used = sum(cgroup.used(self._machines.jailer.cgroup(record)).memory for record in running)
+        used = sum(cgroup.used(self._jailer.cgroup(record)).memory for record in running)
         yield _one("gaoler_machines_memory_bytes", "Memory that running machines take.", used)
 
     def _of_store(self) -> Iterator[Metric]:
-        space = os.statvfs(self._machines.paths.store)
+        space = os.statvfs(self._configuration.store.path)
         yield _one("gaoler_store_size_bytes", "Of the store's file system.", space.f_blocks * space.f_frsize)
         yield _one("gaoler_store_free_bytes", "Left in the store.", space.f_bavail * space.f_frsize)
-        store = self._machines.configuration.store
+        store = self._configuration.store
         if not store.device:
             below = os.statvfs(store.image.parent)
             yield _one("gaoler_store_image_free_bytes", "Left for the store's image to grow.", below.f_bavail * below.f_frsize)
 
     def _of_bases(self) -> Iterator[Metric]:
         families = {name: GaugeMetricFamily(f"gaoler_base_{name}", text, labels=["base"]) for name, text in _OF_A_BASE.items()}
-        cloned = Counter(machine.record.base for machine in self._machines.all())
-        for base in self._machines.bases.all():
+        cloned = Counter(machine.record.base for machine in self._registry.all())
+        for base in self._bases.all():
             for name, value in self._of_base(base, cloned[base.name]).items():
                 if value is not None:
                     families[name].add_metric([base.name], float(value))
@@ -100,10 +105,10 @@ class _Gauges(Collector):
         values: dict[str, float | None] = {
             "machines": machines,
             "held": base.held,
-            "sync_interval_seconds": self._syncs.configuration.of_base(base.name).sync,
-            "sync_running": self._machines.bases.is_updating(base.name),
+            "sync_interval_seconds": self._configuration.of_base(base.name).sync,
+            "sync_running": self._bases.is_updating(base.name),
         }
-        if note := self._machines.bases.note(base):
+        if note := self._bases.note(base):
             values |= {
                 "generation": int(note.number),
                 "generation_timestamp_seconds": note.created,

@@ -1,22 +1,95 @@
-"""What the daemon consists of, for the methods that answer."""
+"""What the daemon consists of, put together once; the methods that answer are given it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+from gaoler.bases.generations import Bases
 from gaoler.bases.sync import BaseSync
 from gaoler.configuration.model import Configuration
+from gaoler.daemon.caller import uid_of
 from gaoler.daemon.metrics import Metrics
 from gaoler.daemon.rights import Rights
+from gaoler.host.cgroup import owners
 from gaoler.machines.arriving import Arriving
-from gaoler.machines.lifecycle import Machines
+from gaoler.machines.jailing import Jailer
+from gaoler.machines.making import Making
+from gaoler.machines.monitor import Monitor
+from gaoler.machines.network import Network
+from gaoler.machines.origins import Origins
+from gaoler.machines.quotas import Quotas
+from gaoler.machines.registry import Registry
+from gaoler.machines.running import Running
+from gaoler.machines.sessions import Sessions
+from gaoler.machines.snapshots import Snapshots
+from gaoler.machines.tally import Tally
+from gaoler.progress import Report
+from gaoler.store.paths import Paths
+from gaoler.wire.which import Which
 
 
 @dataclass(frozen=True)
 class Parts:
     configuration: Configuration
-    machines: Machines
+    paths: Paths
+    network: Network
+    monitor: Monitor
+    tally: Tally
+    jailer: Jailer
+    bases: Bases
+    quotas: Quotas
+    registry: Registry
+    making: Making
+    running: Running
+    sessions: Sessions
+    snapshots: Snapshots
     arriving: Arriving
     syncs: BaseSync
     metrics: Metrics
     rights: Rights
+
+
+def assemble(configuration: Configuration, network: Network) -> Parts:
+    """Make the parts and let them know each other; nothing is done to the host yet."""
+    daemon = configuration.daemon
+    paths = Paths(configuration.store.path, daemon.runtime)
+    monitor, tally, bases = Monitor(), Tally(), Bases(paths)
+    jailer = Jailer(paths, daemon.prefix, configuration.ids.first, network, owners.Groups(daemon.prefix))
+    registry, quotas = Registry(configuration, jailer), Quotas(configuration, paths)
+    making = Making(registry, jailer, bases, quotas)
+    running = Running(registry, jailer, monitor, tally)
+    sessions = Sessions(registry, jailer)
+    origins = Origins(registry, jailer, sessions)
+
+    def take(machine: str) -> Callable[[Path, Report], None]:
+        which = Which.read(machine)
+        return origins.files(uid_of(which.owner or ""), which.name or "")
+
+    syncs = BaseSync(
+        configuration,
+        bases,
+        used=origins.generations,
+        take=take,
+        count=lambda base, result: tally.syncs.labels(base, result).inc(),
+    )
+    return Parts(
+        configuration=configuration,
+        paths=paths,
+        network=network,
+        monitor=monitor,
+        tally=tally,
+        jailer=jailer,
+        bases=bases,
+        quotas=quotas,
+        registry=registry,
+        making=making,
+        running=running,
+        sessions=sessions,
+        snapshots=Snapshots(registry, jailer, quotas, making),
+        arriving=Arriving(registry, making, running, sessions),
+        syncs=syncs,
+        metrics=Metrics(configuration, registry, jailer, bases, tally.registry),
+        rights=Rights(configuration, registry, bases),
+    )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from gaoler.daemon.parts import Parts
 from gaoler.host import cgroup
-from gaoler.machines import disks, snapshots, watching
-from gaoler.machines.lifecycle import Machines
+from gaoler.machines import disks, watches
 from gaoler.machines.machine import Machine
 from gaoler.wire import messages
 
 
-def info_of(machines: Machines, machine: Machine) -> messages.Info:
+def info_of(parts: Parts, machine: Machine) -> messages.Info:
     """`org.gaoler`'s Info of a machine, at this moment."""
     record, live = machine.record, machine.live
     return messages.Info(
@@ -26,26 +26,26 @@ def info_of(machines: Machines, machine: Machine) -> messages.Info:
         memory=record.memory,
         cpus=float(record.cpus),
         disk=record.disk,
-        disk_used=disks.used(record, machines.jailer.gaol(record)),
+        disk_used=disks.used(record, parts.jailer.gaol(record)),
         created=record.created,
         started=live.started if live else None,
-        expires=watching.expires(live, record.ttl),
+        expires=watches.expires(live, record.ttl),
         pid=live.process.pid if live else None,
         console=f"gaol shell {record.name}",
         init=record.init,
         mode=record.mode,
         home=record.home,
-        reason=machine.reason,
-        snapshots=snapshots.tags(machines, machine),
+        reason=machine.observed.reason,
+        snapshots=parts.snapshots.tags(machine),
     )
 
 
-def usage_of(machines: Machines, machine: Machine) -> messages.Usage | None:
+def usage_of(parts: Parts, machine: Machine) -> messages.Usage | None:
     """What a running machine uses; None when it has ended meanwhile."""
     live = machine.live
     if live is None:
         return None
-    used = cgroup.used(machines.jailer.cgroup(machine.record))
+    used = cgroup.used(parts.jailer.cgroup(machine.record))
     return messages.Usage(
         name=machine.record.name,
         owner=machine.record.owner.name,

@@ -7,31 +7,36 @@ from contextlib import contextmanager
 
 from gaoler.configuration.account import Account
 from gaoler.errors import Failed, GaolerError
-from gaoler.machines import readiness, sessions
-from gaoler.machines.lifecycle import Machines
+from gaoler.machines import readiness
 from gaoler.machines.machine import Machine
-from gaoler.machines.registry import NameTaken
+from gaoler.machines.making import Making
+from gaoler.machines.registry import NameTaken, Registry
 from gaoler.machines.request import Wishes, complete, show
+from gaoler.machines.running import Running
+from gaoler.machines.sessions import Sessions
 from gaoler.progress import Progress, Report
 
 
 class Arriving:
     """Every method may be called from any thread."""
 
-    def __init__(self, machines: Machines) -> None:
-        self._machines = machines
-        self._configuration = machines.configuration
+    def __init__(self, registry: Registry, making: Making, running: Running, sessions: Sessions) -> None:
+        self._registry = registry
+        self._making = making
+        self._running = running
+        self._sessions = sessions
+        self._configuration = registry.configuration
 
     def up(self, owner: Account, name: str, wishes: Wishes, report: Report) -> Machine:
         """Find the owner's machine of that name or make it, start it, and wait until it is ready. Raises GaolerError."""
         machine = self._found_or_made(owner, name, wishes, report)
         report(Progress("starting"))
         self._refresh_owner(machine, owner)
-        self._machines.start(machine)
+        self._running.start(machine)
         report(Progress("waiting until it is ready"))
         if not readiness.wait_ready(machine, self._configuration.machines.deadline):
-            readiness.give_up(self._machines, machine)
-        self._machines.clone_ahead(machine.record.base)
+            self._running.note(machine, readiness.lacking(machine))
+        self._making.clone_ahead(machine.record.base)
         return machine
 
     @contextmanager
@@ -40,37 +45,42 @@ class Arriving:
 
         Commands may be sent to it at once: they wait for its agent. Raises GaolerError.
         """
-        machine = self._machines.create(owner, None, complete(self._configuration, owner, wishes))
+        machine = self._making.create(owner, None, complete(self._configuration, owner, wishes))
         try:
-            self._machines.start(machine)
-            if readiness.comes_with_its_address(self._machines, machine):
+            self._running.start(machine)
+            if self._waits_for_address(machine):
                 readiness.wait_agent(machine, self._configuration.machines.deadline)
             yield machine
         except GaolerError as error:
             raise self._with_console(machine, error) from None
         finally:
-            self._machines.remove(machine, force=True)
-            self._machines.clone_ahead(machine.record.base)
+            self._running.remove(machine, force=True)
+            self._making.clone_ahead(machine.record.base)
 
     def _found_or_made(self, owner: Account, name: str, wishes: Wishes, report: Report) -> Machine:
-        found = self._machines.get(owner.uid, name)
+        found = self._registry.get(owner.uid, name)
         while found is None:
             wanted = complete(self._configuration, owner, wishes)
             report(Progress(f"cloning {wanted.base}"))
             try:
-                return self._machines.create(owner, name, wanted)
+                return self._making.create(owner, name, wanted)
             except NameTaken:  # its owner has asked twice at once
-                found = self._machines.get(owner.uid, name)
+                found = self._registry.get(owner.uid, name)
         _must_fit(found, wishes)
         return found
 
+    def _waits_for_address(self, machine: Machine) -> bool:
+        """Whether its address comes later than its agent, so that a command must not be run at once."""
+        of = machine.record
+        return of.network and of.address is None and self._configuration.network.mode != "none"
+
     def _refresh_owner(self, machine: Machine, owner: Account) -> None:
         if machine.live is None and machine.record.owner != owner:
-            self._machines.change(machine, owner=owner)
+            self._registry.change(machine, owner=owner)
 
     def _with_console(self, machine: Machine, error: GaolerError) -> GaolerError:
         """A machine that is thrown away takes its log with it: its last words go into the error."""
-        lines = sessions.console_text(self._machines, machine).strip().splitlines()
+        lines = self._sessions.console_text(machine).strip().splitlines()
         said = f"; its console: {' | '.join(lines[-3:])[-300:]}" if lines else ""
         hint = error.hint if "gaol log" not in error.hint else "gaol doctor"
         return type(error)(error.what, f"{error.why}{said}", hint, error.code)

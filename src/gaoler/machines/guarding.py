@@ -12,16 +12,17 @@ from functools import partial
 
 from gaoler.errors import GaolerError
 from gaoler.host.net import links
-from gaoler.machines.lifecycle import Machines
+from gaoler.machines.monitor import Monitor
+from gaoler.machines.network import Network
+from gaoler.machines.registry import Registry
 
 _LOOK = 30.0
 """Seconds between looks at what DHCP servers gave to machines: that is lost with the rules, and asked for again late."""
 _log = logging.getLogger(__name__)
 
 
-def keep(machines: Machines) -> None:
+def keep(registry: Registry, network: Network, monitor: Monitor) -> None:
     """Guard what runs, and go on doing so, in the monitor's thread."""
-    network = machines.jailer.network
     if network.settings.mode == "none":
         return
     leases: dict[str, list[str]] = {}
@@ -31,43 +32,41 @@ def keep(machines: Machines) -> None:
         if network.guard.lost(watched):
             _log.warning("somebody deleted the rules that guard machines' ports; they are put back")
             network.restore_rules()
-            _guard_all(machines, leases)
+            _guard_all(registry, network, leases)
 
-    machines.monitor.watch(watched.fileno(), look)
-    _guard_all(machines, leases)  # what an earlier daemon's machines have lost while there was none
+    monitor.watch(watched.fileno(), look)
+    _guard_all(registry, network, leases)  # what an earlier daemon's machines have lost while there was none
     if network.settings.mode == "bridge":
-        _note(machines, leases)
+        _note(network, monitor, leases)
     else:
-        _give_way(machines)
+        _give_way(network, monitor)
 
 
-def _guard_all(machines: Machines, leases: dict[str, list[str]]) -> None:
+def _guard_all(registry: Registry, network: Network, leases: dict[str, list[str]]) -> None:
     """By the interfaces that are there, so that a machine that just starts is not forgotten."""
-    network = machines.jailer.network
     there, guarded = set(links.list_links(network.prefix)), network.guard.listed()
-    for machine in machines.all():
+    for machine in registry.all():
         tap = network.tap_name(machine.record)
-        if tap in there - guarded and (machine.live or machine.busy == "starting"):  # and is not about to go
+        if tap in there - guarded and machine.observed.phase in ("starting", "up", "stopping"):  # and is not about to go
             try:
                 network.protect(machine.record, leases.get(tap, ()))
             except GaolerError as error:
                 _log.error("%s stays closed: %s", tap, error)
 
 
-def _note(machines: Machines, leases: dict[str, list[str]]) -> None:
-    network = machines.jailer.network
+def _note(network: Network, monitor: Monitor, leases: dict[str, list[str]]) -> None:
     try:
         leases.update((tap, found) for tap in network.guard.listed() if (found := network.guard.leases(tap)))
         for tap in leases.keys() - set(links.list_links(network.prefix)):
             del leases[tap]
     finally:
-        machines.monitor.after(_LOOK, partial(_note, machines, leases))
+        monitor.after(_LOOK, partial(_note, network, monitor, leases))
 
 
-def _give_way(machines: Machines) -> None:
+def _give_way(network: Network, monitor: Monitor) -> None:
     try:
-        machines.jailer.network.give_way()
+        network.give_way()
     except GaolerError as error:
         _log.error("%s", error)
     finally:
-        machines.monitor.after(_LOOK, partial(_give_way, machines))
+        monitor.after(_LOOK, partial(_give_way, network, monitor))

@@ -5,64 +5,55 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Literal
+from typing import Concatenate, ParamSpec
 
 from gaoler.machines.live import Live
+from gaoler.machines.observed import Observed, State
 from gaoler.machines.record import Record
-from gaoler.machines.tally import Reason
 
-State = Literal["starting", "ready", "running", "stopping", "stopped", "failed"]
+P = ParamSpec("P")
 
 
 class Machine:
-    """`lock` is held by whoever starts, stops or removes it; `changed` tells what happened to those who wait."""
+    """`lock` is held by whoever starts, stops or removes it; `happen` tells what happened to those who wait."""
 
     def __init__(self, record: Record) -> None:
         self.record = record
-        self.live: Live | None = None
-        self.busy: Literal["starting", "stopping"] | None = None
-        self.reason: str | None = None
-        """Why it failed."""
-        self.answered = False
-        """Whether its agent has come up since its last start, also when it has ended since."""
-        self.begun: float | None = None
-        """When its start began, of `time.monotonic()`; None once it is ready, and for one that was found running."""
-        self.ending: Reason = "asked"
-        """Why it is being stopped, if it is."""
-        self.gone = False
+        self.observed = Observed()
         self.lock = threading.RLock()
-        self.changed = threading.Condition()
+        self._changed = threading.Condition()
+
+    @property
+    def live(self) -> Live | None:
+        """Its process and what it has told, while it runs."""
+        return self.observed.live
 
     @property
     def state(self) -> State:
-        return state(self.live, self.busy, self.reason)
+        return self.observed.state
 
-    def update(self, change: Callable[[], None]) -> None:
-        """Change what is observed, and wake those who wait."""
-        with self.changed:
-            change()
-            self.changed.notify_all()
+    def runs_as(self, live: Live) -> bool:
+        """Whether this run of it, and no later one, goes on."""
+        now = self.live
+        return now is not None and now.process == live.process
 
-    def wait(self, until: Callable[[], bool], timeout: float | None) -> bool:
-        """Wait for a condition of this machine; False when the time (seconds) ran out."""
+    def happen(
+        self, event: Callable[Concatenate[Observed, P], Observed], *arguments: P.args, **more: P.kwargs
+    ) -> tuple[Observed, Observed]:
+        """Let one of `observed`'s events happen, and wake those who wait. Returns what was observed before, and what is now."""
+        with self._changed:
+            before = self.observed
+            self.observed = event(before, *arguments, **more)
+            self._changed.notify_all()
+            return before, self.observed
+
+    def wait(self, until: Callable[[Observed], bool], timeout: float | None) -> bool:
+        """Wait until what is observed is so; False when the time (seconds) ran out."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        with self.changed:
-            while not until():
+        with self._changed:
+            while not until(self.observed):
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     return False
-                self.changed.wait(left)
+                self._changed.wait(left)
             return True
-
-
-def state(live: Live | None, busy: str | None, reason: str | None) -> State:
-    """What state a machine is in. Running is up, but not ready: something is missing."""
-    if live is None:
-        if busy == "starting":
-            return "starting"
-        return "failed" if reason else "stopped"
-    if busy == "stopping" or live.stopping:
-        return "stopping"
-    if live.ready:
-        return "ready"
-    return "running" if live.missing else "starting"

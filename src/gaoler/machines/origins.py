@@ -8,34 +8,42 @@ from pathlib import Path
 from gaoler.bases.disown import disown
 from gaoler.errors import NotFound
 from gaoler.host import btrfs
-from gaoler.machines import sessions
-from gaoler.machines.lifecycle import Machines
+from gaoler.machines.jailing import Jailer
+from gaoler.machines.registry import Registry
+from gaoler.machines.sessions import Sessions
 from gaoler.progress import Progress, Report
 
 
-def generations(machines: Machines, base: str) -> set[str]:
-    """The generations of a base that machines came from."""
-    records = [machine.record for machine in machines.all()]
-    return {record.generation for record in records if record.base == base and record.generation}
+class Origins:
+    """What bases ask of the machines of a registry."""
 
+    def __init__(self, registry: Registry, jailer: Jailer, sessions: Sessions) -> None:
+        self._registry = registry
+        self._jailer = jailer
+        self._sessions = sessions
 
-def files(machines: Machines, owner: int, name: str) -> Callable[[Path, Report], None]:
-    """Makes a subvolume of a machine's files as they are when it is called, without what is its owner's.
+    def generations(self, base: str) -> set[str]:
+        """The generations of a base that machines came from."""
+        records = [machine.record for machine in self._registry.all()]
+        return {record.generation for record in records if record.base == base and record.generation}
 
-    Raises NotFound at once where there is no such machine, and GaolerError then.
-    """
-    machine = machines.get(owner, name)
-    if machine is None:
-        raise NotFound(f'no machine "{name[:40]}" to make a base from', "its owner has none of that name", "gaol ls --all")
+    def files(self, owner: int, name: str) -> Callable[[Path, Report], None]:
+        """Makes a subvolume of a machine's files as they are when it is called, without what is its owner's.
 
-    def take(target: Path, report: Report) -> None:
-        gaol = machines.jailer.gaol(machine.record)
-        if machine.live:
-            report(Progress(f"asking {machine.record.name} to write out its files"))
-            sessions.write_out(machines, machine)
-        with machine.lock:
-            machines.check_there(machine)
-            btrfs.snapshot(gaol, target)
-        disown(target, machine.record.owner.name)
+        Raises NotFound at once where there is no such machine, and GaolerError then.
+        """
+        machine = self._registry.get(owner, name)
+        if machine is None:
+            raise NotFound(f'no machine "{name[:40]}" to make a base from', "its owner has none of that name", "gaol ls --all")
 
-    return take
+        def take(target: Path, report: Report) -> None:
+            gaol = self._jailer.gaol(machine.record)
+            if machine.live:
+                report(Progress(f"asking {machine.record.name} to write out its files"))
+                self._sessions.write_out(machine)
+            with machine.lock:
+                self._registry.check_there(machine)
+                btrfs.snapshot(gaol, target)
+            disown(target, machine.record.owner.name)
+
+        return take

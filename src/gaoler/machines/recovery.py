@@ -14,10 +14,12 @@ from pathlib import Path
 
 from gaoler.errors import Failed, GaolerError
 from gaoler.host import btrfs, jail
-from gaoler.machines import live, record, sessions, watching
-from gaoler.machines.jailing import bind_notify
-from gaoler.machines.lifecycle import Machines
+from gaoler.machines import live, observed, record
+from gaoler.machines.jailing import Jailer
 from gaoler.machines.machine import Machine
+from gaoler.machines.registry import Registry
+from gaoler.machines.running import Running
+from gaoler.machines.sessions import Sessions
 
 _TOLD = "/run/startenv/told"
 """Where a machine keeps its milestones (guest/bin/services)."""
@@ -26,95 +28,95 @@ _PATIENCE = 10.0
 _log = logging.getLogger(__name__)
 
 
-def recover(machines: Machines) -> None:
-    """Make memory, records and the host agree. Raises Failed where the records can't be read: nothing is touched then."""
-    try:
-        recorded = list(_recorded(machines))
-    except OSError as error:
-        why = f"{error.filename}: {error.strerror}"
-        raise Failed("the records of machines can't be read", why, "mend the store; what runs runs on meanwhile") from error
-    for machine in recorded:
-        machines.adopt(machine)
+class Recovery:
+    """Of the machines of a registry that is still empty."""
+
+    def __init__(self, registry: Registry, jailer: Jailer, running: Running, sessions: Sessions) -> None:
+        self._registry = registry
+        self._jailer = jailer
+        self._running = running
+        self._sessions = sessions
+
+    def recover(self) -> None:
+        """Make memory, records and the host agree. Raises Failed where the records can't be read: nothing is touched then."""
         try:
-            _settle(machines, machine)
-        except (GaolerError, OSError) as error:
-            _log.error("machine %s: %s", machine.record.id, error)
-    _clear_strays(machines)
-    machines.jailer.owners.clear()
-    _try(machines.bases.spares.clear)
-    machines.clone_ahead(machines.configuration.machines.base)
+            recorded = list(self._recorded())
+        except OSError as error:
+            why = f"{error.filename}: {error.strerror}"
+            raise Failed("the records of machines can't be read", why, "mend the store; what runs runs on meanwhile") from error
+        for machine in recorded:
+            self._registry.adopt(machine)
+            try:
+                self._settle(machine)
+            except (GaolerError, OSError) as error:
+                _log.error("machine %s: %s", machine.record.id, error)
+        self._clear_strays()
+        self._jailer.owners.clear()
 
+    def _recorded(self) -> Iterator[Machine]:
+        paths = self._jailer.paths
+        for path in sorted([*paths.records.glob("*/record.json"), *paths.machines.glob("*/record.json")]):
+            try:
+                yield Machine(record.decode(path.read_bytes()))
+            except (OSError, ValueError) as error:
+                _log.error("%s can't be read, and is left alone: %s", path, error)
 
-def _recorded(machines: Machines) -> Iterator[Machine]:
-    paths = machines.paths
-    for path in sorted([*paths.records.glob("*/record.json"), *paths.machines.glob("*/record.json")]):
+    def _settle(self, machine: Machine) -> None:
+        of = machine.record
+        found = self._found(machine)
+        if found is not None and of.wanted == "running":
+            self._running.take_over(machine, found)
+            threading.Thread(target=self._catch_up, args=(machine,), name="catch-up", daemon=True).start()
+            _log.info("machine %s runs on", of.id)
+        elif of.wanted == "removed" or of.ephemeral:
+            self._running.remove(machine, force=True)
+        else:
+            self._jailer.release(of)
+            if of.wanted == "running":
+                machine.happen(observed.was_lost, "it was running when the host, or the daemon while starting it, went down")
+                self._registry.change(machine, wanted="stopped")
+            if not self._jailer.gaol(of).is_dir():
+                # The daemon was killed between the record and the clone: there never was a machine.
+                self._running.remove(machine, force=True)
+
+    def _catch_up(self, machine: Machine) -> None:
+        """Hear what the machine told while no daemon was there to listen."""
         try:
-            yield Machine(record.decode(path.read_bytes()))
-        except (OSError, ValueError) as error:
-            _log.error("%s can't be read, and is left alone: %s", path, error)
+            kept = self._sessions.output_of(machine, ("cat", _TOLD), limit=4096, timeout=_PATIENCE)
+        except GaolerError as error:
+            _log.info("machine %s does not answer yet: %s", machine.record.id, error)
+            return
+        for line in (b"gaol agent\n" + kept).decode(errors="replace").splitlines():
+            if machine.live:
+                self._running.note(machine, partial(live.told, text=line))
 
+    def _found(self, machine: Machine) -> live.Live | None:
+        try:
+            found = live.decode(self._jailer.runtime(machine.record).live.read_bytes())
+        except (OSError, ValueError):
+            return None
+        return found if found.process.alive() else None
 
-def _settle(machines: Machines, machine: Machine) -> None:
-    of = machine.record
-    observed = _running(machines, machine)
-    if observed is not None and of.wanted == "running":
-        machine.live = observed
-        machines.weigh(of)
-        watching.attend(machines, machine, bind_notify(machines.jailer.runtime(of)))
-        threading.Thread(target=_catch_up, args=(machines, machine), name="catch-up", daemon=True).start()
-        _log.info("machine %s runs on", of.id)
-    elif of.wanted == "removed" or of.ephemeral:
-        machines.remove(machine, force=True)
-    else:
-        machines.jailer.release(of)
-        if of.wanted == "running":
-            machine.reason = "it was running when the host, or the daemon while starting it, went down"
-            machines.change(machine, wanted="stopped")
-        if not machines.jailer.gaol(of).is_dir():
-            # The daemon was killed between the record and the clone: there never was a machine.
-            machines.remove(machine, force=True)
-
-
-def _catch_up(machines: Machines, machine: Machine) -> None:
-    """Hear what the machine told while no daemon was there to listen."""
-    try:
-        kept = sessions.output_of(machines, machine, ("cat", _TOLD), limit=4096, timeout=_PATIENCE)
-    except GaolerError as error:
-        _log.info("machine %s does not answer yet: %s", machine.record.id, error)
-        return
-    for line in (b"gaol agent\n" + kept).decode(errors="replace").splitlines():
-        if machine.live:
-            machines.observe(machine, partial(live.told, text=line))
-
-
-def _running(machines: Machines, machine: Machine) -> live.Live | None:
-    try:
-        observed = live.decode(machines.jailer.runtime(machine.record).live.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return observed if observed.process.alive() else None
-
-
-def _clear_strays(machines: Machines) -> None:
-    """What bears the name of a machine that has no record: jails and runtime directories, throw-away gaols, staging."""
-    known = {machine.record.id for machine in machines.all()}
-    # Whose record is there but can't be read is left alone, running or not.
-    known |= {path.parent.name for path in machines.paths.records.glob("*/record.json")}
-    prefix = f"{machines.jailer.prefix}-"
-    for name in jail.listed(prefix, runtime=machines.paths.jails):
-        if name.removeprefix(prefix) not in known:
-            _try(partial(jail.remove, name, runtime=machines.paths.jails, cgroup_path=machines.jailer.owners.find(name)))
-    for path in machines.paths.machines.iterdir():
-        if path.name not in known:
-            shutil.rmtree(path, ignore_errors=True)
-    for path in machines.paths.records.iterdir():
-        # Killed before the record was written, or after it was removed: the first and the last trace of a machine.
-        if not (path / "record.json").exists():
-            shutil.rmtree(path, ignore_errors=True)
-    for directory in (machines.paths.ephemeral, machines.paths.staging):
-        for path in directory.iterdir():
+    def _clear_strays(self) -> None:
+        """What bears the name of a machine that has no record: jails and runtime directories, throw-away gaols, staging."""
+        known = {machine.record.id for machine in self._registry.all()}
+        # Whose record is there but can't be read is left alone, running or not.
+        known |= {path.parent.name for path in self._jailer.paths.records.glob("*/record.json")}
+        prefix = f"{self._jailer.prefix}-"
+        for name in jail.listed(prefix, runtime=self._jailer.paths.jails):
+            if name.removeprefix(prefix) not in known:
+                _try(partial(jail.remove, name, runtime=self._jailer.paths.jails, cgroup_path=self._jailer.owners.find(name)))
+        for path in self._jailer.paths.machines.iterdir():
             if path.name not in known:
-                _try(partial(_delete, path))
+                shutil.rmtree(path, ignore_errors=True)
+        for path in self._jailer.paths.records.iterdir():
+            # Killed before the record was written, or after it was removed: the first and the last trace of a machine.
+            if not (path / "record.json").exists():
+                shutil.rmtree(path, ignore_errors=True)
+        for directory in (self._jailer.paths.ephemeral, self._jailer.paths.staging):
+            for path in directory.iterdir():
+                if path.name not in known:
+                    _try(partial(_delete, path))
 
 
 def _delete(path: Path) -> None:

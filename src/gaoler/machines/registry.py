@@ -14,7 +14,7 @@ from gaoler.configuration.account import Account
 from gaoler.configuration.grants import limit_of
 from gaoler.configuration.model import Configuration
 from gaoler.errors import Failed, LimitReached, NotFound
-from gaoler.machines import record
+from gaoler.machines import observed, record
 from gaoler.machines.jailing import IDS, Jailer
 from gaoler.machines.machine import Machine
 from gaoler.machines.record import Record
@@ -27,7 +27,7 @@ class NameTaken(Failed):
 
 
 class Registry:
-    """All machines of one daemon."""
+    """All machines of one daemon. It does nothing to them; what does holds it."""
 
     def __init__(self, configuration: Configuration, jailer: Jailer) -> None:
         self.configuration = configuration
@@ -67,7 +67,7 @@ class Registry:
         try:
             yield machine
         except BaseException:
-            machine.update(lambda: setattr(machine, "gone", True))
+            machine.happen(observed.went)
             self.forget(machine)
             raise
         finally:
@@ -124,7 +124,7 @@ class Registry:
 
     def check_there(self, machine: Machine) -> None:
         """To be asked by who holds its lock, for whom it may have been removed while he waited. Raises NotFound, Failed."""
-        if machine.gone or machine.record.wanted == "removed":
+        if machine.observed.gone or machine.record.wanted == "removed":
             raise NotFound(f'no machine "{machine.record.name}"', "it was removed meanwhile", "gaol ls")
         if not self.jailer.gaol(machine.record).is_dir():
             raise Failed(f"the files of machine {machine.record.name} are gone", "", f"gaol rm {machine.record.name}")
@@ -136,7 +136,7 @@ class Registry:
         machine.record = changed
 
     def want(self, machine: Machine, wanted: record.Wanted) -> None:
-        if machine.record.wanted != wanted and not machine.gone:
+        if machine.record.wanted != wanted and not machine.observed.gone:
             self.change(machine, wanted=wanted)
 
     def want_stopped(self, machine: Machine) -> None:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from gaoler.errors import Failed
 from gaoler.host import agent, console
 from gaoler.machines import keys, readiness
-from gaoler.machines.lifecycle import Machines
+from gaoler.machines.jailing import Jailer
 from gaoler.machines.machine import Machine
+from gaoler.machines.registry import Registry
 
 _WRITE_OUT = 60.0
 
@@ -50,77 +51,80 @@ class Opened:
             os.close(descriptor)
 
 
-def open_session(machines: Machines, machine: Machine, command: Command) -> Opened:
-    """Start a command inside; its streams are the caller's to close. Raises Failed."""
-    request = agent.SessionRequest(
-        cookie=secrets.token_hex(16),
-        user=command.user,
-        arguments=command.arguments,
-        login=command.login,
-        directory=command.directory,
-        environment=command.environment,
-        terminal=command.terminal,
-    )
-    try:
-        sockets = agent.open_session(machines.jailer.runtime(machine.record).agent, request)
-    except OSError as error:
-        raise Failed(f"machine {machine.record.name} takes no commands", error.strerror or str(error), "gaol info") from None
-    return Opened(tuple(sock.detach() for sock in (sockets.control, *sockets.streams)))
+class Sessions:
+    """The way into the machines of a registry."""
 
+    def __init__(self, registry: Registry, jailer: Jailer) -> None:
+        self._registry = registry
+        self._jailer = jailer
 
-def output_of(machines: Machines, machine: Machine, arguments: tuple[str, ...], *, limit: int, timeout: float) -> bytes:
-    """What a short command prints, at most `limit` bytes of it within `timeout` seconds."""
-    opened = open_session(machines, machine, Command(arguments))
-    control, stdin, stdout, stderr = (socket.socket(fileno=descriptor) for descriptor in opened.descriptors)
-    deadline = time.monotonic() + timeout
-    data = b""
-    with control, stdin, stdout, stderr:
-        stdin.shutdown(socket.SHUT_WR)
-        while len(data) < limit and (left := deadline - time.monotonic()) > 0 and select.select([stdout], [], [], left)[0]:
-            chunk = stdout.recv(limit - len(data))
-            if not chunk:
-                break
-            data += chunk
-    return data
+    def open(self, machine: Machine, command: Command) -> Opened:
+        """Start a command inside; its streams are the caller's to close. Raises Failed."""
+        request = agent.SessionRequest(
+            cookie=secrets.token_hex(16),
+            user=command.user,
+            arguments=command.arguments,
+            login=command.login,
+            directory=command.directory,
+            environment=command.environment,
+            terminal=command.terminal,
+        )
+        try:
+            sockets = agent.open_session(self._jailer.runtime(machine.record).agent, request)
+        except OSError as error:
+            raise Failed(f"machine {machine.record.name} takes no commands", error.strerror or str(error), "gaol info") from None
+        return Opened(tuple(sock.detach() for sock in (sockets.control, *sockets.streams)))
 
+    def output_of(self, machine: Machine, arguments: tuple[str, ...], *, limit: int, timeout: float) -> bytes:
+        """What a short command prints, at most `limit` bytes of it within `timeout` seconds."""
+        opened = self.open(machine, Command(arguments))
+        control, stdin, stdout, stderr = (socket.socket(fileno=descriptor) for descriptor in opened.descriptors)
+        deadline = time.monotonic() + timeout
+        data = b""
+        with control, stdin, stdout, stderr:
+            stdin.shutdown(socket.SHUT_WR)
+            while len(data) < limit and (left := deadline - time.monotonic()) > 0 and select.select([stdout], [], [], left)[0]:
+                chunk = stdout.recv(limit - len(data))
+                if not chunk:
+                    break
+                data += chunk
+        return data
 
-def write_out(machines: Machines, machine: Machine) -> None:
-    """Return when all that the machine's programs had written is in its files on the host. Raises Failed.
+    def write_out(self, machine: Machine) -> None:
+        """Return when all that the machine's programs had written is in its files on the host. Raises Failed.
 
-    What goes by write(2) is there at once; what goes by memory maps waits in the machine's kernel until somebody says sync.
-    """
-    readiness.wait_agent(machine, machines.configuration.machines.deadline)
-    told = output_of(machines, machine, ("sh", "-c", "sync && echo done"), limit=16, timeout=_WRITE_OUT)
-    if told != b"done\n":
-        name, why = machine.record.name, f"sync did not end well within {_WRITE_OUT:g} s"
-        raise Failed(f"{name} does not write out its files", why, f"gaol down {name}")
+        What goes by write(2) is there at once; what goes by memory maps waits in the machine's kernel until somebody says sync.
+        """
+        readiness.wait_agent(machine, self._registry.configuration.machines.deadline)
+        told = self.output_of(machine, ("sh", "-c", "sync && echo done"), limit=16, timeout=_WRITE_OUT)
+        if told != b"done\n":
+            name, why = machine.record.name, f"sync did not end well within {_WRITE_OUT:g} s"
+            raise Failed(f"{name} does not write out its files", why, f"gaol down {name}")
 
+    def ssh_details(self, machine: Machine) -> SshDetails:
+        """Raises Failed where it has no address or no sshd."""
+        live, record = machine.live, machine.record
+        if live is None:
+            raise Failed(f"{record.name} is not running", f"it is {machine.state}", f"gaol up {record.name}")
+        address = live.address or live.address6
+        if not (address and live.sshd):
+            lacks = "address" if not address else "sshd"
+            raise Failed(f"{record.name} can't be reached by ssh", f"it has no {lacks}", f"gaol shell {record.name}")
+        printed = self.output_of(machine, ("sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub"), limit=16384, timeout=5).decode(
+            errors="replace"
+        )
+        return SshDetails(
+            address=address,
+            user=record.owner.name if record.owner.uid else "root",
+            identity=keys.private(self._jailer.paths.keys, record.owner),
+            host_keys=tuple(line[:2000] for line in printed.splitlines()[:8]),
+        )
 
-def ssh_details(machines: Machines, machine: Machine) -> SshDetails:
-    """Raises Failed where it has no address or no sshd."""
-    live, record = machine.live, machine.record
-    if live is None:
-        raise Failed(f"{record.name} is not running", f"it is {machine.state}", f"gaol up {record.name}")
-    address = live.address or live.address6
-    if not (address and live.sshd):
-        lacks = "address" if not address else "sshd"
-        raise Failed(f"{record.name} can't be reached by ssh", f"it has no {lacks}", f"gaol shell {record.name}")
-    printed = output_of(machines, machine, ("sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub"), limit=16384, timeout=5).decode(
-        errors="replace"
-    )
-    return SshDetails(
-        address=address,
-        user=record.owner.name if record.owner.uid else "root",
-        identity=keys.private(machines.paths.keys, record.owner),
-        host_keys=tuple(line[:2000] for line in printed.splitlines()[:8]),
-    )
-
-
-def console_text(machines: Machines, machine: Machine) -> str:
-    """What the console said, safe to show."""
-    path = machines.log_path(machine.record)
-    text = ""
-    for part in (path.with_name(f"{path.name}.1"), path):
-        if part.exists():
-            text += console.sanitised(part.read_bytes())
-    return text[-200_000:]
+    def console_text(self, machine: Machine) -> str:
+        """What the console said, safe to show."""
+        path = self._registry.log_path(machine.record)
+        text = ""
+        for part in (path.with_name(f"{path.name}.1"), path):
+            if part.exists():
+                text += console.sanitised(part.read_bytes())
+        return text[-200_000:]

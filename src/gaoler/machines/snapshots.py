@@ -12,8 +12,11 @@ from gaoler.errors import Failed, LimitReached, NotFound
 from gaoler.host import btrfs
 from gaoler.host.rename import exchange
 from gaoler.machines.failpoints import reach
-from gaoler.machines.lifecycle import Machines
+from gaoler.machines.jailing import Jailer
 from gaoler.machines.machine import Machine
+from gaoler.machines.making import Making
+from gaoler.machines.quotas import Quotas
+from gaoler.machines.registry import Registry
 from gaoler.machines.request import Request
 from gaoler.store.names import tag_name
 
@@ -21,69 +24,72 @@ MOST = 256
 """Snapshots of one machine. Each takes metadata of the store's, which no quota counts in full."""
 
 
-def _directory(machines: Machines, machine: Machine) -> Path:
-    return machines.paths.snapshots / machine.record.id
+class Snapshots:
+    """Those of the machines of a registry."""
 
+    def __init__(self, registry: Registry, jailer: Jailer, quotas: Quotas, making: Making) -> None:
+        self._registry = registry
+        self._jailer = jailer
+        self._quotas = quotas
+        self._making = making
 
-def tags(machines: Machines, machine: Machine) -> list[str]:
-    directory = _directory(machines, machine)
-    return sorted(path.name for path in directory.iterdir()) if directory.is_dir() else []
+    def _directory(self, machine: Machine) -> Path:
+        return self._jailer.paths.snapshots / machine.record.id
 
+    def tags(self, machine: Machine) -> list[str]:
+        directory = self._directory(machine)
+        return sorted(path.name for path in directory.iterdir()) if directory.is_dir() else []
 
-def take(machines: Machines, machine: Machine, tag: str | None) -> str:
-    """Remember the machine's files; running ones as after a power cut. Returns the tag. Raises Failed, LimitReached."""
-    name = tag_name(tag) if tag else time.strftime("%Y%m%d-%H%M%S")
-    with machine.lock:
-        machines.check_there(machine)
-        target = _directory(machines, machine) / name
-        target.parent.mkdir(mode=0o700, exist_ok=True)
-        if target.exists():
-            raise Failed(f'there is a snapshot "{name}" already', "", f"gaol snapshot {machine.record.name} another-name")
-        if len(tags(machines, machine)) >= MOST:
-            own = machine.record.name
-            hint = f"gaol snapshot {own} TAG --delete"
-            raise LimitReached(f"{own} has {MOST} snapshots", "no machine may have more", hint, limit="snapshots")
-        btrfs.snapshot(machines.jailer.gaol(machine.record), target, readonly=True)
-        reach("snapshot.taken")
-    return name
+    def take(self, machine: Machine, tag: str | None) -> str:
+        """Remember the machine's files; running ones as after a power cut. Returns the tag. Raises Failed, LimitReached."""
+        name = tag_name(tag) if tag else time.strftime("%Y%m%d-%H%M%S")
+        with machine.lock:
+            self._registry.check_there(machine)
+            target = self._directory(machine) / name
+            target.parent.mkdir(mode=0o700, exist_ok=True)
+            if target.exists():
+                raise Failed(f'there is a snapshot "{name}" already', "", f"gaol snapshot {machine.record.name} another-name")
+            if len(self.tags(machine)) >= MOST:
+                own = machine.record.name
+                hint = f"gaol snapshot {own} TAG --delete"
+                raise LimitReached(f"{own} has {MOST} snapshots", "no machine may have more", hint, limit="snapshots")
+            btrfs.snapshot(self._jailer.gaol(machine.record), target, readonly=True)
+            reach("snapshot.taken")
+        return name
 
+    def restore(self, machine: Machine, tag: str) -> None:
+        """Put the files back as the snapshot has them. Raises NotFound, Failed where the machine runs."""
+        with machine.lock:
+            source = self._found(machine, tag)
+            if machine.live:
+                raise Failed(f"{machine.record.name} is running", "its files are in use", f"gaol down {machine.record.name}")
+            gaol = self._jailer.gaol(machine.record)
+            fresh = self._jailer.paths.staging / secrets.token_hex(6)
+            with ExitStack() as undo:
+                btrfs.snapshot(source, fresh)
+                undo.callback(btrfs.delete, fresh)  # what was restored, until it has changed places with what was there
+                self._quotas.limit(machine.record, fresh)
+                reach("restore.staged")
+                exchange(fresh, gaol)
+                reach("restore.exchanged")
 
-def restore(machines: Machines, machine: Machine, tag: str) -> None:
-    """Put the files back as the snapshot has them. Raises NotFound, Failed where the machine runs."""
-    with machine.lock:
-        source = _found(machines, machine, tag)
-        if machine.live:
-            raise Failed(f"{machine.record.name} is running", "its files are in use", f"gaol down {machine.record.name}")
-        gaol = machines.jailer.gaol(machine.record)
-        fresh = machines.paths.staging / secrets.token_hex(6)
-        with ExitStack() as undo:
-            btrfs.snapshot(source, fresh)
-            undo.callback(btrfs.delete, fresh)  # what was restored, until it has changed places with what was there
-            machines.limit_disk(machine.record, fresh)
-            reach("restore.staged")
-            exchange(fresh, gaol)
-            reach("restore.exchanged")
+    def remove(self, machine: Machine, tag: str) -> None:
+        """Forget a snapshot. Raises NotFound."""
+        with machine.lock:
+            btrfs.delete(self._found(machine, tag))
 
+    def _found(self, machine: Machine, tag: str) -> Path:
+        self._registry.check_there(machine)
+        path = self._directory(machine) / tag_name(tag)
+        if not path.is_dir():
+            there, name = ", ".join(self.tags(machine)) or "none", machine.record.name
+            raise NotFound(f'no snapshot "{tag}" of {name}', f"there are: {there}", f"gaol info {name}")
+        return path
 
-def remove(machines: Machines, machine: Machine, tag: str) -> None:
-    """Forget a snapshot. Raises NotFound."""
-    with machine.lock:
-        btrfs.delete(_found(machines, machine, tag))
-
-
-def _found(machines: Machines, machine: Machine, tag: str) -> Path:
-    machines.check_there(machine)
-    path = _directory(machines, machine) / tag_name(tag)
-    if not path.is_dir():
-        there, name = ", ".join(tags(machines, machine)) or "none", machine.record.name
-        raise NotFound(f'no snapshot "{tag}" of {name}', f"there are: {there}", f"gaol info {name}")
-    return path
-
-
-def clone(machines: Machines, machine: Machine, name: str) -> Machine:
-    """A new machine, stopped, of the same make, with the files of this one as they are now."""
-    old = machine.record
-    request = Request(base=old.base, kernel=old.kernel, **old.shape())
-    with machine.lock:
-        machines.check_there(machine)
-        return machines.create(old.owner, name, request, populate=partial(btrfs.snapshot, machines.jailer.gaol(old)))
+    def clone(self, machine: Machine, name: str) -> Machine:
+        """A new machine, stopped, of the same make, with the files of this one as they are now."""
+        old = machine.record
+        request = Request(base=old.base, kernel=old.kernel, **old.shape())
+        with machine.lock:
+            self._registry.check_there(machine)
+            return self._making.create(old.owner, name, request, populate=partial(btrfs.snapshot, self._jailer.gaol(old)))

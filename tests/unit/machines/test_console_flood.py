@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 from gaoler.host import console
-from gaoler.machines import watching
+from gaoler.machines import watches
 
 GIGABYTE = 1 << 30
 ROOM = 16 << 20
@@ -28,7 +28,7 @@ def test_a_gigabyte_of_escape_sequences(tmp_path):
     output = console.open_both(tmp_path / "console")
     notify, machine = socket.socketpair()
     log = tmp_path / "log"
-    watch = watching.Watch(-1, notify, output, console.Log(log, watching.LOG_LIMIT))
+    watch = watches.Watch(-1, notify, output, console.Log(log, watches.LOG_LIMIT))
     taken, before = 0, held()
     # An open file of its own, which waits: a machine's does not, and loses what finds no room.
     with notify, machine, (tmp_path / "console").open("wb") as waiting:
@@ -36,10 +36,10 @@ def test_a_gigabyte_of_escape_sequences(tmp_path):
         try:
             for number in range(GIGABYTE):
                 assert select.select([output], [], [], 30)[0], f"it stands still after {taken} bytes"
-                taken += watching._take(watch)
+                taken += watches.take(watch)
                 if number % 1000 == 0:
                     assert held() - before < ROOM
-                    assert sum(path.stat().st_size for path in log.parent.glob("log*")) <= watching.LOG_LIMIT
+                    assert sum(path.stat().st_size for path in log.parent.glob("log*")) <= watches.LOG_LIMIT
                 if taken >= GIGABYTE:
                     break
         finally:
@@ -49,7 +49,7 @@ def test_a_gigabyte_of_escape_sequences(tmp_path):
             os.close(output)
     assert taken >= GIGABYTE
     kept = log.with_name("log.1").read_bytes() + log.read_bytes()
-    assert watching.LOG_LIMIT / 2 <= len(kept) <= watching.LOG_LIMIT
+    assert watches.LOG_LIMIT / 2 <= len(kept) <= watches.LOG_LIMIT
     whole = kept.split(b"\n")[1:-1]
     assert set(whole) == {LINE}, "in order, and nothing lost"
     assert set(console.sanitised(b"\n".join(whole)).split("\n")) == {"red6n\ufffd the end of the line"}

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from gaoler.host.process import Process
 from gaoler.machines import live
 from gaoler.machines.live import Live, told
-from gaoler.machines.machine import state
+from gaoler.machines.observed import Observed
 
 START = Live(Process(10, 20), 1.0, "7.2-abc")
 
@@ -27,8 +27,8 @@ def test_the_way_to_ready():
 def test_missing_and_later_there():
     now = after("gaol missing address,sshd")
     assert now.missing == ("address", "sshd")
-    assert state(now, None, None) == "running"
-    assert state(told(now, "gaol ready"), None, None) == "ready"
+    assert Observed(now).state == "running"
+    assert Observed(told(now, "gaol ready")).state == "ready"
 
 
 @pytest.mark.parametrize(
@@ -83,4 +83,4 @@ def test_a_broken_state_is_told(data):
     ],
 )
 def test_states(observed, busy, reason, expected):
-    assert state(observed, busy, reason) == expected
+    assert Observed(observed, busy, reason).state == expected

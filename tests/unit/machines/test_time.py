@@ -11,11 +11,11 @@ import pytest
 
 import gaoler.machines
 from gaoler.host.process import open_process
-from gaoler.machines import watching
+from gaoler.machines import watches
 from gaoler.machines.live import Live
 from gaoler.machines.monitor import Monitor
 
-LABELS = {"jailing.py": 1, "lifecycle.py": 1, "watching.py": 1}
+LABELS = {"jailing.py": 1, "making.py": 1, "watches.py": 1}
 """Where the time of day is asked for: when a machine was made, started, and will end, for people to read."""
 DAY = 86400.0
 
@@ -53,7 +53,7 @@ def test_what_is_left_of_a_machines_time_is_the_same_after_the_clock_was_set(mon
     now = time.time() + jump
     monkeypatch.setattr(time, "time", lambda: now)
     assert 0 <= ours.age() - age < 60
-    assert watching.expires(live, 3600) - now == pytest.approx(3600 - ours.age(), abs=60)
+    assert watches.expires(live, 3600) - now == pytest.approx(3600 - ours.age(), abs=60)
 
 
 def test_the_time_of_day_is_for_people_alone():

@@ -17,14 +17,14 @@ _log = logging.getLogger(__name__)
 
 @anybodys(methods.BASE_LIST)
 def list_all(parts: Parts, _: requests.BaseList, __: Conversation) -> replies.Bases:
-    bases = parts.machines.bases
+    bases = parts.bases
     begun = (_unfinished(parts, name) for name in bases.unfinished())
     return replies.Bases(bases=[*(_view(parts, base) for base in bases.all()), *begun])
 
 
 @anybodys(methods.BASE_INSPECT)
 def inspect(parts: Parts, request: requests.BaseInspect, _: Conversation) -> replies.BaseHistory:
-    base = parts.machines.bases.find(request.name)
+    base = parts.bases.find(request.name)
     return replies.BaseHistory(base=_view(parts, base), generations=_generations(parts, base))
 
 
@@ -39,7 +39,7 @@ def add(parts: Parts, request: requests.BaseAdd, conversation: Conversation) -> 
 def sync(parts: Parts, request: requests.BaseSync, conversation: Conversation) -> replies.BaseSynced:
     if request.name is None:
         due = parts.syncs.sync_due(conversation.report)
-        return replies.BaseSynced(bases=[_view(parts, parts.machines.bases.find(name)) for name in due])
+        return replies.BaseSynced(bases=[_view(parts, parts.bases.find(name)) for name in due])
     result = parts.syncs.sync(request.name, conversation.report, shrink=request.shrink)
     return replies.BaseSynced(base=_view(parts, result.base), new=result.new)
 
@@ -51,7 +51,7 @@ def rollback(parts: Parts, request: requests.BaseRollback, _: Conversation) -> r
 
 @of_bases(methods.BASE_REMOVE)
 def remove(parts: Parts, request: requests.BaseRemove, conversation: Conversation) -> replies.Nothing:
-    parts.machines.bases.remove(request.name)
+    parts.bases.remove(request.name)
     _log.info("base %s: removed by %s", request.name, conversation.caller.account.name)
     return replies.Nothing()
 
@@ -66,14 +66,14 @@ def publish(parts: Parts, request: requests.Publish, conversation: Conversation,
 
 
 def _view(parts: Parts, base: Base) -> messages.Base:
-    bases = parts.machines.bases
+    bases = parts.bases
     last, note = base.last, bases.note(base)
     return messages.Base(
         name=base.name,
         generation=base.generation,
         source=base.source,
         created=base.created,
-        machines=sum(machine.record.base == base.name for machine in parts.machines.all()),
+        machines=sum(machine.record.base == base.name for machine in parts.registry.all()),
         files=note.files if note else None,
         size=note.size if note else None,
         moved_files=note.moved_files if note else None,
@@ -92,7 +92,7 @@ def _view(parts: Parts, base: Base) -> messages.Base:
 
 
 def _unfinished(parts: Parts, name: str) -> messages.Base:
-    bases = parts.machines.bases
+    bases = parts.bases
     working = bases.is_updating(name)
     why = f"its first sync was cut short: gaol base add {name} again goes on, gaol base rm {name} clears up"
     return messages.Base(
@@ -108,7 +108,7 @@ def _unfinished(parts: Parts, name: str) -> messages.Base:
 
 
 def _generations(parts: Parts, base: Base) -> list[messages.Generation]:
-    records = [machine.record for machine in parts.machines.all()]
+    records = [machine.record for machine in parts.registry.all()]
     return [
         messages.Generation(
             generation=one.number,
@@ -121,7 +121,7 @@ def _generations(parts: Parts, base: Base) -> list[messages.Generation]:
             moved_files=one.moved_files,
             moved_bytes=one.moved_bytes,
         )
-        for one in parts.machines.bases.history(base.name)
+        for one in parts.bases.history(base.name)
     ]
 
 

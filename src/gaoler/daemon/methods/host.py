@@ -13,7 +13,7 @@ from gaoler.wire import messages, methods, replies, requests
 
 @anybodys(methods.STORE_INSPECT)
 def store(parts: Parts, _: requests.StoreInspect, __: Conversation) -> replies.OneStore:
-    settings, path = parts.configuration.store, parts.machines.paths.store
+    settings, path = parts.configuration.store, parts.paths.store
     space = os.statvfs(path)
     return replies.OneStore(
         store=messages.Store(
@@ -21,8 +21,8 @@ def store(parts: Parts, _: requests.StoreInspect, __: Conversation) -> replies.O
             source=str(settings.device or settings.image),
             total=space.f_blocks * space.f_frsize,
             free=space.f_bavail * space.f_frsize,
-            machines=len(parts.machines.all()),
-            bases=len(list(parts.machines.bases.all())),
+            machines=len(parts.registry.all()),
+            bases=len(list(parts.bases.all())),
         )
     )
 

@@ -12,7 +12,7 @@ from gaoler.wire import messages, methods, replies, requests
 
 @anybodys(methods.KERNEL_LIST)
 def list_all(parts: Parts, _: requests.KernelList, __: Conversation) -> replies.Kernels:
-    directory = parts.machines.paths.kernels
+    directory = parts.paths.kernels
     there = installed.all_kernels(directory)
     standard = installed.find(directory, parts.configuration.machines.kernel) if there else None
     return replies.Kernels(kernels=[_view(one, one == standard) for one in there])
@@ -20,16 +20,16 @@ def list_all(parts: Parts, _: requests.KernelList, __: Conversation) -> replies.
 
 @administrators(methods.KERNEL_BUILD)
 def build(parts: Parts, request: requests.KernelBuild, conversation: Conversation) -> replies.OneKernel:
-    directory = parts.machines.paths.kernels
+    directory = parts.paths.kernels
     built = building.build(parts.configuration.daemon.cache, directory, conversation.report, request.series)
     return replies.OneKernel(kernel=_view(built, False))
 
 
 @administrators(methods.KERNEL_REMOVE)
 def remove(parts: Parts, request: requests.KernelRemove, _: Conversation) -> replies.Nothing:
-    there = parts.machines.all()
+    there = parts.registry.all()
     used = {name for machine in there for name in (machine.record.kernel, machine.live and machine.live.kernel) if name}
-    installed.remove(parts.machines.paths.kernels, request.name, used)
+    installed.remove(parts.paths.kernels, request.name, used)
     return replies.Nothing()
 
 

@@ -12,8 +12,8 @@ from gaoler.daemon.handling import listings, of_machines, owners
 from gaoler.daemon.parts import Parts
 from gaoler.daemon.views import info_of, usage_of
 from gaoler.errors import Failed
-from gaoler.machines import sessions
 from gaoler.machines.machine import Machine
+from gaoler.machines.observed import Observed
 from gaoler.machines.request import Wishes
 from gaoler.store.names import machine_name
 from gaoler.wire import messages, methods, replies, requests
@@ -33,47 +33,47 @@ def up(parts: Parts, request: requests.Up, conversation: Conversation, owner: Ac
     given = request.which.name
     name = machine_name(given) if given is not None else parts.rights.standard(owner.uid, owner.name)
     machine = parts.arriving.up(owner, name, wishes(request.spec), conversation.report)
-    return replies.OneMachine(machine=info_of(parts.machines, machine))
+    return replies.OneMachine(machine=info_of(parts, machine))
 
 
 @listings(methods.LIST)
 def list_some(parts: Parts, _: requests.List, __: Conversation, found: list[Machine]) -> replies.Machines:
-    return replies.Machines(machines=[info_of(parts.machines, machine) for machine in found])
+    return replies.Machines(machines=[info_of(parts, machine) for machine in found])
 
 
 @of_machines(methods.INSPECT)
 def inspect(parts: Parts, _: requests.Inspect, __: Conversation, machine: Machine) -> replies.OneMachine:
-    return replies.OneMachine(machine=info_of(parts.machines, machine))
+    return replies.OneMachine(machine=info_of(parts, machine))
 
 
 @listings(methods.TOP)
 def top(parts: Parts, _: requests.Top, __: Conversation, found: list[Machine]) -> replies.Usages:
-    used = (usage_of(parts.machines, machine) for machine in found)
+    used = (usage_of(parts, machine) for machine in found)
     return replies.Usages(usage=[one for one in used if one])
 
 
 @of_machines(methods.LOG)
 def log(parts: Parts, _: requests.Log, __: Conversation, machine: Machine) -> replies.Printed:
-    return replies.Printed(text=sessions.console_text(parts.machines, machine))
+    return replies.Printed(text=parts.sessions.console_text(machine))
 
 
 @of_machines(methods.DOWN)
 def down(parts: Parts, request: requests.Down, _: Conversation, machine: Machine) -> replies.OneMachine:
-    parts.machines.stop(machine, force=request.force)
-    return replies.OneMachine(machine=info_of(parts.machines, machine))
+    parts.running.stop(machine, force=request.force)
+    return replies.OneMachine(machine=info_of(parts, machine))
 
 
 @of_machines(methods.REMOVE)
 def remove(parts: Parts, request: requests.Remove, _: Conversation, machine: Machine) -> replies.Nothing:
-    parts.machines.remove(machine, force=request.force)
+    parts.running.remove(machine, force=request.force)
     return replies.Nothing()
 
 
 @of_machines(methods.WAIT)
 def wait(parts: Parts, request: requests.Wait, conversation: Conversation, machine: Machine) -> replies.OneMachine:
-    done: Callable[[], bool] = {
-        "ready": lambda: machine.state == "ready" or (machine.live is None and machine.busy is None),
-        "stopped": lambda: machine.live is None,
+    done: Callable[[Observed], bool] = {
+        "ready": lambda seen: seen.state == "ready" or seen.phase == "down",
+        "stopped": lambda seen: seen.live is None,
     }[request.until]
     name = machine.record.name
     deadline = None if request.timeout is None else time.monotonic() + request.timeout
@@ -85,4 +85,4 @@ def wait(parts: Parts, request: requests.Wait, conversation: Conversation, machi
             raise Failed(f"{name} is not {request.until}", why, f"gaol log {name}")
     if request.until == "ready" and machine.state != "ready":
         raise Failed(f"{name} will not be ready", f"it is {machine.state}", f"gaol up {name}")
-    return replies.OneMachine(machine=info_of(parts.machines, machine))
+    return replies.OneMachine(machine=info_of(parts, machine))

@@ -24,14 +24,14 @@ def run(parts: Parts, request: requests.Run, conversation: Conversation) -> repl
     with parts.arriving.passing(conversation.caller.account, wishes(request.spec)) as machine:
         told = replies.Session(session=machine.record.name)
         # The agent finds the command waiting at its socket when it comes up, which saves a turn through here.
-        opened = sessions.open_session(parts.machines, machine, _command(request.command, machine))
+        opened = parts.sessions.open(machine, _command(request.command, machine))
         with suppress(Closed):  # the caller has gone already; so does the machine
             try:
                 conversation.tell(told, opened.descriptors)
             finally:
                 opened.close()
             present = conversation.present(deadline)  # the caller's end of the connection is the machine's life
-            if not machine.answered:
+            if not machine.observed.answered:
                 readiness.wait_agent(machine, _DEATH)
             if present:
                 conversation.present(None)
@@ -44,14 +44,14 @@ def execute(parts: Parts, request: requests.Exec, conversation: Conversation, ma
     if machine.live is None:
         raise Failed(f"{name} is not running", f"it is {machine.state}", f"gaol up {name}")
     readiness.wait_agent(machine, parts.configuration.machines.deadline)
-    opened = sessions.open_session(parts.machines, machine, _command(request.command, machine))
+    opened = parts.sessions.open(machine, _command(request.command, machine))
     conversation.attach(opened.descriptors)
     return replies.Nothing()
 
 
 @in_machines(methods.SSH)
 def ssh(parts: Parts, _: requests.Ssh, __: Conversation, machine: Machine) -> replies.SshDetails:
-    found = sessions.ssh_details(parts.machines, machine)
+    found = parts.sessions.ssh_details(machine)
     return replies.SshDetails(
         name=machine.record.name, address=found.address, user=found.user, identity=found.identity, host_keys=list(found.host_keys)
     )

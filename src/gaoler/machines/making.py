@@ -1,0 +1,100 @@
+"""New machines: a record, a place, and a gaol cloned from a base."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from gaoler.bases.generations import Bases
+from gaoler.configuration.account import Account
+from gaoler.errors import GaolerError
+from gaoler.kernels import installed as kernels
+from gaoler.machines.failpoints import reach
+from gaoler.machines.jailing import Jailer
+from gaoler.machines.machine import Machine
+from gaoler.machines.quotas import Quotas
+from gaoler.machines.record import Record
+from gaoler.machines.registry import Registry
+from gaoler.machines.request import Request
+from gaoler.store.names import machine_name
+
+_log = logging.getLogger(__name__)
+
+
+class Making:
+    """Every method may be called from any thread."""
+
+    def __init__(self, registry: Registry, jailer: Jailer, bases: Bases, quotas: Quotas) -> None:
+        self._registry = registry
+        self._jailer = jailer
+        self._bases = bases
+        self._quotas = quotas
+
+    def create(
+        self, owner: Account, name: str | None, request: Request, *, populate: Callable[[Path], None] | None = None
+    ) -> Machine:
+        """Make a machine, stopped, its gaol cloned from its base, or filled by `populate`. One without a name is thrown away.
+
+        Raises NotFound, Usage, LimitReached, NameTaken, Failed.
+        """
+        base = self._bases.find(request.base)
+        kernel = kernels.find(self._jailer.paths.kernels, request.kernel or "")
+        disk = self._quotas.granted(request)
+        if name is not None:
+            machine_name(name)
+
+        def describe(identity: str, slot: int) -> Record:
+            addresses = self._jailer.network.addresses(identity, slot)
+            return Record(
+                **request.shape() | {"disk": disk},
+                id=identity,
+                name=name or f"run-{identity[:6]}",
+                owner=owner,
+                base=base.name,
+                generation=base.generation,
+                kernel=kernel.name if request.kernel else None,
+                slot=slot,
+                mac=addresses.mac,
+                address=addresses.address if request.network else None,
+                address6=addresses.address6 if request.network else None,
+                created=time.time(),
+                ephemeral=name is None,
+                wanted="stopped",
+            )
+
+        with self._registry.added(owner, name, describe) as machine, ExitStack() as undo:
+            undo.callback(self._jailer.delete_gaol, machine.record)
+            self._registry.save(machine.record)
+            reach("create.recorded")
+            gaol = self._jailer.gaol(machine.record)
+            if populate:
+                populate(gaol)
+            else:
+                self._bases.clone(base, gaol)
+            reach("create.cloned")
+            self._quotas.limit(machine.record, gaol)
+            undo.pop_all()
+        return machine
+
+    def begin_ahead(self, base: str) -> None:
+        """Throw away what an earlier daemon had cloned ahead, and begin with a clone of `base`."""
+        try:
+            self._bases.spares.clear()
+        except (GaolerError, OSError) as error:
+            _log.error("%s", error)
+        self.clone_ahead(base)
+
+    def clone_ahead(self, base: str) -> None:
+        """Clone a base for the next machine, in the background."""
+
+        def work() -> None:
+            try:
+                self._bases.clone_ahead(base)
+            except (GaolerError, OSError) as error:
+                _log.info("no clone of %s ahead: %s", base, error)
+
+        threading.Thread(target=work, name="clone ahead", daemon=True).start()

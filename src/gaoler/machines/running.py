@@ -1,0 +1,202 @@
+"""Machines from their start to their end. Every method is safe to call at any time, in any order, from any thread."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from gaoler import files
+from gaoler.configuration.grants import limit_of
+from gaoler.errors import Failed, GaolerError
+from gaoler.host import mconsole
+from gaoler.kernels import installed as kernels
+from gaoler.machines import keys, live, observed
+from gaoler.machines.failpoints import reach
+from gaoler.machines.jailing import Jailer, bind_notify
+from gaoler.machines.live import Live
+from gaoler.machines.machine import Machine
+from gaoler.machines.monitor import Monitor
+from gaoler.machines.observed import Observed
+from gaoler.machines.record import Record
+from gaoler.machines.registry import Registry
+from gaoler.machines.tally import Reason, Tally
+from gaoler.machines.watches import OUT_OF_MEMORY, Watches, last_words
+
+_log = logging.getLogger(__name__)
+
+
+class Running:
+    """Starts and ends the machines of a registry, and is told by its watches what happens to them."""
+
+    def __init__(self, registry: Registry, jailer: Jailer, monitor: Monitor, tally: Tally) -> None:
+        self._registry = registry
+        self._jailer = jailer
+        self._tally = tally
+        self._configuration = registry.configuration
+        self._watches = Watches(
+            registry, jailer, monitor, on_told=self.note, on_end=self._bury, on_expiry=lambda m, why: self.stop(m, reason=why)
+        )
+
+    # starting
+
+    def start(self, machine: Machine) -> None:
+        """Start the machine's kernel; a machine that runs already stays as it is. Raises GaolerError."""
+        with machine.lock:
+            if machine.live is not None:
+                return
+            self._registry.check_there(machine)
+            paths = self._jailer.paths
+            kernel = kernels.find(paths.kernels, machine.record.kernel or self._configuration.machines.kernel)
+            machine.happen(observed.starts, time.monotonic())
+            try:
+                self._registry.want(machine, "running")
+                reach("start.wanted")
+                if self._jailer.left_over(machine.record):
+                    self._jailer.release(machine.record)  # of a start, or a stop, that was cut short
+                with ExitStack() as undo:
+                    started, notify = self._jailer.start(
+                        machine.record, kernel, keys.public(paths.keys, machine.record.owner), self._pinned()
+                    )
+                    undo.callback(self._jailer.release, machine.record)
+                    undo.callback(notify.close)
+                    self._weigh(machine.record)
+                    reach("start.jailed")
+                    machine.happen(observed.runs, started)
+                    self._tally.starts.inc()
+                    self.note(machine, lambda known: known)  # on disk before the first milestone
+                    self._watches.attend(machine, notify)
+                    reach("start.watched")
+                    undo.pop_all()
+            except BaseException as error:
+                self._tally.failures.inc()
+                machine.happen(observed.was_not_started, str(error))
+                raise
+
+    def take_over(self, machine: Machine, found: Live) -> None:
+        """Go on with a machine that an earlier daemon started. Raises GaolerError, OSError."""
+        machine.happen(observed.was_found, found)
+        self._weigh(machine.record)
+        notify = bind_notify(self._jailer.runtime(machine.record))
+        self.note(machine, lambda known: known)
+        self._watches.attend(machine, notify)
+
+    def _weigh(self, of: Record) -> None:
+        """Give the machine's owner, with all machines of theirs that run, the weight that the administrator grants."""
+        self._jailer.owners.weigh(of.owner.uid, int(limit_of(self._configuration.limits, of.owner, "weight").value))
+
+    def _pinned(self) -> dict[int, int]:
+        """Running machines by the processor that they are pinned to."""
+        found: Counter[int] = Counter()
+        for machine in self._registry.all():
+            if running := machine.live:
+                try:
+                    pinned = os.sched_getaffinity(running.process.pid)
+                except ProcessLookupError:
+                    continue
+                if len(pinned) == 1:
+                    found.update(pinned)
+        return found
+
+    def note(self, machine: Machine, change: Callable[[Live], Live]) -> None:
+        """Take note of what a running machine has become. `change` makes it of what is known by then: nothing told is lost."""
+
+        def noted(seen: Observed) -> Observed:
+            now = observed.told(seen, change)
+            if seen.live is not None and now.live is not None:
+                if seen.begun is not None:
+                    self._tally.reached(seen.live, now.live, time.monotonic() - seen.begun)
+                try:
+                    files.write(self._jailer.runtime(machine.record).live, live.encode(now.live), durable=False)
+                except GaolerError as error:
+                    _log.warning("%s", error)
+            return now
+
+        machine.happen(noted)  # one after the other, so that the file is never older than what is known
+
+    # stopping
+
+    def stop(self, machine: Machine, *, force: bool = False, reason: Reason = "asked") -> None:
+        """Stop the machine, its programs first unless `force`; nothing where it does not run. Raises Failed."""
+        with machine.lock:  # not in the middle of a start
+            self._registry.want_stopped(machine)
+            seen = machine.live
+            if seen is None:
+                return
+            machine.happen(observed.stops, reason)
+        reach("stop.wanted")
+        try:
+            ended = False
+            if not force:
+                try:
+                    mconsole.ctrl_alt_del(seen.process)
+                    ended = seen.process.wait(self._configuration.machines.grace)
+                except GaolerError as error:
+                    _log.info("%s: no graceful stop: %s", machine.record.id, error)
+            if not ended:
+                seen.process.kill()
+                if not seen.process.wait(10):
+                    raise Failed(f"machine {machine.record.name} does not end", f"process {seen.process.pid}", "gaol doctor")
+            reach("stop.ended")
+            self._ended(machine, seen)
+        finally:
+            machine.happen(observed.was_stopped)
+
+    def _bury(self, machine: Machine, seen: Live) -> None:
+        self._ended(machine, seen)
+        if machine.record.ephemeral:
+            self.remove(machine, force=True)
+
+    def _ended(self, machine: Machine, seen: Live) -> None:
+        """The machine's process is gone: clear up after it. Called by whoever sees it first, and once more by the others."""
+        with machine.lock:
+            now = machine.live
+            if now is None or now.process != seen.process:
+                return
+            why = self._watches.leave(machine)
+            now = machine.live or now  # with what it had still to tell
+            graceful = now.stopping or machine.record.wanted != "running"
+            died = None if graceful else why or last_words(self._registry.log_path(machine.record))
+            if why and (graceful or machine.record.ephemeral):  # whose reason nobody may come to see
+                _log.warning("%s: as it was stopped: %s", machine.record.id, why)
+            try:
+                self._jailer.release(machine.record)
+            except GaolerError as error:
+                _log.error("%s", error)
+            if not graceful:
+                self._registry.want_stopped(machine)
+            self._tally.ends.labels(_reason(machine, now, why)).inc()
+            machine.happen(observed.ended, died)
+
+    def remove(self, machine: Machine, *, force: bool = False) -> None:
+        """Stop the machine and throw its files away. Idempotent. Raises Failed."""
+        self.stop(machine, force=force)
+        with machine.lock:
+            if machine.observed.gone:
+                return
+            try:
+                self._registry.want(machine, "removed")
+            except Failed as error:  # the store is full, which this mends; or takes no writes at all, as we shall see
+                _log.warning("%s: removed without a note of it: %s", machine.record.id, error)
+            reach("remove.wanted")
+            if self._jailer.left_over(machine.record):
+                self._jailer.release(machine.record)
+            reach("remove.released")
+            self._jailer.delete_gaol(machine.record)
+            reach("remove.deleted")
+            self._registry.forget(machine)
+            machine.happen(observed.went)
+
+
+def _reason(machine: Machine, seen: Live, why: str | None) -> Reason:
+    """What is counted for a machine's end; `why` is what its watch knows of a bad one."""
+    if why == OUT_OF_MEMORY:
+        return "memory"
+    if machine.record.ephemeral:  # the command's end is the machine's, whoever of the two is seen first
+        return "crashed" if why else "itself"
+    if machine.observed.busy == "stopping":
+        return machine.observed.ending
+    return "itself" if seen.stopping else "crashed"

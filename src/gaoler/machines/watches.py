@@ -1,0 +1,307 @@
+"""What is watched of machines that run: their end, milestones, consoles, disks, idleness, and time to live."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gaoler.configuration.grants import limit_of
+from gaoler.errors import GaolerError
+from gaoler.host import cgroup, console, mconsole
+from gaoler.host.clock import since_boot
+from gaoler.machines import disks, idling, live
+from gaoler.machines.jailing import Jailer
+from gaoler.machines.live import Live
+from gaoler.machines.machine import Machine
+from gaoler.machines.monitor import Monitor
+from gaoler.machines.pace import Pace
+from gaoler.machines.registry import Registry
+from gaoler.machines.tally import Reason
+
+LOG_LIMIT = 1 << 20
+"""Bytes of console output kept of a machine."""
+_CONSOLE = (1 << 20, 1 << 20)
+"""Bytes of console output taken at once, and a second from then on. More is lost to the machine that says it."""
+_READ = 4096
+"""Bytes that reading the console counts for at least: a byte at a time costs the daemon no less than a page at a time."""
+_MILESTONES = (64, 8)
+"""Milestones, likewise. A machine that tells more has to wait, with all that it does, until they are taken."""
+_DATAGRAMS_AT_ONCE = 16
+"""Milestones taken from one machine before the others have their turn."""
+_LAST, _SHOWN = 2048, 120
+"""Bytes of a console's end that are looked at for its last line; characters of that which are shown."""
+_KERNEL_TIME = re.compile(r"^\[ *\d+\.\d+\] ")
+OUT_OF_MEMORY = "it took more memory than it was given, and the host ended it"
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Watch:
+    pidfd: int
+    notify: socket.socket
+    output: int
+    log: console.Log
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held while descriptors are read, or closed: the monitor may be about to read what another thread closes."""
+    closed: bool = False
+    out_of_memory: int | None = None
+    """Readable when its control group has run out (version 1)."""
+    reason: str | None = None
+    """Why it will have ended, where something tells."""
+    mute: bool = False
+    """Whether its log could not be written, which is told once."""
+    said: Pace = field(default_factory=lambda: Pace(*_CONSOLE))
+    told: Pace = field(default_factory=lambda: Pace(*_MILESTONES))
+
+
+class Watches:
+    """Those of one daemon.
+
+    `on_told` is called with each milestone, from the monitor's thread; `on_end` when a process has gone, and `on_expiry`
+    when a machine is to be stopped and why, from threads of their own.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        jailer: Jailer,
+        monitor: Monitor,
+        *,
+        on_told: Callable[[Machine, Callable[[Live], Live]], None],
+        on_end: Callable[[Machine, Live], None],
+        on_expiry: Callable[[Machine, Reason], None],
+    ) -> None:
+        self._registry = registry
+        self._jailer = jailer
+        self._monitor = monitor
+        self._on_told, self._on_end, self._on_expiry = on_told, on_end, on_expiry
+        self._watches: dict[str, Watch] = {}
+
+    def attend(self, machine: Machine, notify: socket.socket) -> None:
+        """Watch a machine that runs, just started or found running.
+
+        Its milestones come to `notify`, which is ours from now on. Raises OSError.
+        """
+        seen = machine.live
+        assert seen is not None
+        runtime = self._jailer.runtime(machine.record)
+        try:
+            pidfd = seen.process.pidfd()
+        except ProcessLookupError:
+            with notify, suppress(BlockingIOError):
+                while True:
+                    self._note(machine, notify.recv(8192))
+            _later(lambda: self._on_end(machine, seen))
+            return
+        try:
+            output = os.open(runtime.console, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            os.close(pidfd)
+            raise
+        watch = Watch(
+            pidfd,
+            notify,
+            output,
+            console.Log(self._registry.log_path(machine.record), LOG_LIMIT),
+            out_of_memory=cgroup.oom_event(self._jailer.cgroup(machine.record)),
+        )
+        self._watches[machine.record.id] = watch
+
+        def died() -> None:
+            self._forget(watch, pidfd)
+            _later(lambda: self._on_end(machine, seen))
+
+        def starved() -> None:
+            """The kernel has killed one of its processes; what is left of it is no machine."""
+            assert watch.out_of_memory is not None
+            self._forget(watch, watch.out_of_memory)
+            watch.reason = OUT_OF_MEMORY
+            seen.process.kill()
+
+        self._listen(watch, watch.notify.fileno(), lambda: self._hear(machine, watch))
+        self._listen(watch, watch.output, lambda: _read_console(watch))
+        self._monitor.watch(pidfd, died)
+        if watch.out_of_memory is not None:
+            self._monitor.watch(watch.out_of_memory, starved)
+        self._time(machine, seen)
+
+    def _time(self, machine: Machine, seen: Live) -> None:
+        """Set the clocks of what is to be done as it runs."""
+        of = machine.record
+        if of.ttl:
+            self._monitor.after(of.ttl - seen.process.age(), lambda: self._expire(machine, seen))
+        if of.disk:
+            self._monitor.after(disks.PERIOD, lambda: self._follow_disk(machine, seen))
+        idle = limit_of(self._registry.configuration.limits, of.owner, "idle").value
+        if idle:
+            self._look_for_idleness(machine, seen, self._mark(machine), idle)
+
+    def leave(self, machine: Machine) -> str | None:
+        """Watch it no longer; what it has told, and what its console still had to say, is kept.
+
+        Returns why it has ended, where that is known.
+        """
+        watch = self._watches.pop(machine.record.id, None)
+        if watch is None:
+            return None
+        self._hear(machine, watch)
+        with watch.lock:
+            watch.closed = True
+            descriptors = [watch.pidfd, watch.output]
+            if watch.out_of_memory is not None:
+                descriptors.append(watch.out_of_memory)
+            for descriptor in (*descriptors, watch.notify.fileno()):
+                self._monitor.forget(descriptor)
+            take(watch)
+            watch.notify.close()
+            for descriptor in descriptors:
+                os.close(descriptor)
+            watch.log.close()
+        if watch.reason is None and cgroup.ran_out_of_memory(self._jailer.cgroup(machine.record)):
+            return OUT_OF_MEMORY
+        return watch.reason
+
+    # hearing
+
+    def _listen(self, watch: Watch, descriptor: int, hear: Callable[[], float]) -> None:
+        """Call `hear` when there is something; it returns for how many seconds not to listen again."""
+
+        def heard() -> None:
+            rest = hear()
+            if rest:
+                self._forget(watch, descriptor)
+                self._monitor.after(rest, again)
+
+        def again() -> None:
+            with watch.lock:
+                if not watch.closed:
+                    self._monitor.watch(descriptor, heard)
+
+        self._monitor.watch(descriptor, heard)
+
+    def _forget(self, watch: Watch, descriptor: int) -> None:
+        """Unless it is closed, and its number another machine's."""
+        with watch.lock:
+            if not watch.closed:
+                self._monitor.forget(descriptor)
+
+    def _hear(self, machine: Machine, watch: Watch) -> float:
+        for _ in range(_DATAGRAMS_AT_ONCE):
+            with watch.lock:
+                if watch.closed:
+                    return 0
+                try:
+                    datagram = watch.notify.recv(8192)
+                except BlockingIOError:
+                    return 0
+            rest = watch.told.take(1)
+            watch.reason = self._note(machine, datagram) or watch.reason
+            if rest:
+                return rest
+        return 0
+
+    def _note(self, machine: Machine, datagram: bytes) -> str | None:
+        """Take a milestone for what it is; or why the machine's kernel comes to its end."""
+        seen = machine.live
+        notification = mconsole.parse_notify(datagram)
+        if seen is None or notification is None:
+            return None
+        if notification.kind == "panic":
+            seen.process.kill()  # it may only halt, and never end
+            return f"its kernel panicked: {notification.text[:200]}"
+        text = notification.text
+        if notification.kind == "user" and live.told(seen, text) != seen:
+            self._on_told(machine, lambda known: live.told(known, text))
+        return None
+
+    # as time goes by
+
+    def _expire(self, machine: Machine, seen: Live) -> None:
+        if machine.runs_as(seen):
+            _log.info("%s: its time to live is over", machine.record.id)
+            _later(lambda: self._on_expiry(machine, "ttl"))
+
+    def _follow_disk(self, machine: Machine, seen: Live) -> None:
+        """Tell its kernel again and again what the store has counted."""
+        if not machine.runs_as(seen):
+            return
+        if machine.lock.acquire(blocking=False):  # else it is being stopped, and its configuration may be going
+            try:
+                disks.tell(self._jailer.runtime(machine.record).disk, machine.record, self._jailer.gaol(machine.record))
+            except OSError as error:
+                _log.info("%s: how full its disk is can't be told: %s", machine.record.id, error)
+            finally:
+                machine.lock.release()
+        self._monitor.after(disks.PERIOD, lambda: self._follow_disk(machine, seen))
+
+    def _mark(self, machine: Machine) -> idling.Mark:
+        return idling.Mark(since_boot(), cgroup.used(self._jailer.cgroup(machine.record)).cpu_seconds)
+
+    def _look_for_idleness(self, machine: Machine, seen: Live, mark: idling.Mark, period: float) -> None:
+        def look() -> None:
+            if not machine.runs_as(seen):
+                return
+            kept = idling.judge(mark, self._mark(machine), period)
+            if kept is None:
+                _log.info("%s: idle for %g s", machine.record.id, period)
+                _later(lambda: self._on_expiry(machine, "idle"))
+            else:
+                self._look_for_idleness(machine, seen, kept, period)
+
+        self._monitor.after(period / idling.LOOKS, look)
+
+
+def last_words(log: Path) -> str:
+    """Why a machine has ended of itself, as far as its console tells."""
+    try:
+        lines = console.sanitised(console.tail(log, _LAST)).split("\n")
+    except OSError:
+        lines = []
+    words = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return "its kernel ended by itself" + (f": {_KERNEL_TIME.sub('', words)[:_SHOWN]}" if words else "")
+
+
+def _read_console(watch: Watch) -> float:
+    with watch.lock:
+        return 0 if watch.closed else watch.said.take(max(take(watch), _READ))
+
+
+def take(watch: Watch) -> int:
+    """What the console has to say, into its log; how many bytes that was."""
+    try:
+        data = os.read(watch.output, 65536)
+        if data:
+            watch.log.append(data)
+        return len(data)
+    except BlockingIOError:
+        return 0
+    except OSError as error:
+        if not watch.mute:
+            watch.mute = True
+            _log.warning("what a console says is lost: %s", error)
+        return 65536  # not again at once
+
+
+def _later(work: Callable[[], None]) -> None:
+    """Out of the monitor's thread: clearing up takes milliseconds, and locks."""
+
+    def guarded() -> None:
+        try:
+            work()
+        except (GaolerError, OSError) as error:
+            _log.error("%s", error)
+
+    threading.Thread(target=guarded, name="clear-up", daemon=True).start()
+
+
+def expires(seen: Live | None, ttl: int | None) -> float | None:
+    """When a machine's time to live is over, in seconds since the epoch as the clock stands now."""
+    return time.time() + ttl - seen.process.age() if seen and ttl else None
