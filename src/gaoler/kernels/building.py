@@ -84,8 +84,7 @@ def make(package: Path, source: Source, wanted: Recipe, work: Path, into: Path, 
     files.lay(tree, wanted.overlay, report)
     patch.apply(tree, list(wanted.patches), report)
     kconfig.configure(tree, wanted.fragment, report)
-    earlier = cache.entries(into)
-    objects = compiler.compile_kernel(tree, earlier[0].objects if earlier else compiler.TYPICAL_OBJECTS, report)
+    objects = compiler.compile_kernel(tree, into.parent / "ccache", report)
     manifest = Manifest(
         version=cache.upstream(source.version),
         series=source.series,

@@ -21,15 +21,18 @@ allnoconfig:
 \tgrep -v CONFIG_DROPPED $(KCONFIG_ALLCONFIG) > .config
 
 prepare: .config
+\t@echo '  HOSTCC  scripts/tool'
+\t@echo "$$PATH $$CCACHE_DIR" > told
 
-linux: main.o
-\t@echo "  LINK    linux"
+linux: main.o other.o
+\t@echo '  AR      built-in.a'
+\t@echo '  LD      linux'
 \tcp main.c linux
 
-main.o: main.c
-\t@echo "  CC      main.o"
+main.o other.o: main.c
+\t@echo '  CC      $@'
 \t! grep broken main.c
-\ttouch main.o
+\ttouch $@
 """
 
 
