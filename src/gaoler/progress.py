@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TextIO
+
+from gaoler.errors import GaolerError
 
 #: Between two lines in a log: often enough to see life, seldom enough to be read.
 LOG_INTERVAL = 20.0
@@ -55,43 +58,76 @@ def megabytes(count: int) -> str:
     return f"{count / 1e6:.1f} MB"
 
 
+class GivenUp(GaolerError):
+    """What runs beside has failed."""
+
+
+@dataclass(slots=True)
+class _Lane:
+    """What one thread has told."""
+
+    progress: Progress
+    ended: bool = False
+    shown_at: float = 0.0
+
+
 class Display:
-    """Shows progress: a live line on a terminal, occasional lines in a log."""
+    """Shows progress: a live line on a terminal, occasional lines in a log. Steps that run side by side, each in a thread of
+    its own, share the line.
+    """
 
     def __init__(self, out: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._out = out or sys.stdout
         self._live = self._out.isatty()
         self._clock = clock
-        self._step = ""
-        self._ended = False
-        self._shown_at = 0.0
+        self._lock = threading.Lock()
+        self._lanes: dict[int, _Lane] = {}
         self._line_open = False
+        self._given_up = False
 
     def say(self, text: str) -> None:
-        """A lasting line."""
-        self._clear()
-        print(text, file=self._out, flush=True)
+        """A lasting line, which ends what this thread has reported."""
+        with self._lock:
+            self._clear()
+            self._lanes.pop(threading.get_ident(), None)
+            print(text, file=self._out, flush=True)
+
+    def give_up(self) -> None:
+        """Have whoever reports next end: it raises GivenUp there."""
+        self._given_up = True
 
     def report(self, progress: Progress) -> None:
         """Called as often as the step likes; drawn as often as an eye follows."""
-        now = self._clock()
-        is_new = progress.step != self._step
-        was_ended = self._ended and not is_new
-        self._ended = progress.total is not None and progress.done >= progress.total
-        is_end = self._ended and not was_ended
-        interval = TERMINAL_INTERVAL if self._live else LOG_INTERVAL
-        if not (is_new or is_end) and now - self._shown_at < interval:
-            return
-        self._step, self._shown_at = progress.step, now
-        if not self._live:
-            print(f"    {progress}", file=self._out, flush=True)
-            return
+        if self._given_up:
+            raise GivenUp(f"{progress.step}: given up", "what ran beside it has failed")
+        with self._lock:
+            now = self._clock()
+            lane = self._lanes.get(threading.get_ident())
+            is_new = lane is None or lane.progress.step != progress.step
+            lane = self._lanes.setdefault(threading.get_ident(), _Lane(progress))
+            was_ended = lane.ended and not is_new
+            lane.progress = progress
+            lane.ended = progress.total is not None and progress.done >= progress.total
+            is_end = lane.ended and not was_ended
+            interval = TERMINAL_INTERVAL if self._live else LOG_INTERVAL
+            if not (is_new or is_end) and now - lane.shown_at < interval:
+                return
+            lane.shown_at = now
+            if self._live:
+                self._draw()
+            else:
+                print(f"    {progress}", file=self._out, flush=True)
+
+    def _draw(self) -> None:
         width = shutil.get_terminal_size().columns - 1
-        print(f"\r\x1b[K    {progress}"[: width + 4], end="", file=self._out, flush=True)
+        share = width // len(self._lanes) - 4
+        told = "  | ".join(
+            str(lane.progress)[:share].ljust(share if len(self._lanes) > 1 else 0) for lane in self._lanes.values()
+        )
+        print(f"\r\x1b[K    {told}"[: width + 4], end="", file=self._out, flush=True)
         self._line_open = True
 
     def _clear(self) -> None:
         if self._line_open:
             print("\r\x1b[K", end="", file=self._out)
             self._line_open = False
-        self._step = ""

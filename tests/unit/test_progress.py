@@ -1,6 +1,7 @@
 """What people see of long steps."""
 
 import io
+import threading
 
 from gaoler.progress import Display, Progress
 
@@ -49,3 +50,18 @@ def test_a_terminal_has_one_live_line(monkeypatch):
     assert "\n" not in live
     assert len(live) <= 30
     assert last == "done\n"
+
+
+def test_two_threads_share_the_live_line_and_not_each_other_s_intervals(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    out, log = Terminal(), io.StringIO()
+    live, lines = Display(out, lambda: 0.0), Display(log, lambda: 0.0)
+    for display in (live, lines):
+        for done in range(5):
+            display.report(Progress("compile", done, 9, "objects"))
+            beside = threading.Thread(target=display.report, args=(Progress("base", done, 9, "packages"),))
+            if done == 0:
+                beside.start()
+                beside.join()
+    assert "compile 0 of 9" in out.getvalue().split("\r\x1b[K")[-1] and "base 0 of 9" in out.getvalue().split("\r\x1b[K")[-1]
+    assert log.getvalue().splitlines() == ["    compile 0 of 9 objects (0 %)", "    base 0 of 9 packages (0 %)"]

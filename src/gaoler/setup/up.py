@@ -77,7 +77,7 @@ def program_steps(settings: Settings, display: Display) -> list[Step]:
     ]
 
 
-def machine_steps(settings: Settings, facts: Facts, display: Display) -> list[Step]:
+def machine_steps(settings: Settings, facts: Facts, display: Display) -> list[Step | tuple[Step, ...]]:
     kernels = facts.store / "kernels"
 
     def make_store() -> str:
@@ -105,10 +105,12 @@ def machine_steps(settings: Settings, facts: Facts, display: Display) -> list[St
         Step("host", lambda: host.check(loop=facts.device is None, tun=facts.has_network), lambda: ""),
         Step("administrators' group", lambda: group if has_group(group) else "", lambda: make_group(group)),
         Step("store", lambda: there(facts.store, mounts.is_mounted(facts.store)), make_store),
-        Step("kernel", installed_kernel, lambda: building.build(facts.cache, kernels, display.report).name),
         Step("guest files", lambda: there(facts.store / "bin", guest.is_current(facts.store)), make_guest),
         Step("daemon", lambda: there(facts.socket, service.is_current(settings, facts)), start_daemon),
-        Step("base", lambda: there(base, base.is_dir()), lambda: make_base(facts, display)),
+        (  # one waits for the compiler, the other for the network and the disk
+            Step("kernel", installed_kernel, lambda: building.build(facts.cache, kernels, display.report).name),
+            Step("base", lambda: there(base, base.is_dir()), lambda: make_base(facts, display)),
+        ),
         page.step(settings, facts),
         Step("first machine", lambda: "", lambda: first_machine(settings, facts)),
     ]

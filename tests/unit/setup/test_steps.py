@@ -1,11 +1,13 @@
 """Steps run once, in order, and their errors carry their names."""
 
 import io
+import itertools
+import threading
 
 import pytest
 
 from gaoler.errors import NotFound
-from gaoler.progress import Display
+from gaoler.progress import Display, Progress
 from gaoler.setup import steps
 from gaoler.setup.steps import Step
 
@@ -37,3 +39,43 @@ def test_an_error_keeps_its_kind_and_stops(out):
         steps.run(listed, Display(out))
     assert (caught.value.what, caught.value.why, caught.value.hint) == ("kernel: no source", "none is there", "update gaoler")
     assert caught.value.code == NotFound.code
+
+
+def test_side_by_side_each_waits_for_the_other(out):
+    """Neither could end if one were run after the other."""
+    meeting = threading.Barrier(2, timeout=10)
+
+    def step(name):
+        return Step(name, lambda: "", lambda: str(meeting.wait() >= 0))
+
+    after = []
+    last = Step("machine", lambda: "", lambda: after.append("machine") or "up")
+    steps.run([(step("kernel"), step("base")), last], Display(out))
+    lines = out.getvalue().splitlines()
+    assert lines[:2] == ["[1/3] kernel ...", "[2/3] base ..."]
+    assert sorted(line.partition(" (")[0] for line in lines[2:4]) == ["[1/3] kernel: True", "[2/3] base: True"]
+    assert after == ["machine"]
+
+
+def test_of_two_one_may_be_done(out):
+    there = Step("kernel", lambda: "7.2.13", lambda: pytest.fail("made again"))
+    steps.run([(there, Step("base", lambda: "", lambda: "debian"))], Display(out))
+    assert [line.partition(" (")[0] for line in out.getvalue().splitlines()] == [
+        "[1/2] kernel: 7.2.13", "[2/2] base ...", "[2/2] base: debian",
+    ]  # fmt: skip
+
+
+def test_when_one_fails_the_other_is_given_up_and_its_error_is_told(out):
+    display, begun = Display(out), threading.Event()
+
+    def fail():
+        begun.wait(10)
+        raise NotFound("no source", "none is there")
+
+    def work():
+        for number in itertools.count():
+            display.report(Progress("compile", number))
+            begun.set()
+
+    with pytest.raises(NotFound, match="kernel: no source"):
+        steps.run([(Step("kernel", lambda: "", fail), Step("base", lambda: "", work))], display)
