@@ -11,6 +11,7 @@ import socket
 import sys
 from types import FrameType
 
+from gaoler import logs
 from gaoler.bases.schedule import BaseSchedule
 from gaoler.configuration.file import load
 from gaoler.configuration.model import Configuration
@@ -31,7 +32,8 @@ _log = logging.getLogger(__name__)
 
 def main() -> int:
     options = parser().parse_args()
-    logging.basicConfig(level=logging.DEBUG if options.verbose else logging.INFO, format="gaoler: %(message)s", stream=sys.stderr)
+    level = logging.DEBUG if options.verbose else logging.INFO
+    logging.basicConfig(level=level, format="gaoler: %(message)s", handlers=[logs.Bounded()])
     logging.getLogger("pyroute2").setLevel(logging.WARNING)
     try:
         configuration = load(options.config)

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from gaoler import places
+from gaoler import logs, places
 from gaoler.errors import Failed
 from gaoler.host.command import run
 from gaoler.host.peer import peer
@@ -108,7 +108,7 @@ def until_ready(words: list[str], log: Path, name: str, patience: float) -> None
     """Starts a program in a session of its own, output to a log, and waits until it says that it is ready; raises Failed."""
     with (
         tempfile.TemporaryDirectory(prefix="gaoler-") as directory,
-        log.open("wb") as out,
+        open(logs.opened(log), "wb") as out,
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready,
     ):
         ready.bind(f"{directory}/ready")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from gaoler import logs
 from gaoler.errors import GaolerError
 from gaoler.web.assets import Assets
 from gaoler.web.calls import Calls
@@ -34,7 +35,7 @@ _PR_SET_DUMPABLE = 4
 
 def main(helper: int, listener: int, settings: int, certificate: int, key: int) -> None:
     """The arguments are numbers of descriptors."""
-    logging.basicConfig(level=logging.INFO, format="gaoler-web: %(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, format="gaoler-web: %(message)s", handlers=[logs.Bounded()])
     logging.getLogger("aiohttp").setLevel(logging.ERROR)
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)  # others of this account can't read our memory
     told = Settings.unpack(_read(settings).decode())

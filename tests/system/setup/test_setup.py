@@ -163,6 +163,12 @@ def test_packages_can_be_looked_up_inside(host: Host, up: str) -> None:
     assert any("-" not in suite for suite in suites)
 
 
+def test_logs_are_roots_alone(host: Host, up: str) -> None:
+    """They name users and what they do."""
+    for name in ("gaoler.log", "web.log"):
+        assert (host.runtime / name).stat().st_mode & 0o077 == 0, name
+
+
 def test_no_identity_is_in_the_base(host: Host, up: str) -> None:
     base = host.store / "debian"
     assert (base / "etc/machine-id").read_bytes() == b""
