@@ -47,7 +47,7 @@ def limits(host: VirtualHost, name: str) -> dict[str, str]:
 def test_the_first_command_ends_with_a_machine_that_answers(host: VirtualHost) -> None:
     # The kernel takes an hour to build there; the test of the cache is that it is used.
     host.send(KERNEL.parent, [KERNEL.name], "/var/cache/gaoler/kernels")
-    sources = ["Makefile", "README.md", "LICENSE", "pyproject.toml", "src", "kernel", "guest", "packaging"]
+    sources = ["Makefile", "README.md", "LICENSE", "pyproject.toml", "src", "kernel", "guest", "packaging", "docs"]
     host.send(PROJECT, sources, f"/home/{ADMINISTRATOR}/gaoler", ADMINISTRATOR)
     # Debian 12's kernel has no simple quotas: its administrator has to choose.
     host.run("""mkdir -p /etc/gaoler && printf '[store]\nquotas = "%s"\n' "$(uname -r | grep -q '^6[.][1-6][.]' && echo full || echo simple)" """

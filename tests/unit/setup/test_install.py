@@ -122,6 +122,18 @@ def test_what_a_unit_names_is_there_after_installation(prefix, unit):
         assert name in service.UNITS or "master" in name
 
 
+DOCUMENTS = sorted(path for path in [places.TREE / "README.md", *(places.TREE / "docs").rglob("*.md")] if path.is_file())
+NOT_OURS = ("/sbin", "/share")
+"""Directories that a document speaks of; in /sbin is what packaging/master installs on a master."""
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(places.TREE)))
+def test_what_a_document_names_is_there_after_installation(prefix, document):
+    for path in re.findall(r"/usr/local(/[\w./-]*\w)", document.read_text()):
+        if path not in NOT_OURS and not path.startswith("/sbin/gaoler-master"):
+            assert (prefix / path.lstrip("/")).exists(), path
+
+
 @pytest.mark.parametrize("page", ["man1/gaol.1", "man5/gaoler.toml.5", "man8/gaoler.8"])
 def test_manual_pages_are_man_s(prefix, page):
     done = subprocess.run(["man", "-l", "--warnings", prefix / "share/man" / page], capture_output=True, text=True, check=False)
