@@ -24,6 +24,20 @@ PACKAGES = {
     "the first script": "python3",
 }
 
+#: What a suite can be asked for with beside that, as in `bookworm+desktop`.
+SETS = {
+    "desktop": {
+        "the screen": "tigervnc-standalone-server xauth x11-xserver-utils x11-xkb-utils x11-utils dbus-x11 at-spi2-core",
+        "XFCE": "xfce4-session xfwm4 xfce4-panel xfdesktop4 xfce4-settings xfce4-notifyd xfce4-appfinder xfce4-taskmanager thunar",
+        "how it looks": "greybird-gtk-theme elementary-xfce-icon-theme adwaita-icon-theme desktop-base librsvg2-common",
+        "the everyday": "xfce4-terminal mousepad ristretto xarchiver xfce4-screenshooter xdg-utils xdg-user-dirs gvfs zip unzip",
+        "browsers": "firefox-esr chromium chromium-sandbox",
+        "an office": "libreoffice-writer libreoffice-calc libreoffice-impress libreoffice-gtk3",
+        "the world's scripts": "fonts-dejavu-core fonts-liberation fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji locales",
+        "X over ssh": "libgl1-mesa-dri",
+    }
+}
+
 #: How many packages that comes to, before apt has said it; measured with bookworm.
 TYPICAL_PACKAGES = 198
 
@@ -54,9 +68,12 @@ def make(
 ) -> None:
     """Fills an empty directory or subvolume; raises Failed with mmdebstrap's last words.
 
-    `suite` is the host's own unless given; `mirror` an address to use in place of the host's; `further` are packages
+    `suite` is the host's own unless given, and may name a set of SETS after a plus; `mirror` an address to use in place of the host's; `further` are packages
     beside PACKAGES, in strings such as those.
     """
+    suite, plus, wanted = (suite or "").partition("+")
+    if plus and wanted not in SETS:
+        raise Usage(f'there is no set of packages "{wanted[:40]}"', f"there is {', '.join(SETS)}", "gaol base add NAME --desktop")
     suite = suite or apt.host_suite() or NEWEST_STABLE
     if not re.fullmatch(r"[a-z][a-z0-9.-]*", suite):
         raise Usage(f'"{suite}" is no suite of Debian', "a suite is a word such as trixie, or sid")
@@ -66,7 +83,7 @@ def make(
         raise Failed(f"can't make a base in {target}", "it is not empty")
     sources = sources_text(suite, mirror)
     keyring_inside = copied_keys(sources)
-    packages = sorted({name for names in (*PACKAGES.values(), *further) for name in names.split()})
+    packages = sorted({name for names in (*PACKAGES.values(), *SETS.get(wanted, {}).values(), *further) for name in names.split()})
     options = [word for line in apt.acquire_options() for word in ("--aptopt", line)]
     listing = target.parent / f".{target.name}.sources"
     listing.write_text(sources)

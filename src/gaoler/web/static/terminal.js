@@ -12,7 +12,7 @@ const SEQUENCES = { Escape: "\x1b", Tab: "\t", ArrowUp: "\x1b[A", ArrowDown: "\x
 const ACKNOWLEDGED = 128 * 1024;
 let library = null;
 
-/** xterm.js, with its style; it makes style elements, which the page's policy takes from us alone, by their nonce. */
+/** xterm.js. It makes style elements, which the page's policy takes by their nonce, and style attributes, which it doesn't take. */
 function load() {
   return (library ??= (async () => {
     const base = new URL("vendor/xterm/", import.meta.url);
@@ -24,6 +24,11 @@ function load() {
       const element = make(name, options);
       if (name === "style") element.nonce = nonce;
       return element;
+    };
+    const set = Element.prototype.setAttribute;
+    Element.prototype.setAttribute = function (name, value) {
+      if (name === "style") this.style.cssText = value;
+      else set.call(this, name, value);
     };
     return { Terminal, FitAddon };
   })());
