@@ -1,6 +1,7 @@
 # A thin list of targets: each is a step of gaoler.setup (src/gaoler/setup/), which says what it does while it does it.
 #
 #   sudo make up      everything: components, kernel, guest files, store, base, daemon, a first machine
+#                     DESKTOP=1: and a base with a desktop
 #   sudo make test    all tests; installs what they need
 #   sudo make hosts   tests on whole virtual hosts, Debian 12 and 13 (SUITES="trixie" names one)
 #   sudo make down    stop the machines and the daemon
@@ -19,7 +20,7 @@ SHELL := /bin/bash
 PREFIX ?= /usr/local
 CACHE ?= /var/cache/gaoler
 GAOLER_CONFIG ?= /etc/gaoler/gaoler.toml
-export PREFIX CACHE GAOLER_CONFIG YES BASE SUITES BARE TREE WHOLE
+export PREFIX CACHE GAOLER_CONFIG YES BASE SUITES BARE DESKTOP TREE WHOLE
 
 # Debian's own interpreter: no site packages are needed before the environment exists.
 SETUP := PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$(CURDIR)/src /usr/bin/python3 -m gaoler.setup

@@ -25,6 +25,7 @@ _SOURCES = (
     ),
     flag("--pacstrap", about="Arch, from the packages of a mirror"),
     option("--mmdebstrap", value="SUITE", about="Debian, for instance bookworm"),
+    flag("--desktop", about="Debian with a desktop: XFCE, Firefox, Chromium, LibreOffice; of SUITE: --mmdebstrap SUITE+desktop"),
     option("--oci", value="IMAGE", about="an OCI image: the path of a layout or an archive, or a name in a registry"),
     option("--tar", value="FILE", about="an archive of a root tree"),
     option("--machine", value="NAME", about="a machine as it is now; OWNER/NAME is another user's"),
@@ -68,6 +69,8 @@ def _size(value: int | None) -> str:
 def _add(options: Any) -> int:
     source = next(one.key for one in _SOURCES if getattr(options, one.key))
     argument = getattr(options, source)
+    if source == "desktop":
+        source, argument = "mmdebstrap", "+desktop"
     with Gaoler() as gaoler, Progress() as progress:
         reply = gaoler.call(
             "BaseAdd", progress,
@@ -190,7 +193,11 @@ COMMANDS = {
         option("--keyring", value="FILE", about="the public keys that packages of --pacstrap are signed with"),
         flag("--replace", about="even if there is a base of that name from another source"),
         JSON,
-        examples=(("gaol base add trixie --mmdebstrap trixie", ""), ("gaol base add lab --rsync master.example.org::lab", "")),
+        examples=(
+            ("gaol base add trixie --mmdebstrap trixie", ""),
+            ("gaol base add debian-desktop --desktop", "which gaol desktop makes machines from"),
+            ("gaol base add lab --rsync master.example.org::lab", ""),
+        ),
         one_of=tuple(one.key for one in _SOURCES),
     ),
     "base sync": Command(

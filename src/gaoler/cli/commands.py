@@ -13,6 +13,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "up": ("machines", "make and start a machine, and wait until it is ready"),
         "shell": ("sessions", "open a login shell in a machine"),
         "exec": ("sessions", "run a command in a machine"),
+        "desktop": ("desktop", "open a machine's desktop"),
     },
     "Your machines": {
         "ls": ("views", "list machines"),

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 def _up(options: Any) -> int:
     with Gaoler() as gaoler, Progress() as progress:
         machine = gaoler.call("Up", progress, spec=spec_of(options), name=options.name)["machine"]
+        if options.desktop:
+            from gaoler.cli.desktop import start
+
+            progress({"step": "starting the desktop"})
+            start(gaoler, machine)
     return show(machine, as_json=options.json, text=lambda: _tell_up(machine))
 
 
@@ -145,6 +150,7 @@ COMMANDS = {
         MAYBE_MACHINE,
         *MACHINE_OPTIONS,
         *KEPT_OPTIONS,
+        flag("--desktop", about="start its desktop, too; gaol desktop also makes machines for it"),
         JSON,
         examples=(
             ("gaol up web", ""),

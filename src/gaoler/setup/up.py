@@ -20,11 +20,14 @@ from gaoler.setup.facts import Facts, ask, sample
 from gaoler.setup.settings import Settings
 from gaoler.setup.steps import Step
 
+DESKTOP = "debian-desktop"
+"""The base with a desktop, which DESKTOP=1 in the environment asks for; `gaol desktop` makes machines from it."""
+
 
 def up(settings: Settings, display: Display) -> None:
     """Does what is not done yet; raises GaolerError with the step that failed, why, and what to do."""
     first = [component_step(components.RUNTIME, display), *program_steps(settings, display)]
-    total = len(first) + 9
+    total = len(first) + 9 + _wants_desktop()
     steps.run(first, display, 1, total)
     facts = ask(settings)
     steps.run(machine_steps(settings, facts, display), display, len(first) + 1, total)
@@ -99,7 +102,11 @@ def machine_steps(settings: Settings, facts: Facts, display: Display) -> list[St
     def there(path: Path, good: bool) -> str:
         return str(path) if good else ""
 
-    base = facts.store / facts.base
+    def make_desktop() -> str:
+        add_base(facts, display, DESKTOP, "mmdebstrap", "+desktop")
+        return str(desktop)
+
+    base, desktop = facts.store / facts.base, facts.store / DESKTOP
     group = facts.admin_group
     return [
         Step("host", lambda: host.check(loop=facts.device is None, tun=facts.has_network), lambda: ""),
@@ -111,6 +118,7 @@ def machine_steps(settings: Settings, facts: Facts, display: Display) -> list[St
             Step("kernel", installed_kernel, lambda: building.build(facts.cache, kernels, display.report).name),
             Step("base", lambda: there(base, base.is_dir()), lambda: make_base(facts, display)),
         ),
+        *([Step("desktop base", lambda: there(desktop, desktop.is_dir()), make_desktop)] if _wants_desktop() else []),
         page.step(settings, facts),
         Step("first machine", lambda: "", lambda: first_machine(settings, facts)),
     ]
@@ -125,15 +133,23 @@ def make_base(facts: Facts, display: Display) -> str:
     tree = os.environ.get("BASE")
     source, argument = ("directory", os.path.abspath(tree)) if tree else ("mmdebstrap", suite)
 
-    unit = "bytes" if tree else "packages"
+    add_base(facts, display, facts.base, source, argument)
+    return f"{facts.store / facts.base}, " + (f"a copy of {tree}" if tree else f"Debian {suite}")
+
+
+def _wants_desktop() -> bool:
+    return os.environ.get("DESKTOP") == "1"
+
+
+def add_base(facts: Facts, display: Display, name: str, source: str, argument: str) -> None:
+    unit = "bytes" if source == "directory" else "packages"
 
     def tell(reply: dict[str, Any]) -> None:
         total = reply.get("total")
         display.report(Progress(reply["step"], reply.get("done") or 0, total, unit if total else ""))
 
     with Gaoler(str(facts.socket)) as gaoler:
-        gaoler.call("BaseAdd", tell, name=facts.base, source=source, argument=argument)
-    return f"{facts.store / facts.base}, " + (f"a copy of {tree}" if tree else f"Debian {suite}")
+        gaoler.call("BaseAdd", tell, name=name, source=source, argument=argument)
 
 
 def first_machine(settings: Settings, facts: Facts) -> str:

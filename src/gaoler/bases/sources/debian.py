@@ -28,9 +28,9 @@ PACKAGES = {
 SETS = {
     "desktop": {
         "the screen": "tigervnc-standalone-server xauth x11-xserver-utils x11-xkb-utils x11-utils dbus-x11 at-spi2-core",
-        "XFCE": "xfce4-session xfwm4 xfce4-panel xfdesktop4 xfce4-settings xfce4-notifyd xfce4-appfinder xfce4-taskmanager thunar",
+        "XFCE": "xfce4-session xfwm4 xfce4-panel xfdesktop4 xfce4-settings xfce4-notifyd xfce4-appfinder thunar",
         "how it looks": "greybird-gtk-theme elementary-xfce-icon-theme adwaita-icon-theme desktop-base librsvg2-common",
-        "the everyday": "xfce4-terminal mousepad ristretto xarchiver xfce4-screenshooter xdg-utils xdg-user-dirs gvfs zip unzip",
+        "the everyday": "xfce4-terminal mousepad ristretto xarchiver xfce4-taskmanager xdg-utils xdg-user-dirs gvfs zip unzip",
         "browsers": "firefox-esr chromium chromium-sandbox",
         "an office": "libreoffice-writer libreoffice-calc libreoffice-impress libreoffice-gtk3",
         "the world's scripts": "fonts-dejavu-core fonts-liberation fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji locales",
@@ -68,8 +68,8 @@ def make(
 ) -> None:
     """Fills an empty directory or subvolume; raises Failed with mmdebstrap's last words.
 
-    `suite` is the host's own unless given, and may name a set of SETS after a plus; `mirror` an address to use in place of the host's; `further` are packages
-    beside PACKAGES, in strings such as those.
+    `suite` is the host's own unless given, and may name a set of SETS after a plus; `mirror` an address to use in place of
+    the host's; `further` are packages beside PACKAGES, in strings such as those.
     """
     suite, plus, wanted = (suite or "").partition("+")
     if plus and wanted not in SETS:
@@ -83,7 +83,8 @@ def make(
         raise Failed(f"can't make a base in {target}", "it is not empty")
     sources = sources_text(suite, mirror)
     keyring_inside = copied_keys(sources)
-    packages = sorted({name for names in (*PACKAGES.values(), *SETS.get(wanted, {}).values(), *further) for name in names.split()})
+    asked = (*PACKAGES.values(), *SETS.get(wanted, {}).values(), *further)
+    packages = sorted({name for names in asked for name in names.split()})
     options = [word for line in apt.acquire_options() for word in ("--aptopt", line)]
     listing = target.parent / f".{target.name}.sources"
     listing.write_text(sources)
