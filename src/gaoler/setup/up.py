@@ -75,7 +75,7 @@ def program_steps(settings: Settings, display: Display) -> list[Step]:
             lambda: f"{settings.commands}/gaol" if install.is_current(places.TREE, settings) else "",
             install_program,
         ),
-        page.program_step(settings, display.report),
+        page.packages_step(settings.page, display.report),
         Step("configuration", lambda: str(settings.configuration) if settings.configuration.exists() else "", configure),
     ]
 

@@ -28,6 +28,8 @@ _OTHER_IDS = 1 << 17
 """The first of them are not machines': programs that make bases run with ids just below those."""
 _FIRST_ID = 1 << 29
 """Below the range that an installed gaoler uses."""
+_PORT = 22000
+"""Where the first gateway's page is served, where a test starts it."""
 LIMIT = 12
 """Machines that a user may have."""
 
@@ -128,6 +130,7 @@ class Gateway:
             "network": {"bridge": self.bridge, "subnet": self.subnet, "subnet6": self.subnet6, "domain": self.domain},
             "machines": {"memory": "256M", "grace": 5},
             "limits": {"machines": LIMIT, "memory": "2G"},
+            "web": {"listen": f"127.0.0.1:{_PORT + self.number}", "account": "nobody"},
             "ids": {"first": self.ids.start + _OTHER_IDS, "count": len(self.ids) - _OTHER_IDS},
         }  # fmt: skip
         for part in (self.settings, changes):

@@ -1,0 +1,95 @@
+"""Files up and down, with names of all kinds, and halves that are none."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Page as Tab
+from playwright.sync_api import expect
+
+from system.support.gateway import Gateway
+from system.support.machine import Machine, running
+from system.support.page import Page
+from system.support.users import User
+
+pytestmark = [pytest.mark.root, pytest.mark.machine]
+NAMES = ["plain.txt", "grüße 漢字.txt", "-rf", "a'b\"c$(id)`id`;#&.txt", "<b>x</b>", "%2e%2e%2f"]
+
+
+@pytest.fixture
+def web(gateway: Gateway, ann: User) -> Iterator[Machine]:
+    with running(gateway, ann, "web", "--no-network", "--no-home") as machine:
+        yield machine
+
+
+@pytest.fixture
+def files(anns: Tab, page: Page, web: Machine, ann: User) -> Tab:
+    web.sh(f"rm -rf /home/{ann.name}/* /home/{ann.name}/.[a-z]*")
+    anns.goto(f"{page.address}/m/web/files")
+    expect(anns.get_by_text("Nothing in here")).to_be_visible()
+    return anns
+
+
+def test_up_and_down_by_any_name(files: Tab, web: Machine, ann: User) -> None:
+    for number, name in enumerate(NAMES):
+        content = f"{number}".encode() * 100_000
+        with files.expect_file_chooser() as chooser:
+            files.get_by_role("button", name="Upload").click()
+        chooser.value.set_files({"name": name, "mimeType": "text/html", "buffer": content})
+        entry = files.locator("a.entry", has_text=name)
+        expect(entry).to_be_visible()
+        with files.expect_download() as download:
+            entry.click()
+        with open(download.value.path(), "rb") as got:
+            assert got.read() == content, name
+    assert set(web.sh(f"ls -1 /home/{ann.name}").splitlines()) == set(NAMES)
+
+
+def test_directories(files: Tab, web: Machine, ann: User) -> None:
+    files.get_by_role("button", name="New folder").click()
+    files.get_by_label("Name of the folder").fill("deep & wide")
+    files.get_by_role("button", name="OK").click()
+    files.get_by_role("button", name="deep & wide", exact=True).click()
+    expect(files.get_by_text("Nothing in here")).to_be_visible()
+    web.sh(f"cd '/home/{ann.name}/deep & wide' && seq 5 > numbers && mkdir sub && ln -s /etc/passwd link && ln -s nowhere dead && mkfifo pipe && touch \"$(printf 'new\\nline')\"")
+    files.reload()
+    expect(files.locator("tbody tr")).to_have_count(5)
+    files.get_by_role("button", name="More for numbers").click()
+    files.get_by_role("menuitem", name="Delete numbers").click()
+    files.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(files.locator("tbody tr")).to_have_count(4)
+    files.get_by_role("navigation", name="Path").get_by_role("button", name=ann.name).click()
+    with files.expect_download() as download:
+        files.get_by_role("button", name="More for deep & wide").click()
+        files.get_by_role("menuitem", name="Download").click()
+    assert download.value.suggested_filename == "deep & wide.tar.gz"
+
+
+def test_a_large_file_comes_whole(page: Page, web: Machine, ann: User) -> None:
+    headers = page.log_in(ann)
+    wanted = web.sh("head -c 30000000 /dev/urandom > /root/large && sha256sum < /root/large").split()[0]
+    status, _, got = page.get("/api/file?machine=web&path=/root/large", headers=headers)
+    assert status == 200 and hashlib.sha256(got).hexdigest() == wanted
+
+
+def test_downloads_are_never_shown(page: Page, web: Machine, ann: User) -> None:
+    headers = page.log_in(ann)
+    web.sh("echo '<script>alert(1)</script>' > /root/x.html")
+    _, given, _ = page.get("/api/file?machine=web&path=/root/x.html", headers=headers)
+    assert given["Content-Type"] == "application/octet-stream" and given["Content-Disposition"].startswith("attachment;")
+    assert "sandbox" in given["Content-Security-Policy"] and given["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("name", ["../up", "/etc/x", "a/../../b", ""])
+def test_an_upload_stays_in_its_directory(page: Page, web: Machine, ann: User, name: str) -> None:
+    headers = page.log_in(ann)
+    assert page.ask("PUT", f"/api/file?machine=web&path=/root&name={quote(name)}", {"x": 1}, headers=headers)[0] == 400
+
+
+def test_what_is_not_there_is_told(page: Page, web: Machine, ann: User) -> None:
+    headers = page.log_in(ann)
+    for path in ("/root/nothing", "/dev/null", "/proc/1/mem"):
+        assert page.get(f"/api/file?machine=web&path={path}", headers=headers)[0] in (404, 409), path

@@ -1,0 +1,122 @@
+"""Logging in by PAM, its whole conversation, its limits, and all the ways in which a login ends."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+
+import pytest
+from playwright.sync_api import Page as Tab
+from playwright.sync_api import expect
+
+from system.support import page as support
+from system.support import users
+from system.support.gateway import Gateway
+from system.support.page import PASSWORD, Page
+from system.support.users import User
+from system.support.waiting import until
+
+pytestmark = [pytest.mark.root, pytest.mark.machine]
+
+
+def test_wrong_then_right(tab: Tab, page: Page, ann: User) -> None:
+    support.log_in(tab, page, ann, "guessed")
+    expect(tab.get_by_role("alert")).to_have_text("That name and password don't go together.")
+    support.log_in(tab, page, ann)
+    expect(tab.locator("main h1")).to_have_text("Your machines")
+    written = page.log.read_text()
+    assert f"refused '{ann.name}' from 127.0.0.1" in written
+    assert f"granted '{ann.name}' from 127.0.0.1, uid {ann.uid}" in written
+    assert PASSWORD not in written and "guessed" not in written
+
+
+def test_one_comes_back_to_the_address_that_one_asked_for(tab: Tab, page: Page, ann: User) -> None:
+    support.log_in(tab, page, ann, path="/new")
+    expect(tab.locator("main h1")).to_have_text("New machine")
+    tab.reload()
+    expect(tab.locator("main h1")).to_have_text("New machine")
+
+
+def test_an_expired_password_is_changed_here(tab: Tab, page: Page, gateway: Gateway) -> None:
+    with users.account(f"{gateway.prefix}old") as old:
+        support.set_password(old)
+        subprocess.run(["chage", "-d", "0", old.name], check=True)
+        support.log_in(tab, page, old)
+        new = "a newer, longer 2nd password"
+        for _ in range(4):  # the current one perhaps, the new one, and again
+            expect(tab.locator("form button")).to_be_enabled()
+            if tab.locator("header.top").count():
+                break
+            label = tab.locator("form label").inner_text().lower()
+            tab.locator("form input").fill(PASSWORD if "current" in label else new)
+            tab.locator("form button").click()
+            tab.wait_for_timeout(1500)
+        expect(tab.locator("main h1")).to_have_text("Your machines")
+        page.log_in(old, new)
+
+
+def test_who_guesses_has_to_wait_and_others_do_not(page: Page, ann: User, gateway: Gateway) -> None:
+    with users.account(f"{gateway.prefix}prey") as prey:
+        support.set_password(prey)
+        for _ in range(5):
+            assert page.ask("POST", "/api/login", {"user": prey.name, "password": "guess"})[0] == 403
+        status, headers, answer = page.ask("POST", "/api/login", {"user": prey.name, "password": PASSWORD})
+        assert status == 429 and int(headers["Retry-After"]) > 0 and json.loads(answer)["wait"] > 0
+        page.log_in(ann)
+
+
+def test_names_that_are_none_are_refused_as_wrong_passwords_are(page: Page) -> None:
+    """Nobody learns here who has an account."""
+    answers = set()
+    for number, name in enumerate(["nobodyhere", "root\n", "../../etc", "a" * 300, "-x", "daemon", "ü" * 40]):
+        status, _, answer = page.ask("POST", "/api/login", {"user": name, "password": f"x{number}"})
+        answers.add((status, json.loads(answer)["refused"]))
+    assert answers == {(403, "")}
+
+
+def test_root_has_no_page(page: Page, gateway: Gateway) -> None:
+    assert page.ask("POST", "/api/login", {"user": "root", "password": "whatever it is"})[0] == 403
+
+
+def test_what_is_no_login_is_refused(page: Page) -> None:
+    for body in ({}, {"user": 1}, {"user": ""}, {"user": "x", "password": []}, {"user": "x" * 5000, "password": ""}):
+        assert page.ask("POST", "/api/login", body)[0] == 400
+    assert page.ask("POST", "/api/login/unknown", {"answers": ["x"]})[0] == 403
+
+
+def test_logging_out_ends_the_cookie_and_the_users_process(page: Page, ann: User) -> None:
+    before = brokers(ann)
+    headers = page.log_in(ann)
+    assert len(brokers(ann)) == len(before) + 1
+    assert page.ask("POST", "/api/logout", {}, headers=headers)[0] == 200
+    assert page.get("/api/me", headers=headers)[0] == 401
+    until(lambda: brokers(ann) == before, "the process that connects for them is gone")
+
+
+def test_logging_out_everywhere(tab: Tab, page: Page, ann: User) -> None:
+    elsewhere = page.log_in(ann)
+    support.log_in(tab, page, ann)
+    tab.get_by_role("button", name=re.compile("Account of")).click()
+    tab.get_by_role("menuitem", name="Log out everywhere").click()
+    expect(tab.get_by_role("alert")).to_have_text("You are logged out.")
+    assert page.get("/api/me", headers=elsewhere)[0] == 401
+
+
+def test_a_page_that_is_open_is_told_when_its_login_ends(anns: Tab, page: Page, ann: User) -> None:
+    other = page.log_in(ann)
+    page.ask("POST", "/api/logout", {"everywhere": True}, headers=other)
+    expect(anns.get_by_label("Password")).to_be_visible()
+
+
+def test_logins_outlive_the_service(page: Page, ann: User) -> None:
+    headers = page.log_in(ann)
+    page.restart_service()
+    assert page.get("/api/me", headers=headers)[0] == 200
+    assert page.ask("POST", "/api/call", {"method": "List", "parameters": {}}, headers=headers)[2].startswith(b'{"result"')
+
+
+def brokers(user: User) -> set[str]:
+    """The user's processes that stand for logins."""
+    found = subprocess.run(["pgrep", "-u", user.name, "-f", "gaoler.web.main"], capture_output=True, text=True, check=False)
+    return set(found.stdout.split())
