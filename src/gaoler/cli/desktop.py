@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from gaoler.cli.arguments import JSON, KEPT_OPTIONS, MACHINE_OPTIONS, Command, flag, place, spec_of, split_owner
+from gaoler.cli.arguments import JSON, KEPT_OPTIONS, MACHINE_OPTIONS, Command, flag, place, spec_of
 from gaoler.cli.output import Progress, clean, show
 from gaoler.client import DEFAULT_SOCKET, Gaoler
 from gaoler.errors import Failed, NotFound
@@ -25,28 +25,24 @@ VIEWERS = ("xtigervncviewer", "vncviewer")
 
 def _desktop(options: Any) -> int:
     with Gaoler() as gaoler, Progress() as progress:
-        which = split_owner(options.name or NAME)
-        machine = gaoler.call("Up", progress, spec=_spec(gaoler, which, options), **which)["machine"]
+        name = options.name or NAME
+        machine = gaoler.call("Up", progress, spec=_spec(gaoler, name, options), name=name)["machine"]
         progress({"step": "starting the desktop"})
         if not options.vnc:
             start(gaoler, machine)
     if options.vnc:
-        from gaoler.cli.sessions import attend
-
-        with Gaoler() as gaoler:
-            gaoler.call("Exec", name=machine["name"], owner=which["owner"], command={"arguments": [PROGRAM, "connect"]})
-            return attend(gaoler)
+        return _carry(name, 0, 1)
     address = page(machine["name"])
     code = show({**machine, "page": address}, as_json=options.json, text=lambda: tell(machine, address))
     viewer = None if options.json else _viewer()
     return _look(viewer, machine["name"]) if viewer else code
 
 
-def _spec(gaoler: Gaoler, which: dict[str, str | None], options: Any) -> dict[str, Any]:
+def _spec(gaoler: Gaoler, name: str, options: Any) -> dict[str, Any]:
     """A machine that is there is taken as it is; a new one is made for a desktop."""
     spec = spec_of(options)
     try:
-        gaoler.call("Inspect", **which)
+        gaoler.call("Inspect", name=name)
     except NotFound:
         spec.setdefault("base", BASE)
         spec.setdefault("memory", MEMORY)
@@ -106,12 +102,10 @@ def _look(viewer: str, name: str) -> int:
     import subprocess
     import tempfile
 
-    from gaoler.client.session import Session
-
     with tempfile.TemporaryDirectory(prefix="gaol-") as directory, socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(f"{directory}/{name}")
+        listener.bind(f"{directory}/vnc")
         listener.listen(1)
-        with subprocess.Popen([viewer, f"{directory}/{name}"], stdin=subprocess.DEVNULL) as shown, Gaoler() as gaoler:
+        with subprocess.Popen([viewer, f"{directory}/vnc"], stdin=subprocess.DEVNULL) as shown:
             listener.settimeout(20)
             try:
                 sock, _ = listener.accept()
@@ -120,9 +114,16 @@ def _look(viewer: str, name: str) -> int:
                 raise Failed(f"{viewer} does not connect", "in 20 s", f"gaol desktop {name} --vnc") from None
             with sock:
                 sock.setblocking(True)
-                gaoler.call("Exec", name=name, command={"arguments": [PROGRAM, "connect"]})
-                Session(gaoler.descriptors()).copy(sock.fileno(), [sock.fileno(), 2])
-    return 0
+                return _carry(name, sock.fileno(), sock.fileno())
+
+
+def _carry(name: str, source: int, sink: int) -> int:
+    """RFB between those descriptors and the machine's desktop, until one side ends."""
+    from gaoler.client.session import Session
+
+    with Gaoler() as gaoler:
+        gaoler.call("Exec", name=name, command={"arguments": [PROGRAM, "connect"]})
+        return Session(gaoler.descriptors()).copy(source, [sink, 2])
 
 
 COMMANDS = {

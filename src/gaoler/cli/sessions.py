@@ -28,7 +28,7 @@ def _run(options: Any) -> int:
             if reply.get("session"):
                 break
         try:
-            return attend(gaoler, options)
+            return _attend(gaoler, options)
         finally:
             # Our end of the conversation is the machine's life: with it gone the daemon clears up, and tells when it is
             # done, or why the machine did not start: its error takes the place of ours.
@@ -56,7 +56,7 @@ def _no_command(hint: str) -> Usage:
 def _session(options: Any, command: dict[str, Any]) -> int:
     with Gaoler() as gaoler:
         gaoler.call("Exec", command=command, name=options.name)
-        return attend(gaoler, options)
+        return _attend(gaoler, options)
 
 
 def _command(options: Any, arguments: list[str], user: str = "root", directory: str | None = None) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def _here() -> str:
         raise Failed("the directory that you are in is gone", "it was removed or replaced", "cd, then the same again") from None
 
 
-def attend(gaoler: Gaoler, options: Any) -> int:
+def _attend(gaoler: Gaoler, options: Any) -> int:
     """Be the terminal and the streams of the session that the last reply brought, until it ends."""
     import signal  # late: 4 ms, while the machine starts
 
