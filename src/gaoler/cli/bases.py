@@ -25,11 +25,13 @@ _SOURCES = (
     ),
     flag("--pacstrap", about="Arch, from the packages of a mirror"),
     option("--mmdebstrap", value="SUITE", about="Debian, for instance bookworm"),
-    flag("--desktop", about="Debian with a desktop: XFCE, Firefox, Chromium, LibreOffice; of SUITE: --mmdebstrap SUITE+desktop"),
     option("--oci", value="IMAGE", about="an OCI image: the path of a layout or an archive, or a name in a registry"),
     option("--tar", value="FILE", about="an archive of a root tree"),
     option("--machine", value="NAME", about="a machine as it is now; OWNER/NAME is another user's"),
     option("--directory", value="PATH", about="a copy of a directory tree of this host"),
+)
+_DESKTOP = flag(
+    "--desktop", about="Debian with a desktop: XFCE, Firefox, Chromium, LibreOffice; of SUITE: --mmdebstrap SUITE+desktop"
 )
 
 
@@ -67,10 +69,11 @@ def _size(value: int | None) -> str:
 
 
 def _add(options: Any) -> int:
-    source = next(one.key for one in _SOURCES if getattr(options, one.key))
-    argument = getattr(options, source)
-    if source == "desktop":
+    if options.desktop:
         source, argument = "mmdebstrap", "+desktop"
+    else:
+        source = next(one.key for one in _SOURCES if getattr(options, one.key))
+        argument = getattr(options, source)
     with Gaoler() as gaoler, Progress() as progress:
         reply = gaoler.call(
             "BaseAdd", progress,
@@ -189,6 +192,7 @@ COMMANDS = {
         "Make a base: a tree that machines are cloned from.",
         place("BASE", "its name", key="name"),
         *_SOURCES,
+        _DESKTOP,
         option("--mirror", value="URL", about="where packages come from; without it, from where the host has its own"),
         option("--keyring", value="FILE", about="the public keys that packages of --pacstrap are signed with"),
         flag("--replace", about="even if there is a base of that name from another source"),
@@ -198,7 +202,7 @@ COMMANDS = {
             ("gaol base add debian-desktop --desktop", "which gaol desktop makes machines from"),
             ("gaol base add lab --rsync master.example.org::lab", ""),
         ),
-        one_of=tuple(one.key for one in _SOURCES),
+        one_of=tuple(one.key for one in (*_SOURCES, _DESKTOP)),
     ),
     "base sync": Command(
         _sync,
