@@ -70,7 +70,8 @@ def _size(value: int | None) -> str:
 
 def _add(options: Any) -> int:
     if options.desktop:
-        source, argument = "mmdebstrap", "+desktop"
+        source: str = "mmdebstrap"
+        argument: Any = "+desktop"
     else:
         source = next(one.key for one in _SOURCES if getattr(options, one.key))
         argument = getattr(options, source)
