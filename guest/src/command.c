@@ -6,6 +6,7 @@
 
 #define _GNU_SOURCE
 #include "agent.h"
+#include "command.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -165,6 +166,18 @@ static pid_t start(const struct request *request, const struct identity *identit
 	return child;
 }
 
+/* Who is asked to run it may open /dev/stdin again, and their terminal's mode is theirs to set (mesg). */
+static void give_streams(const int stdio[3], int tty, const struct identity *identity)
+{
+	if (geteuid() != 0)
+		return;
+	if (tty >= 0 && fchown(tty, identity->uid, -1) < 0)
+		complain(errno, "session: the terminal stays root's");
+	for (int i = 0; tty < 0 && i < 3; i++)
+		if (fchown(stdio[i], identity->uid, identity->gid) < 0)
+			complain(errno, "session: stream %d stays root's", i);
+}
+
 pid_t command_start(const struct request *request, const int stdio[3], int tty, struct failure *failure)
 {
 	static struct identity identity;
@@ -178,11 +191,12 @@ pid_t command_start(const struct request *request, const int stdio[3], int tty, 
 		return -1;
 	if (geteuid() != 0 && identity.uid != geteuid())
 		return fail(failure, 125, EPERM, "cannot become ", request->user);
+	give_streams(stdio, tty, &identity);
 	env = environment(request, &identity);
 	file = program(request, &identity, &argv);
 	if (!env || !argv[0])
 		return fail(failure, 125, ENOMEM, "", file);
-	umask(022);
+	umask(request->mask);
 
 	child = start(request, &identity, stdio, tty, file, argv, env, &stage, &error);
 	if (child < 0)

@@ -2,6 +2,7 @@
 
 #define _GNU_SOURCE
 #include "agent.h"
+#include "frame.h"
 
 #include <errno.h>
 #include <poll.h>

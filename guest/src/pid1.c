@@ -12,6 +12,9 @@
 
 #define _GNU_SOURCE
 #include "agent.h"
+#include "sessions.h"
+#include "stop.h"
+#include "utmp.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -117,6 +120,8 @@ static int open_and_serve(int count, char **word, int is_init)
 	is_device = options.listen < 0;
 	if (is_device)
 		options.listen = open("/dev/hostsock", O_RDWR | O_CLOEXEC);
+	if (is_device)
+		utmp_open();
 	if (options.listen < 0)
 		complain(errno, "/dev/hostsock: no commands can be run from the host");
 	sessions_listen(options.listen, is_device);

@@ -8,6 +8,9 @@
 #define _GNU_SOURCE
 #include "agent.h"
 #include "channel.h"
+#include "command.h"
+#include "relay.h"
+#include "utmp.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +25,6 @@
 #include <unistd.h>
 
 enum {
-	GRACE_MS = 3000,              /* from SIGHUP to SIGKILL when the host has hung up */
 	PTY_HELD = 128 * 1024,        /* no terminal holds more: 64 KiB of flip buffers, 4 KiB of line discipline */
 	PIPE_SIZE = 256 * 1024,       /* fewer switches between command and relay */
 };
@@ -31,15 +33,24 @@ static struct channel in, out, err;
 static struct frame frame;
 static int control, signals, master = -1, status;
 static pid_t child;
-static int64_t hung_up;               /* when the host closed the control connection, or 0 */
 
+/* The host has closed the control connection. What a lost line ends on any Linux ends: the command, and who is in the
+ * foreground of its terminal, which is closed with us. What ignores that (nohup), was disowned by its shell or has a session
+ * of its own runs on. */
 static void hang_up(void)
 {
-	if (hung_up)
-		return;
-	hung_up = now_ms();
-	signal_session(SIGHUP);
-	signal_session(SIGCONT);
+	pid_t foreground = master >= 0 ? tcgetpgrp(master) : -1;
+
+	if (child > 0) {
+		kill(-child, SIGHUP);
+		kill(-child, SIGCONT);
+	}
+	if (foreground > 1 && foreground != child) {
+		kill(-foreground, SIGHUP);
+		kill(-foreground, SIGCONT);
+	}
+	utmp_logout();
+	_exit(0);
 }
 
 /* --- what the host says ----------------------------------------------------------------------------- */
@@ -172,7 +183,7 @@ static int open_pipes(const int stream[3], int stdio[3])
 static void start(struct session *session)
 {
 	struct failure failure = { .code = 125, .text = "no descriptors left for a session" };
-	int stdio[3], slave = -1;
+	int stdio[3], slave = -1, number = 0;
 
 	channel_open(&in, -1, -1);
 	channel_open(&out, -1, -1);
@@ -184,6 +195,8 @@ static void start(struct session *session)
 			channel_open(&in, session->stream[0], fcntl(master, F_DUPFD_CLOEXEC, 3));
 			channel_open(&out, fcntl(master, F_DUPFD_CLOEXEC, 3), fcntl(session->stream[0], F_DUPFD_CLOEXEC, 3));
 			child = command_start(&session->request, stdio, slave, &failure);
+			if (child > 0)
+				utmp_login(ioctl(master, TIOCGPTN, &number) < 0 ? 0 : number, session->request.user, child);
 			/* The slave stays open, or the terminal would end while a program reopens it. */
 		}
 	} else if (open_pipes(session->stream, stdio) == 0) {
@@ -203,14 +216,14 @@ static void step(void)
 {
 	struct pollfd slot[5] = {
 		{ .fd = signals, .events = POLLIN },
-		{ .fd = hung_up ? -1 : control, .events = POLLIN },
+		{ .fd = control, .events = POLLIN },
 	};
 	int had_input = in.from >= 0;
 
 	channel_wants(&in, &slot[2]);
 	channel_wants(&out, &slot[3]);
 	channel_wants(&err, &slot[4]);
-	if (poll(slot, 5, hung_up ? 50 : -1) < 0)
+	if (poll(slot, 5, -1) < 0)
 		return;
 	if (slot[2].revents)
 		channel_move(&in);
@@ -230,7 +243,7 @@ static void step(void)
  * host, which may be slow to take it, is there anything to wait for. */
 static void drain(struct channel *channel)
 {
-	while (!hung_up && !channel_is_closed(channel)) {
+	while (!channel_is_closed(channel)) {
 		struct pollfd slot[2] = { { .fd = control, .events = POLLIN } };
 		int reading;
 
@@ -277,16 +290,11 @@ void relay(struct session *session)
 	control = session->control;
 	start(session);
 
-	while (child > 0 && !(hung_up && now_ms() - hung_up > GRACE_MS))
+	while (child > 0)
 		step();
 	drain(&out);
 	drain(&err);
-	if (!hung_up)
-		report();
-	while (hung_up && signal_session(0) > 0) {
-		if (now_ms() - hung_up > GRACE_MS && signal_session(SIGKILL) >= 0)
-			break;
-		poll(NULL, 0, 50);
-	}
+	utmp_logout();
+	report();
 	_exit(0);
 }

@@ -2,6 +2,7 @@
 
 #define _GNU_SOURCE
 #include "agent.h"
+#include "request.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,8 @@ static const char *take(struct request *request, char *key, size_t *envs, size_t
 		request->tty = n;
 	} else if (!strcmp(key, "login") && number(value, 1, &n)) {
 		request->login = n;
+	} else if (!strcmp(key, "umask") && number(value, 0777, &n)) {
+		request->mask = n;
 	} else if (!strcmp(key, "rows") && number(value, 65535, &n)) {
 		request->rows = n;
 	} else if (!strcmp(key, "cols") && number(value, 65535, &n)) {
@@ -57,6 +60,7 @@ const char *request_parse(struct request *request, struct frame *frame)
 	size_t length = frame->length, strings = 0, envs = 0, args = 0;
 
 	memset(request, 0, sizeof *request);
+	request->mask = 022;
 	request->text = text;
 	frame->payload = NULL;
 	if (!length || text[length - 1] != '\0')

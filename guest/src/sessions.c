@@ -6,6 +6,9 @@
 
 #define _GNU_SOURCE
 #include "agent.h"
+#include "frame.h"
+#include "relay.h"
+#include "sessions.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,6 +6,7 @@
 
 #define _GNU_SOURCE
 #include "agent.h"
+#include "stop.h"
 
 #include <errno.h>
 #include <fcntl.h>

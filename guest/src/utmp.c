@@ -1,4 +1,4 @@
-/* Step `runlevel`: the record by which Debian's tools know that the machine runs.
+/* Who is logged in, and step `runlevel`: the record by which Debian's tools know that the machine runs.
  *
  *     runlevel DIGIT
  *
@@ -8,6 +8,7 @@
 
 #define _GNU_SOURCE
 #include "agent.h"
+#include "utmp.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +21,9 @@
 
 #define PLACE "/run/utmp"
 
-enum { RUN_LVL = 1 };
+#define HISTORY "/var/log/wtmp"
+
+enum { RUN_LVL = 1, USER = 7, DEAD = 8 };
 
 struct record {
 	int16_t type;
@@ -32,6 +35,11 @@ struct record {
 };
 
 _Static_assert(sizeof(struct record) == 384, "the size that utmp(5) has on 64-bit machines");
+
+static struct record here;            /* of this process's session */
+static int is_open;
+
+/* --- the run level ------------------------------------------------------------------------------------------ */
 
 int step_runlevel(int count, char **word)
 {
@@ -50,4 +58,58 @@ int step_runlevel(int count, char **word)
 		status = complain(errno, "runlevel: %s", PLACE);
 	close(fd);
 	return status;
+}
+
+/* --- sessions ------------------------------------------------------------------------------------------------ */
+
+void utmp_open(void)
+{
+	is_open = 1;
+}
+
+/* Over the record of the same terminal, or of one that nobody has any more; wtmp grows where the tree has one. */
+static void write_record(void)
+{
+	static const struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int fd = open(PLACE, O_RDWR | O_CLOEXEC), log = open(HISTORY, O_WRONLY | O_APPEND | O_CLOEXEC);
+	struct record other;
+	off_t place = 0;
+
+	here.seconds = time(NULL);
+	if (fd >= 0 && fcntl(fd, F_SETLKW, &whole) == 0) {
+		while (pread(fd, &other, sizeof other, place) == sizeof other) {
+			if (other.type == DEAD || (other.type == USER && !strncmp(other.line, here.line, sizeof here.line)))
+				break;
+			place += sizeof other;
+		}
+		if (pwrite(fd, &here, sizeof here, place) < 0)
+			complain(errno, "relay: %s", PLACE);
+	}
+	if (log >= 0 && write(log, &here, sizeof here) < 0)
+		complain(errno, "relay: %s", HISTORY);
+	close(fd);
+	close(log);
+}
+
+void utmp_login(int number, const char *user, pid_t pid)
+{
+	char text[16] = "";
+
+	if (!is_open)
+		return;
+	here = (struct record){ .type = USER, .pid = pid, .host = "gaol" };
+	snprintf(here.line, sizeof here.line, "pts/%d", number);
+	snprintf(text, sizeof text, "%d", number);
+	memcpy(here.id, text, sizeof here.id);
+	memcpy(here.user, user, strnlen(user, sizeof here.user));
+	write_record();
+}
+
+void utmp_logout(void)
+{
+	if (here.type != USER)
+		return;
+	here.type = DEAD;
+	memset(here.user, 0, sizeof here.user);
+	write_record();
 }

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields, replace
 
 from gaoler.host.process import Process
 
-MISSING = ("address", "address6", "sshd", "network", "account", "home", "init")
+MISSING = ("address", "address6", "sshd", "network", "account", "home", "init", "services")
 """What a machine may say it lacks."""
 
 

@@ -197,13 +197,47 @@ def gone(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("tty", ["0", "1"])
-def test_hang_up_ends_all_of_the_session(agent: Agent, tty: str) -> None:
-    script = "trap '' HUP; sleep 1000 & echo $! $$; wait"
-    session = Session(agent, "sh", "-c", script, tty=tty)
+def test_hang_up_ends_the_command_and_what_it_has_begun(agent: Agent, tty: str) -> None:
+    session = Session(agent, "sh", "-c", "sleep 1000 & echo $! $$; wait", tty=tty)
     first, second = map(int, session.streams[0 if tty == "1" else 1].recv(100).split())
     session.control.close()
     assert gone(first)
     assert gone(second)
+
+
+@pytest.mark.parametrize("tty", ["0", "1"])
+@pytest.mark.parametrize(
+    "way", ["nohup {} > /dev/null 2>&1 &", "setsid {} &", "set -m; {} & disown; set +m;"], ids=["nohup", "setsid", "disown"]
+)
+def test_hang_up_leaves_what_it_leaves_on_any_linux(agent: Agent, tmp_path: Path, tty: str, way: str) -> None:
+    survivor = tmp_path / "survivor"
+    script = way.format(f"sh -c 'echo $$ > {survivor}; exec sleep 1000'") + f" until [ -s {survivor} ]; do :; done; echo shell $$; read x"
+    session = Session(agent, "bash", "-c", script, tty=tty)
+    stream = session.streams[0 if tty == "1" else 1]
+    said = b""
+    while b"shell " not in said or not said.endswith(b"\n"):
+        said += stream.recv(4096)
+    session.control.close()
+    stays = int(survivor.read_text())
+    try:
+        assert gone(int(said.rpartition(b"shell ")[2]))
+        os.kill(stays, 0)
+    finally:
+        os.kill(stays, signal.SIGKILL)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="a session of another user needs root")
+def test_streams_are_the_users(agent: Agent) -> None:
+    """/dev/stdout is opened again by many a script."""
+    out, err, end = Session(agent, "sh", "-c", "echo out > /dev/stdout; echo err > /dev/stderr; : < /dev/stdin", user="nobody").finish()
+    assert (out, err, end) == (b"out\n", b"err\n", exited(0))
+    terminal = Session(agent, "sh", "-c", "echo seen > $(tty) && stat -c %U $(tty)", user="nobody", tty="1")
+    assert read_all(terminal.streams[0]).split() == [b"seen", b"nobody"]
+
+
+def test_umask_is_the_callers(agent: Agent) -> None:
+    assert Session(agent, "sh", "-c", "umask").finish()[0] == b"0022\n"
+    assert Session(agent, "sh", "-c", "umask", umask="63").finish()[0] == b"0077\n"
 
 
 def test_hundred_sessions_at_once(agent: Agent) -> None:
@@ -243,6 +277,7 @@ def test_what_is_no_first_frame_closes_the_connection(agent: Agent, data: bytes)
         b"tty=2\0",
         b"env=X\0",
         b"rows=99999\0",
+        b"umask=512\0",
     ],
 )
 def test_senseless_request_is_refused_in_words(agent: Agent, payload: bytes) -> None:

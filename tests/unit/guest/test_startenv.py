@@ -236,6 +236,26 @@ def test_a_clone_gets_keys_and_an_id_of_its_own(tree: Tree, startenv: Callable[.
         assert (key.exists(), bool(identity.read_text())) == ((True, True) if again == "web" else (False, False))
 
 
+@pytest.mark.parametrize("oneshot", ["0", "1"])
+def test_its_own_name_is_known_before_the_first_command(tree: Tree, startenv: Callable[..., str], oneshot: str) -> None:
+    startenv(NAME="first", ONESHOT=oneshot)
+    startenv(DOMAIN="gaol", ONESHOT=oneshot)
+    startenv(DOMAIN="gaol", ONESHOT=oneshot)
+    assert tree.read("etc/hosts") == "127.0.0.1 localhost\n127.0.1.1 web.gaol web\n"
+
+
+@pytest.mark.parametrize("oneshot", ["0", "1"])
+def test_the_owner_alone_is_a_sudoer_by_number(tree: Tree, startenv: Callable[..., str], oneshot: str) -> None:
+    """Whatever the account is called, and whoever's machine a published base once was."""
+    (tree.root / "etc/sudoers.d").mkdir()
+    tree.program("etc/sudoers.d/gaoler", "alice ALL=(ALL:ALL) NOPASSWD: ALL\n")
+    for _ in range(2):
+        startenv(ONESHOT=oneshot)
+        assert tree.read("etc/sudoers.d/gaoler") == "#0 ALL=(ALL:ALL) NOPASSWD: ALL\n"
+        assert (tree.root / "etc/sudoers.d/gaoler").stat().st_mode & 0o777 == 0o440
+    assert (tree.root / "etc/hosts").stat().st_mode & 0o777 == 0o644
+
+
 # --- services
 
 
@@ -315,21 +335,23 @@ def test_haveged_only_where_it_is_needed(tree: Tree, services: Callable[..., str
 def test_files_are_made_once(tree: Tree, services: Callable[..., str]) -> None:
     (tree.root / "etc/pam.d").mkdir()
     (tree.root / "etc/pam.d/su").write_text("auth required pam_unix.so\n")
-    services(NAME="first")
-    services(DOMAIN="gaol")
-    services(DOMAIN="gaol")
-    assert tree.read("etc/hosts") == "127.0.0.1 localhost\n127.0.1.1 web.gaol web\n"
+    services()
+    services()
     assert tree.read("etc/machine-id") == "0123456789abcdef0123456789abcdef\n"
     assert tree.read("proc/sys/net/ipv4/ping_group_range") == "0 2147483647\n"
-    assert tree.read("etc/sudoers.d/gaoler") == "root ALL=(ALL:ALL) NOPASSWD: ALL\n"
-    assert (tree.root / "etc/sudoers.d/gaoler").stat().st_mode & 0o777 == 0o440
     assert tree.read("etc/pam.d/su") == ("auth sufficient pam_wheel.so trust use_uid group=wheel\nauth required pam_unix.so\n")
 
 
-def test_the_owner_of_a_published_base_is_no_sudoer_of_its_machines(tree: Tree, services: Callable[..., str]) -> None:
-    services(OWNER="alice")
-    services()
-    assert tree.read("etc/sudoers.d/gaoler") == "root ALL=(ALL:ALL) NOPASSWD: ALL\n"
+def test_ready_waits_for_what_packages_start(tree: Tree) -> None:
+    tree.settings()
+    (tree.root / "etc/rc2.d").mkdir()
+    tree.program("etc/rc2.d/S01database", "#!/bin/sh\nuntil [ -e /goes-on ]; do :; done\nexit 3\n")
+    tree.program("uml/bin/services", tree.read("uml/bin/services").replace("patience=10 ", "patience=1 "))
+    process = tree.start("/uml/bin/services")
+    assert tree.milestones("missing") == ["missing services"]
+    (tree.root / "goes-on").touch()
+    assert tree.milestones() == ["ready"]
+    assert "S01database ended with 3" in process.communicate(timeout=PATIENCE)[0].decode()
 
 
 def test_packages_and_the_owner_start_their_own(tree: Tree, services: Callable[..., str]) -> None:
