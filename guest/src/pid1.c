@@ -12,6 +12,7 @@
 
 #define _GNU_SOURCE
 #include "agent.h"
+#include "memory.h"
 #include "sessions.h"
 #include "stop.h"
 #include "utmp.h"
@@ -62,9 +63,18 @@ static int read_signals(int signals)
 	return end;
 }
 
+/* The host's answer to "what is wrong with it?" has it then. */
+static void tell_killed(int memory)
+{
+	char name[MEMORY_NAME], text[MEMORY_NAME + 16] = "gaol killed ";
+
+	if (memory_read(memory, name))
+		milestone(strcat(text, name));
+}
+
 static int serve(const struct options *options, int is_init)
 {
-	int signals = open_signals(is_init), also[2] = { signals, is_init ? initctl_open() : -1 };
+	int signals = open_signals(is_init), also[ALSO] = { signals, is_init ? initctl_open() : -1, memory_open() };
 	int how = 0;
 	pid_t first = 0;
 
@@ -77,6 +87,8 @@ static int serve(const struct options *options, int is_init)
 			how = RB_POWER_OFF;
 		else if (also[1] >= 0)
 			how = initctl_read(also[1]);
+		if (also[2] >= 0)
+			tell_killed(also[2]);
 		while ((ended = waitpid(-1, NULL, WNOHANG)) > 0)
 			if (options->oneshot && ended == first) {
 				if (is_init)

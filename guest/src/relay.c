@@ -9,6 +9,7 @@
 #include "agent.h"
 #include "channel.h"
 #include "command.h"
+#include "memory.h"
 #include "relay.h"
 #include "utmp.h"
 
@@ -31,7 +32,8 @@ enum {
 
 static struct channel in, out, err;
 static struct frame frame;
-static int control, signals, master = -1, status;
+static int control, signals, master = -1, status, memory = -1;
+static char killed[128];              /* what was killed for want of memory while the session ran, in words */
 static pid_t child;
 
 /* The host has closed the control connection. What a lost line ends on any Linux ends: the command, and who is in the
@@ -81,6 +83,22 @@ static void read_control(void)
 	}
 	if (state == FRAME_CLOSED)
 		hang_up();
+}
+
+/* Somebody at a terminal is told at once: their shell says "Killed" at most. It is their machine, so whose program it
+ * was does not matter. */
+static void read_memory(void)
+{
+	char name[MEMORY_NAME], size[32], line[sizeof killed + 16];
+	int length;
+
+	if (!memory_read(memory, name))
+		return;
+	memory_size(size, sizeof size);
+	snprintf(killed, sizeof killed, "%s was killed inside: out of memory%s", name, size);
+	length = snprintf(line, sizeof line, "\r\ngaol: %s\r\n", killed);
+	if (master >= 0 && out.to >= 0 && write(out.to, line, length) < 0)
+		complain(errno, "relay: a program was killed, and nobody told");
 }
 
 /* --- the command -------------------------------------------------------------------------------------- */
@@ -214,16 +232,17 @@ static void start(struct session *session)
 
 static void step(void)
 {
-	struct pollfd slot[5] = {
+	struct pollfd slot[6] = {
 		{ .fd = signals, .events = POLLIN },
 		{ .fd = control, .events = POLLIN },
+		[5] = { .fd = memory, .events = POLLIN },
 	};
 	int had_input = in.from >= 0;
 
 	channel_wants(&in, &slot[2]);
 	channel_wants(&out, &slot[3]);
 	channel_wants(&err, &slot[4]);
-	if (poll(slot, 5, -1) < 0)
+	if (poll(slot, 6, -1) < 0)
 		return;
 	if (slot[2].revents)
 		channel_move(&in);
@@ -235,6 +254,8 @@ static void step(void)
 		read_signals();
 	if (slot[1].revents)
 		read_control();
+	if (slot[5].revents)
+		read_memory();
 	if (master >= 0 && had_input && in.from < 0 && child > 0)
 		end_input_of_terminal();
 }
@@ -263,11 +284,19 @@ static void drain(struct channel *channel)
 
 static void report(void)
 {
-	unsigned char how[2];
+	unsigned char how[2 + sizeof killed];
+	size_t length = 2;
 
 	how[0] = WIFSIGNALED(status) ? 1 : 0;
 	how[1] = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
-	frame_write(control, 'E', how, sizeof how);
+	if (memory >= 0)
+		read_memory();
+	/* At a terminal it has been said; a command that did well has not been hurt. */
+	if (master < 0 && status) {
+		memcpy(how + 2, killed, strlen(killed));
+		length += strlen(killed);
+	}
+	frame_write(control, 'E', how, length);
 }
 
 void relay(struct session *session)
@@ -288,6 +317,7 @@ void relay(struct session *session)
 	sigprocmask(SIG_SETMASK, &mine, NULL);
 	signals = signalfd(-1, &mine, SFD_CLOEXEC | SFD_NONBLOCK);
 	control = session->control;
+	memory = memory_open();
 	start(session);
 
 	while (child > 0)

@@ -241,9 +241,9 @@ static int next_deadline(void)
 	return first == INT64_MAX ? -1 : first < now ? 0 : (int)(first - now) + 1;
 }
 
-pid_t sessions_wait(const int also[2])
+pid_t sessions_wait(const int also[ALSO])
 {
-	static struct pollfd slot[CONNECTIONS_MAX + 3];
+	static struct pollfd slot[CONNECTIONS_MAX + 1 + ALSO];
 	int count = 0;
 	pid_t relay = start_complete();
 
@@ -251,8 +251,8 @@ pid_t sessions_wait(const int also[2])
 		return relay;
 	/* With too many open, new ones wait on the host's side until old ones have met their deadline. */
 	slot[count++] = (struct pollfd){ .fd = connection_count < CONNECTIONS_MAX ? listener : -1, .events = POLLIN };
-	slot[count++] = (struct pollfd){ .fd = also[0], .events = POLLIN };
-	slot[count++] = (struct pollfd){ .fd = also[1], .events = POLLIN };
+	for (int i = 0; i < ALSO; i++)
+		slot[count++] = (struct pollfd){ .fd = also[i], .events = POLLIN };
 	for (struct connection *connection = connections; connection; connection = connection->next)
 		if (!connection->waits)
 			slot[count++] = (struct pollfd){ .fd = connection->fd, .events = POLLIN };

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shlex import join, quote
 
-from gaoler.cli.output import clean
+from gaoler.cli.output import clean, complain
 from gaoler.client import Gaoler
 from gaoler.client.session import GAOLER_FAILED
 from gaoler.errors import Failed, GaolerError, NotFound
@@ -57,3 +57,9 @@ def ended(name: str | None, complaint: str) -> GaolerError:
         return Failed(complaint, "", "gaol info", GAOLER_FAILED)
     shown = clean(machine["name"])
     return Failed(complaint, clean(machine["reason"] or "it was stopped"), f"gaol log {shown}", GAOLER_FAILED)
+
+
+def told_of_memory(text: str, name: str | None) -> None:
+    """Say that a program was killed inside; the command's own code and output stay as they are."""
+    hint = f"gaol set {name} memory=1G" if name else "gaol run --memory 1G -- COMMAND"
+    complain(Failed(text, "", hint))

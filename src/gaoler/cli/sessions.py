@@ -120,6 +120,10 @@ def _attend(gaoler: Gaoler, options: Any) -> int:
         code = session.copy(stdin, [1, 2], reader, deliver)
     if session.complaint:
         raise _why(options, session, code)
+    if session.killed:
+        from gaoler.cli.explain import told_of_memory
+
+        told_of_memory(session.killed, vars(options).get("name"))
     return code
 
 

@@ -77,6 +77,8 @@ def _told(machine: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "state", machine["state"] + since
     if machine["reason"]:
         yield "reason", machine["reason"]
+    if machine.get("killed"):
+        yield "killed", f"{machine['killed']}, inside: its memory ({show_size(machine['memory'])}) was full"
     if machine["missing"]:
         yield "missing", f"{', '.join(machine['missing'])}; gaol log {name} may say why"
     addresses = [machine[key] for key in ("address", "address6") if machine[key]]

@@ -46,6 +46,8 @@ class Session:
         self._frames = bytearray()
         self._code: int | None = None
         self.complaint = ""
+        self.killed = ""
+        """What was killed inside for want of memory while the command ran, in the machine's words."""
         self.lost = False
         """Whether the machine ended before the command did."""
 
@@ -160,8 +162,9 @@ class Session:
                 break
             payload = bytes(self._frames[FRAME.size : FRAME.size + length])
             del self._frames[: FRAME.size + length]
-            if kind == b"E" and length == 2:
+            if kind == b"E" and length >= 2:
                 self._code = payload[1] + (128 if payload[0] else 0)
+                self.killed = payload[2:].decode(errors="replace")[:200]
             elif kind == b"F" and length:
                 self._code = payload[0]
                 self.complaint = payload[1:].decode(errors="replace")[:500]

@@ -25,6 +25,8 @@ class Live:
     sshd: bool = False
     ready: bool = False
     stopping: bool = False
+    killed: str | None = None
+    """The program that its kernel has killed last, since its memory was full."""
     missing: tuple[str, ...] = ()
     address: str | None = None
     address6: str | None = None
@@ -47,6 +49,8 @@ def told(live: Live, text: str) -> Live:
             return replace(live, ready=True, missing=())
         case ["gaol", "stopping"]:
             return replace(live, stopping=True)
+        case ["gaol", "killed", name] if name.isascii() and name.isprintable():
+            return replace(live, killed=name[:32])
         case ["gaol", "missing", names]:
             missing = tuple(name for name in MISSING if name in names.split(","))
             return replace(live, missing=missing, ready=live.ready and not missing)

@@ -47,6 +47,10 @@ class Info(Message):
     mode: str
     home: bool
     reason: str | None
+    killed: str | None = None
+    """The program that was killed inside last, since its memory was full."""
+    newer: str | None = None
+    """The generation that its base has by now, where that is a newer one."""
     snapshots: list[str]
 
 
