@@ -53,9 +53,9 @@ def test_the_same_as_argparse(line):
     [
         ("one two", '"two" is one word too many: gaol up takes NAME'),
         ("-- one two", '"two" is one word too many: gaol up takes NAME'),
-        ("--memory", "--memory needs a value: SIZE: its memory, for instance 512M or 2G"),
-        ("--memory --json", "--memory needs a value: SIZE: its memory, for instance 512M or 2G"),
-        ("--json=yes", "--json takes no value: it is there or it is not"),
+        ("--memory", "--memory needs a value: SIZE: how much memory it has, for instance 512M or 2G"),
+        ("--memory --json", "--memory needs a value: SIZE: how much memory it has, for instance 512M or 2G"),
+        ("--json=yes", "--json takes no value: it is a switch"),
         ("--memroy 2G", "unknown option --memroy: did you mean --memory?"),
         ("-x", "unknown option -x: gaol up has none of that name"),
         ("--js", "unknown option --js: did you mean --json?"),

@@ -83,7 +83,7 @@ def test_wrong_usage(daemon, gaol, arguments):
 
 
 @pytest.mark.parametrize(
-    ("noun", "verb"), [("base", "rollback  make an older"), ("kernel", "rm        delete one"), ("store", "init      make and")]
+    ("noun", "verb"), [("base", "rollback  make an older"), ("kernel", "rm        delete one"), ("store", "init      create and")]
 )
 def test_a_noun_says_what_its_verbs_do(gaol, noun, verb):
     done = gaol(noun, "--help")
@@ -121,7 +121,7 @@ def test_an_answer_that_can_not_be_written(daemon, gaol):
     daemon.answer("List", machines=[MACHINE])
     with open("/dev/full", "w") as full:
         done = gaol("ls", stdout=full)
-    assert (done.returncode, done.stderr) == (1, "gaol: the answer can't be written: No space left on device\n")
+    assert (done.returncode, done.stderr) == (1, "gaol: the answer can't be written: No space left on device\ntry: df .\n")
 
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name != "names"])
@@ -197,7 +197,7 @@ def test_a_daemon_that_speaks_nonsense(daemon, gaol):
     daemon.replies["List"] = [{"error": "org.varlink.service.MethodNotFound", "parameters": {}}]
     done = gaol("ls")
     assert done.returncode == 2
-    assert "one version" in done.stderr
+    assert "gaoler --version" in done.stderr
 
 
 def test_a_command_line_starts_fast(gaol):

@@ -57,12 +57,14 @@ COMMANDS = {
     "kernel build": Command(
         _kernel_build,
         "Fetch, patch and build the kernel, or take it from the cache.",
-        option("--series", value="SERIES", about="for instance 7.2; without it, the newest that the patches are for"),
+        option("--series", value="SERIES", about="for instance 7.2 (default: the newest that there are patches for)"),
         JSON,
     ),
     "kernel ls": Command(_kernel_ls, "List the kernels that machines run.", JSON),
     "kernel rm": Command(_kernel_rm, "Delete a kernel that no machine uses.", place("KERNEL", "the kernel", key="name")),
-    "store info": Command(_store_info, "Show the size of the file system that holds bases and machines, and what is free.", JSON),
-    "store init": Command(_store_init, "Make and mount the store as the configuration says (root)."),
-    "metrics": Command(_metrics, "Print what is counted and measured, in the text format of Prometheus (administrator)."),
+    "store info": Command(
+        _store_info, "Show the size of the file system that holds bases and machines, and how much of it is free.", JSON
+    ),
+    "store init": Command(_store_init, "Create and mount the store as configured (root)."),
+    "metrics": Command(_metrics, "Print metrics in the text format of Prometheus (administrator)."),
 }

@@ -179,7 +179,7 @@ class Command:
             raise _unknown(name, told, named)
         if not one.value:
             if equals:
-                raise Usage(f"{told} takes no value", "it is there or it is not", _help(name))
+                raise Usage(f"{told} takes no value", "it is a switch", _help(name))
             values[one.key] = True
         else:
             if not equals:
@@ -255,23 +255,23 @@ def _joined(words: Sequence[str]) -> str:
 JSON = flag("--json", about="print JSON, for programs")
 MACHINE = place("NAME", "the machine; OWNER/NAME is another user's", key="name")
 MACHINES = place("NAME", "the machines; OWNER/NAME is another user's", many=True, key="names")
-MAYBE_MACHINE = place("NAME", "the machine; without it, your only one, or the one that has your name", optional=True, key="name")
-USER = option("--user", "-u", value="USER", about="who runs it inside, for instance you yourself", default="root")
+MAYBE_MACHINE = place("NAME", "the machine (default: your only one, or the one named after you)", optional=True, key="name")
+USER = option("--user", "-u", value="USER", about="the user to run as inside, for instance yourself", default="root")
 
 MACHINE_OPTIONS = (
-    option("--base", value="BASE", about="the base that it is cloned from; gaol base ls lists them"),
-    option("--memory", value="SIZE", about="its memory, for instance 512M or 2G"),
-    option("--kernel", value="KERNEL", about="its kernel; gaol kernel ls lists them"),
-    flag("--no-network", about="give it no network, and don't wait for one"),
-    flag("--no-home", about="keep your home directory out of it"),
-    option("--mode", value="MODE", choices=("seccomp", "ptrace"), about="how programs inside are held; ptrace is slower"),
+    option("--base", value="BASE", about="the base to clone it from; gaol base ls lists them"),
+    option("--memory", value="SIZE", about="how much memory it has, for instance 512M or 2G"),
+    option("--kernel", value="KERNEL", about="the kernel it runs; gaol kernel ls lists them"),
+    flag("--no-network", about="no network, and no waiting for one"),
+    flag("--no-home", about="without your home directory"),
+    option("--mode", value="MODE", choices=("seccomp", "ptrace"), about="how the kernel controls programs; ptrace is slower"),
 )
 """What a machine is to be, for `run` and `up`."""
 KEPT_OPTIONS = (
-    option("--cpus", value="N", about="processor time, in processors: 2, or 0.5 for half of one"),
-    option("--disk", value="SIZE", about="how much its files may take"),
+    option("--cpus", value="N", about="how many processors' worth of time it gets, for instance 2 or 0.5"),
+    option("--disk", value="SIZE", about="how much space its files may take, for instance 4G"),
     option("--ttl", value="DURATION", about="stop it automatically after this long, for instance 2h"),
-    option("--init", value="INIT", choices=("startenv", "systemd"), about="what starts its services"),
+    option("--init", value="INIT", choices=("startenv", "systemd"), about="which init starts its services"),
 )
 """And for `up` alone."""
 

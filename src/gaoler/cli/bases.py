@@ -86,7 +86,7 @@ def _add(options: Any) -> int:
 
 def _sync(options: Any) -> int:
     if options.due == (options.name is not None):
-        raise Usage("which base?", "name one, or --due for all that are due", "gaol base ls")
+        raise Usage("no base named", "name one, or say --due for all that are due", "gaol base ls")
     with Gaoler() as gaoler, Progress() as progress:
         reply = gaoler.call("BaseSync", progress, name=options.name, shrink=options.shrink)
     if options.name:
@@ -178,15 +178,16 @@ _BASE = place("BASE", "the base", key="name")
 COMMANDS = {
     "publish": Command(
         _publish,
-        "Make a machine's files, as they are now, a base that others can clone. Its owner's home and everything personal "
-        "(accounts, passwords, keys, logs) stays out of it.",
+        "Turn a machine's files, as they are now, into a base that others can clone. Homes, accounts, passwords, keys and logs "
+        "are left out."
+        "",
         MACHINE,
-        place("BASE", "the base, new or published by you before"),
+        place("BASE", "a new base, or one that you published before"),
         JSON,
         examples=(("gaol publish prepared databases", ""),),
     ),
     "base ls": Command(_ls, "List the bases that machines are cloned from.", JSON),
-    "base info": Command(_info, "Show all about one base, and why it is not up to date.", _BASE, JSON),
+    "base info": Command(_info, "Show everything about a base, and why it is not up to date.", _BASE, JSON),
     "base history": Command(_history, "List the generations of a base that are still there, oldest first.", _BASE, JSON),
     "base add": Command(
         _add,
@@ -194,9 +195,9 @@ COMMANDS = {
         place("BASE", "its name", key="name"),
         *_SOURCES,
         _DESKTOP,
-        option("--mirror", value="URL", about="where packages come from; without it, from where the host has its own"),
+        option("--mirror", value="URL", about="where packages come from (default: where this host gets its own)"),
         option("--keyring", value="FILE", about="the public keys that packages of --pacstrap are signed with"),
-        flag("--replace", about="even if there is a base of that name from another source"),
+        flag("--replace", about="replace a base of that name that came from another source"),
         JSON,
         examples=(
             ("gaol base add trixie --mmdebstrap trixie", ""),
@@ -209,20 +210,20 @@ COMMANDS = {
         _sync,
         "Bring a base up to date from where it came from.",
         place("BASE", "the base", optional=True, key="name"),
-        flag("--due", about="all whose interval has passed, instead of one"),
-        flag("--shrink", about="even if most of its files go away"),
+        flag("--due", about="every base whose interval has passed"),
+        flag("--shrink", about="even if that removes most of its files"),
         JSON,
     ),
     "base rollback": Command(
         _rollback,
         "Make an older generation the current one, until the next sync by hand.",
         _BASE,
-        place("GENERATION", "which; without it, the one before", optional=True),
+        place("GENERATION", "which one (default: the one before)", optional=True),
         JSON,
     ),
     "base rm": Command(
         _rm,
-        "Delete a base with its generations. Machines keep their files. On a terminal it asks.",
+        "Delete a base with its generations. Machines keep their files. On a terminal it asks first.",
         _BASE,
         flag("--yes", "-y", about="don't ask"),
     ),

@@ -41,7 +41,7 @@ _TAR_OUT = 'cd "$(dirname "$1")" && exec tar -cf - -- "$(basename "$1")"'
 def _cp(options: Any) -> int:
     *sources, target = options.paths
     if not sources:
-        raise Usage("where to?", "cp takes what is to be copied, then where to", "gaol cp --help")
+        raise Usage("no destination", "cp takes what to copy, then where to", "gaol cp --help")
     into = _split(target)
     if into and len(sources) > 1:
         into = into[0], f"{into[1].rstrip('/')}/"  # several go into a directory
@@ -50,7 +50,9 @@ def _cp(options: Any) -> int:
     for source in sources:
         name = _split(source)
         if bool(name) == bool(into):
-            raise Usage("one side must be in a machine, the other here", "write that side as NAME:PATH", "gaol cp --help")
+            raise Usage(
+                "one side must be in a machine, the other here", "the side in a machine is written NAME:PATH", "gaol cp --help"
+            )
         if into:
             _copy_in(Path(source), *into, options.user)
         elif name:
@@ -66,7 +68,7 @@ def _split(word: str) -> tuple[str, str] | None:
 
 def _copy_in(source: Path, name: str, path: str, user: str) -> None:
     if not os.path.lexists(source):
-        raise NotFound(f"no file {source}", "", "ls")
+        raise NotFound(f"no file {source}", "nothing of that name is here", f"ls {source.parent}")
     whole = source.absolute() if source.name else source.resolve()
     argv = ["tar", "-cf", "-", "--owner=0", "--group=0", "-C", str(whole.parent), "--", whole.name]
     with subprocess.Popen(argv, stdout=subprocess.PIPE) as tar:
@@ -77,7 +79,7 @@ def _copy_in(source: Path, name: str, path: str, user: str) -> None:
             _attend(name, [_TAR_IN, "cp", path, whole.name], user, lambda session: session.copy(stream, [sink, errors]))
         os.close(sink)
     if tar.returncode:
-        raise Failed(f"not all of {source} was copied", "tar says why above")
+        raise Failed(f"not all of {source} was copied", "tar says why above", f"ls -lR {source}")
 
 
 def _copy_out(name: str, path: str, target: Path, user: str) -> None:
@@ -85,7 +87,7 @@ def _copy_out(name: str, path: str, target: Path, user: str) -> None:
     try:
         scratch = tempfile.TemporaryDirectory(prefix=".gaol-cp.", dir=into)
     except OSError as error:
-        raise Failed(f"can't write in {into}", error.strerror or str(error)) from None
+        raise Failed(f"can't write in {into}", error.strerror or str(error), f"ls -ld {into}") from None
     with scratch:
         argv = ["tar", "-xf", "-", "--no-same-owner", "--no-same-permissions", "-C", scratch.name]
         with subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as tar:
@@ -96,11 +98,13 @@ def _copy_out(name: str, path: str, target: Path, user: str) -> None:
             tar.stdin.close()
             complaint = tar.stderr.read().decode(errors="replace")
         if tar.returncode:
-            raise Failed(f"can't write {target}", " ".join(complaint.split())[:300])
+            raise Failed(f"can't write {target}", " ".join(complaint.split())[:300], f"df {into}")
         wanted = os.path.basename(path.rstrip("/"))
         for entry in Path(scratch.name).iterdir():
             if wanted not in ("", ".", "..", entry.name):  # of the first three it is the content
-                raise Failed("not copied", f"the machine sent {entry.name[:99]} for {wanted[:99]}", "see what is wrong inside")
+                raise Failed(
+                    "not copied", f"the machine sent {entry.name[:99]} for {wanted[:99]}", f"gaol exec {name} -- ls -la {path}"
+                )
             _place(entry, target / entry.name if target.is_dir() else target)
 
 
@@ -127,7 +131,7 @@ def _place(entry: Path, target: Path) -> None:
     with suppress(NotADirectoryError, IsADirectoryError):
         entry.replace(target)
         return
-    raise Failed(f"can't put {entry.name} in place of {target}", "one is a directory, the other is not")
+    raise Failed(f"can't put {entry.name} in place of {target}", "one is a directory, the other is not", f"ls -ld {target}")
 
 
 def _attend(name: str, script: list[str], user: str, copy: Callable[[Session], int]) -> None:
@@ -142,9 +146,9 @@ def _attend(name: str, script: list[str], user: str, copy: Callable[[Session], i
 COMMANDS = {
     "cp": Command(
         _cp,
-        "Copy files and directories, with all in them, into a machine or out of it. The one side is written NAME:PATH.",
-        place("SRC... DST", "paths here, or NAME:PATH; several are copied into a directory", many=True, key="paths"),
-        option("--user", "-u", value="USER", about="whose the files inside become", default="root"),
+        "Copy files and whole directories into a machine or out of it. The side in the machine is written NAME:PATH.",
+        place("SRC... DST", "paths here, or NAME:PATH; several sources need a directory as DST", many=True, key="paths"),
+        option("--user", "-u", value="USER", about="the user to read and write as inside", default="root"),
         flag("-r", "-R", "-a", "--recursive", about=""),  # cp's and scp's; it always is
         examples=(("gaol cp page.html web:/var/www/html/", "into the machine"), ("gaol cp web:/var/log/nginx .", "out of it")),
     ),

@@ -42,4 +42,4 @@ def _own_checks() -> list[dict[str, object]]:
         return [{"name": "gaoler", "good": False, "found": "the daemon's program can't be run", "hint": hint}]
 
 
-COMMANDS = {"doctor": Command(_doctor, "Check this host, and say what is missing and how to mend it.", JSON)}
+COMMANDS = {"doctor": Command(_doctor, "Check this host, and say what is missing and how to fix it.", JSON)}

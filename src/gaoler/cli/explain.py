@@ -25,25 +25,25 @@ _NOTICE = 5.0
 def not_run(complaint: str, code: int, start: str, words: Sequence[str]) -> GaolerError:
     """The error for a command that the agent could not start; `start` is the command line before it, `gaol exec web --`."""
     if code != _NOT_FOUND or not words:
-        return GaolerError(clean(complaint), code=code)
+        return GaolerError(clean(complaint), "the machine says so", f"{start} id", code)
     program = words[0]
     shown = clean(program)
     if len(words) == 1 and _SHELL_SIGNS & set(program):
         hint = f"{start} sh -c {quote(program)}"
-        return GaolerError(f'there is no program "{shown[:60]}"', "a whole line is for a shell to read", hint, code)
+        return GaolerError(f'there is no program "{shown[:60]}"', "a whole command line is for a shell to read", hint, code)
     if program in _BUILT_IN:
         hint = f"{start} sh -c {quote(join(words))}"
-        return GaolerError(f"{shown} is part of a shell, not a program", "it would change that shell alone", hint, code)
+        return GaolerError(f"{shown} is part of a shell, not a program", "only a shell understands it", hint, code)
     if program == "sudo" and len(words) > 1:
         return GaolerError("sudo is not installed in this machine", "you are root in it", f"{start} {join(words[1:])}", code)
     if "/" in program:
         directory = program.rpartition("/")[0] or "/"
         return GaolerError(
-            f"there is no {shown} in the machine", "paths are those inside", f"{start} ls {quote(directory)}", code
+            f"there is no {shown} in the machine", "paths are those inside the machine", f"{start} ls {quote(directory)}", code
         )
     install = f"apt-get install -y {quote(program)}"
     hint = f"{start} {install}" if " exec " in start else f"{start} sh -c {quote(f'{install} && {join(words)}')}"
-    return GaolerError(f"{shown} is not installed in this machine", "no such program in its PATH", hint, code)
+    return GaolerError(f"{shown} is not installed in this machine", "no program of that name is in its PATH", hint, code)
 
 
 def ended(name: str | None, complaint: str) -> GaolerError:
@@ -54,7 +54,7 @@ def ended(name: str | None, complaint: str) -> GaolerError:
     except NotFound:
         return Failed(complaint, "it was deleted", "gaol ls", GAOLER_FAILED)
     except GaolerError:
-        return Failed(complaint, "", "gaol info", GAOLER_FAILED)
+        return Failed(complaint, "the daemon does not say why", "gaol ls", GAOLER_FAILED)
     shown = clean(machine["name"])
     return Failed(complaint, clean(machine["reason"] or "it was stopped"), f"gaol log {shown}", GAOLER_FAILED)
 
@@ -62,4 +62,4 @@ def ended(name: str | None, complaint: str) -> GaolerError:
 def told_of_memory(text: str, name: str | None) -> None:
     """Say that a program was killed inside; the command's own code and output stay as they are."""
     hint = f"gaol set {name} memory=1G" if name else "gaol run --memory 1G -- COMMAND"
-    complain(Failed(text, "", hint))
+    complain(Failed(text, "its other programs go on", hint))

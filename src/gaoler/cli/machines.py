@@ -58,7 +58,9 @@ def _wait(options: Any) -> int:
 
 def _down(options: Any) -> int:
     if options.names and options.all:
-        raise Usage("names and --all can't be combined", "--all means all machines of everybody that run", "gaol down --help")
+        raise Usage(
+            "names can't be combined with --all", "--all stops every running machine, whoever owns it", "gaol down --help"
+        )
     if options.all:
         return _down_all(options.force, options.json)
     with Gaoler() as gaoler:
@@ -75,9 +77,9 @@ def _only_running(gaoler: Gaoler) -> str:
     """The machine that is meant by `gaol down` alone. Raises Usage where that can't be told."""
     running = [machine["name"] for machine in gaoler.machines() if machine["state"] not in ("stopped", "failed")]
     if not running:
-        raise Failed("nothing to stop", "none of your machines runs", "gaol ls")
+        raise Failed("nothing to stop", "none of your machines is running", "gaol ls")
     if len(running) > 1:
-        raise Usage("which machine?", f"{len(running)} of yours run: {', '.join(running)}", "gaol ls")
+        raise Usage("no machine named", f"{len(running)} of yours are running: {', '.join(running)}", "gaol ls")
     return str(running[0])
 
 
@@ -140,13 +142,14 @@ def _holds(machine: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
-_AT_ONCE = flag("--force", "-f", about="at once, without letting its programs end")
+_AT_ONCE = flag("--force", "-f", about="at once, without waiting for its programs to end")
 
 COMMANDS = {
     "up": Command(
         _up,
-        "Make a machine if there is none of that name, start it, and wait until it is ready. Prints its name and address. "
-        "A machine keeps what it was made with: the options are for one that is made now.",
+        "Make a machine unless there is one of that name, start it, and wait until it is ready. Prints its name and address. "
+        "The options shape a new machine; one that is there keeps what it was made with."
+        "",
         MAYBE_MACHINE,
         *MACHINE_OPTIONS,
         *KEPT_OPTIONS,
@@ -169,9 +172,9 @@ COMMANDS = {
     ),
     "down": Command(
         _down,
-        "Stop machines. Their files stay, and gaol up starts one again.",
-        place("NAME", "the machines; without one, the only one of yours that runs", optional=True, many=True, key="names"),
-        flag("--all", about="all machines of everybody that run (administrator)"),
+        "Stop machines. Their files stay; gaol up starts one again.",
+        place("NAME", "the machines (default: the only one of yours that is running)", optional=True, many=True, key="names"),
+        flag("--all", about="every running machine, whoever owns it (administrator)"),
         _AT_ONCE,
         JSON,
         examples=(("gaol down web", ""),),
@@ -179,10 +182,10 @@ COMMANDS = {
     "rm": Command(
         _rm,
         "Stop machines and delete them, with their files and their snapshots. Your home directory is not touched. On a terminal "
-        "it says what goes, and asks.",
+        "it says what would be lost, and asks first.",
         MACHINES,
         flag("--yes", "-y", about="don't ask"),
-        flag("--force", "-f", about="at once, without letting its programs end; and don't ask"),
+        flag("--force", "-f", about="at once, without waiting for its programs to end, and without asking"),
         examples=(("gaol rm web", ""),),
     ),
 }

@@ -109,7 +109,7 @@ def _answer() -> int:
     except OSError as error:
         from gaoler.cli.output import complain
 
-        complain(Failed(error.filename or "the answer can't be written", error.strerror or str(error)))
+        complain(Failed(error.filename or "the answer can't be written", error.strerror or str(error), "df ."))
         return Failed.code
 
 

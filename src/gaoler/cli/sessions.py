@@ -75,7 +75,7 @@ def _here() -> str:
     try:
         return os.getcwd()
     except FileNotFoundError:
-        raise Failed("the directory that you are in is gone", "it was removed or replaced", "cd, then the same again") from None
+        raise Failed("the directory that you are in is gone", "it was removed or replaced", "cd") from None
 
 
 def _attend(gaoler: Gaoler, options: Any) -> int:
@@ -136,7 +136,7 @@ def _why(options: Any, session: Session, code: int) -> GaolerError:
     return explain.not_run(session.complaint, code, start, vars(options).get("words", ()))
 
 
-_NO_STDIN = flag("-n", "--no-stdin", about="read nothing from standard input: for jobs in the background")
+_NO_STDIN = flag("-n", "--no-stdin", about="don't read standard input: for background jobs")
 
 # docker's, which say nothing new: there is a terminal where there is one here, and standard input is read.
 _DOCKERS = (flag("-i", "--interactive", about=""), flag("-t", "--tty", about=""))
@@ -144,8 +144,8 @@ _DOCKERS = (flag("-i", "--interactive", about=""), flag("-t", "--tty", about="")
 COMMANDS = {
     "run": Command(
         _run,
-        "Make a fresh machine, run one command in it as root, then throw the machine away. Your home directory is in it, "
-        "and where you are in your home, the command runs. Exits with the command's code.",
+        "Make a fresh machine, run one command in it as root, then throw the machine away. Your home directory is there, and "
+        "the command starts in the directory you are in, if that is in your home. Exits with the command's exit code.",
         *MACHINE_OPTIONS,
         _NO_STDIN,
         *_DOCKERS,
@@ -159,7 +159,7 @@ COMMANDS = {
     ),
     "exec": Command(
         _exec,
-        "Run a command in a machine that runs, with your terminal or your pipes. Exits with the command's code.",
+        "Run a command in a running machine, on your terminal or in your pipes. Exits with the command's exit code.",
         MACHINE,
         USER,
         _NO_STDIN,
@@ -170,7 +170,7 @@ COMMANDS = {
     ),
     "shell": Command(
         _shell,
-        "Open a login shell in a machine that runs. It needs no network. Leave with Ctrl-D; the machine goes on.",
+        "Open a login shell in a running machine. No network is needed. Leave with Ctrl-D; the machine keeps running.",
         MAYBE_MACHINE,
         USER,
         _NO_STDIN,

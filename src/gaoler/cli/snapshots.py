@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def _snapshot(options: Any) -> int:
     if options.delete and options.tag is None:
-        raise Usage("which snapshot is to be deleted?", "TAG is missing", f"gaol info {options.name}")
+        raise Usage("no snapshot named", "TAG is missing", f"gaol snapshot {options.name} --list")
     with Gaoler() as gaoler:
         method = "SnapshotRemove" if options.delete else "Snapshot"
         reply = gaoler.call(method, tag=options.tag, name=options.name)
@@ -48,16 +48,16 @@ def _note(reply: dict[str, Any]) -> None:
 COMMANDS = {
     "snapshot": Command(
         _snapshot,
-        "Keep a machine's files as they are now. It may run meanwhile. Your home directory is not part of it.",
+        "Save a machine's files as they are now, to go back to later. It may be running. Your home directory is not included.",
         MACHINE,
-        place("TAG", "the name of the snapshot; without it, the date and time", optional=True),
+        place("TAG", "the name of the snapshot (default: the date and time)", optional=True),
         flag("--delete", about="delete the snapshot TAG"),
         JSON,
         examples=(("gaol snapshot web before-upgrade", ""), ("gaol snapshot web before-upgrade --delete", "")),
     ),
     "restore": Command(
         _restore,
-        "Put a stopped machine's files back as a snapshot has them. Your home directory is not part of it.",
+        "Put a stopped machine's files back as they were at a snapshot. Your home directory stays as it is.",
         MACHINE,
         place("TAG", "the snapshot"),
         JSON,
@@ -65,7 +65,7 @@ COMMANDS = {
     ),
     "clone": Command(
         _clone,
-        "Make a new machine with the files of another. It may run meanwhile.",
+        "Make a new machine with the files of another, which may be running.",
         MACHINE,
         place("NEW", "the new machine's name"),
         JSON,

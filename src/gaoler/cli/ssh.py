@@ -31,7 +31,9 @@ def _ssh(given: Any) -> int:
     try:
         os.execvp("ssh", argv)
     except FileNotFoundError:
-        raise Failed("there is no ssh on this host", "OpenSSH's client is missing", "apt install openssh-client") from None
+        raise Failed(
+            "there is no ssh on this host", "the OpenSSH client is not installed", "apt install openssh-client"
+        ) from None
 
 
 def _leading_options(words: list[str]) -> int:
@@ -81,17 +83,19 @@ def _directory(name: str) -> Path:
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise Failed("no place for the machine's ssh key", f"{directory}: {error.strerror}", "set XDG_CACHE_HOME") from None
+        raise Failed(
+            "no place for the machine's ssh key", f"{directory}: {error.strerror}", "XDG_CACHE_HOME=/tmp gaol ssh NAME"
+        ) from None
     return directory
 
 
 COMMANDS = {
     "ssh": Command(
         _ssh,
-        "Log in to a machine with OpenSSH, as yourself; its address, its host keys and a key that it knows are filled in. "
-        "What follows NAME is for ssh: its options, a command.",
+        "Log in to a machine with OpenSSH, as yourself; the address, the host keys and a key that it accepts are filled in. "
+        "Whatever follows NAME is passed to ssh: options, a command.",
         MACHINE,
-        flag("-n", "--no-stdin", about="read nothing from standard input: for jobs in the background"),
+        flag("-n", "--no-stdin", about="don't read standard input: for background jobs"),
         words="ARGUMENT...",
         begin=ALL_THAT_FOLLOWS,
         examples=(

@@ -50,7 +50,7 @@ def list_machines(machines: list[dict[str, Any]], *, with_owner: bool) -> None:
     )
     older = [machine["name"] for machine in machines if machine.get("newer")]
     if older:
-        print(f"\n* there is a newer generation of the base than this machine came from: gaol info {clean(older[0])}")
+        print(f"\n* its base has a newer generation by now: gaol info {clean(older[0])}")
 
 
 def _base(machine: dict[str, Any]) -> str:
@@ -181,24 +181,24 @@ _BOOTED = "Run /init as init process"
 """The kernel's last words before the first program."""
 _LOOK_AGAIN = 0.5
 """Seconds between looks at a log that is followed."""
-_EVERYBODY = flag("--all", about="everybody's (administrator)")
+_EVERYBODY = flag("--all", about="everybody's machines (administrator)")
 
 COMMANDS = {
     "ls": Command(
         _ls,
-        "List your machines, running and stopped. A star marks one whose base has a newer generation.",
+        "List your machines, running and stopped. A star marks a machine whose base has a newer generation.",
         _EVERYBODY,
         flag("-a", about=""),  # docker's, for stopped ones too: they are there anyway
         JSON,
     ),
-    "info": Command(_info, "Show all about one machine.", MAYBE_MACHINE, JSON, examples=(("gaol info web", ""),)),
+    "info": Command(_info, "Show everything about a machine.", MAYBE_MACHINE, JSON, examples=(("gaol info web", ""),)),
     "top": Command(_top, "Show what running machines use: memory, processor time, processes.", _EVERYBODY, JSON),
     "log": Command(
         _log,
         "Show what a machine's console has said since it started.",
         MACHINE,
-        flag("--boot", about="what its kernel said while it started, too"),
-        flag("-f", "--follow", about="go on, and print what comes, until Ctrl-C"),
+        flag("--boot", about="include what the kernel said while it started"),
+        flag("-f", "--follow", about="keep printing what comes, until Ctrl-C"),
         JSON,
         examples=(("gaol log web", ""), ("gaol log web --follow", "")),
     ),

@@ -39,7 +39,7 @@ class Gaoler(Methods):
             raise Unreachable(
                 "the gaoler daemon does not answer",
                 f"{self.path}: {error.strerror or error}",
-                f"gaol doctor, or as root: {how_to_start()}",
+                f"gaol doctor; as root: {how_to_start()}",
             ) from None
         self.connection = Connection(sock, REPLY_LIMIT)
 
@@ -70,9 +70,9 @@ class Gaoler(Methods):
                 if not reply.get("continues"):
                     return
         except Closed:
-            raise Unreachable("the gaoler daemon went away", "it closed the connection", "the same again") from None
+            raise Unreachable("the gaoler daemon went away", "it closed the connection", "gaol doctor") from None
         except ProtocolError as error:
-            raise Unreachable("the gaoler daemon answers nonsense", str(error), f"is {self.path} its socket?") from None
+            raise Unreachable("the gaoler daemon answers nonsense", str(error), "gaol doctor") from None
 
     def _send(self, message: dict[str, Any]) -> None:
         try:
@@ -81,7 +81,7 @@ class Gaoler(Methods):
             raise Usage(
                 "the command line is too long",
                 f"gaoler takes {MESSAGE_LIMIT >> 20} MiB of it",
-                "put it in a file, and gaol cp that",
+                "gaol cp FILE NAME:PATH",
             ) from None
         except Closed:
             # It may have said why before it closed. If not, there is nothing to receive, either.
@@ -115,4 +115,4 @@ def _error(reply: dict[str, Any]) -> Exception:
             str(details.get("why", "")),
             str(details.get("hint", "")),
         )
-    return with_code(2, "the daemon does not know that request", str(reply["error"]), "are gaol and gaoler of one version?")
+    return with_code(2, "the daemon does not know that request", str(reply["error"]), "gaol --version; gaoler --version")

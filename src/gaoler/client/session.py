@@ -139,7 +139,7 @@ class Session:
             if self.has_terminal:
                 self.hang_up()
             elif not isinstance(error, BrokenPipeError):
-                raise Failed("the command's output can't be written", error.strerror or str(error)) from None
+                raise Failed("the command's output can't be written", error.strerror or str(error), "df .") from None
             # Nobody reads our output any more: the command learns it as it would in a pipeline.
             next(sock for sock in self.outputs if sock.fileno() == source).shutdown(SHUT_RD)
             while os.read(source, CHUNK):

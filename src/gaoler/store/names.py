@@ -16,7 +16,7 @@ def machine_name(name: str) -> str:
     """The name, if it is good. Raises Usage: it becomes a host name (RFC 1123), 32 characters at most."""
     if not _MACHINE.fullmatch(name):
         raise Usage(
-            f'"{name[:40]}" is no name for a machine',
+            f'"{name[:40]}" is not a valid name for a machine',
             "1 to 32 lower-case letters, digits and hyphens, a letter or digit at both ends",
             "gaol up web",
         )
@@ -25,10 +25,10 @@ def machine_name(name: str) -> str:
 
 def base_name(name: str) -> str:
     if name in RESERVED:
-        raise Usage(f'"{name}" is no name for a base', "gaoler's own files are there", "take another name")
+        raise Usage(f'"{name}" is not a valid name for a base', "gaoler's own files are there", "gaol base ls")
     if not _BASE.fullmatch(name) or ".." in name:
         raise Usage(
-            f'"{name[:40]}" is no name for a base',
+            f'"{name[:40]}" is not a valid name for a base',
             "lower-case letters, digits, dots, hyphens and underscores, a letter or digit first",
             "gaol base ls",
         )
@@ -38,7 +38,7 @@ def base_name(name: str) -> str:
 def tag_name(tag: str) -> str:
     if not _BASE.fullmatch(tag) or ".." in tag:
         raise Usage(
-            f'"{tag[:40]}" is no name for a snapshot',
+            f'"{tag[:40]}" is not a valid name for a snapshot',
             "lower-case letters, digits, dots, hyphens and underscores, a letter or digit first",
             "gaol snapshot web before-upgrade",
         )
