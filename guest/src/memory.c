@@ -57,19 +57,20 @@ int memory_read(int fd, char name[MEMORY_NAME])
 
 void memory_size(char *text, size_t room)
 {
-	char line[4096], *size;
-	int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
-	ssize_t got = fd >= 0 ? read(fd, line, sizeof line - 1) : -1;
+	static const char key[] = "\nMEMORY=";
+	char settings[8192], *size;
+	int fd = open("/run/gaoler/machine", O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd >= 0 ? read(fd, settings, sizeof settings - 1) : -1;
 
 	*text = '\0';
 	if (fd >= 0)
 		close(fd);
 	if (got <= 0)
 		return;
-	line[got] = '\0';
-	size = strncmp(line, "mem=", 4) == 0 ? line : strstr(line, " mem=");
+	settings[got] = '\0';
+	size = strstr(settings, key);
 	if (size) {
-		size = strchr(size, '=') + 1;
-		snprintf(text, room, " (%.*s)", (int)strcspn(size, " \n"), size);
+		size += sizeof key - 1;
+		snprintf(text, room, " (%.*s)", (int)strcspn(size, "\n"), size);
 	}
 }

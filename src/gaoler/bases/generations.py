@@ -126,6 +126,11 @@ class Bases:
                 return number
         return None
 
+    def newer(self, name: str, generation: str) -> str | None:
+        """The current generation, where it is newer than one that a machine came from."""
+        current = self._current(name)
+        return current if current and int(current) > int(generation) else None
+
     def clone(self, base: Base, target: Path) -> None:
         """A writable copy-on-write copy at `target`: a snapshot, or reflinks where the base is no subvolume."""
         tree = self._tree(base)

@@ -5,16 +5,21 @@ from __future__ import annotations
 import sys
 
 from gaoler.cli.arguments import JSON, MACHINE, Command, flag, place
-from gaoler.cli.output import clean, show
+from gaoler.cli.output import clean, show, show_columns, show_time
 from gaoler.client import Gaoler
 from gaoler.errors import Usage
+from gaoler.units import show_size
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
 if TYPE_CHECKING:
     from typing import Any
 
+    from gaoler.cli.output import Columns
+
 
 def _snapshot(options: Any) -> int:
+    if options.list:
+        return _list(options)
     if options.delete and options.tag is None:
         raise Usage("no snapshot named", "TAG is missing", f"gaol snapshot {options.name} --list")
     with Gaoler() as gaoler:
@@ -22,6 +27,22 @@ def _snapshot(options: Any) -> int:
         reply = gaoler.call(method, tag=options.tag, name=options.name)
     _note(reply)
     return show(reply, as_json=options.json, text=None if options.delete else lambda: print(clean(reply["tag"])))
+
+
+def _list(options: Any) -> int:
+    with Gaoler() as gaoler:
+        found = gaoler.call("SnapshotList", name=options.name)["snapshots"]
+    return show(found, as_json=options.json, text=lambda: _table(options.name, found))
+
+
+def _table(name: str, found: list[dict[str, Any]]) -> None:
+    if not found:
+        print(f"no snapshots yet; try: gaol snapshot {clean(name)} before-upgrade")
+        return
+    columns: Columns = {"tag": str, "taken": show_time}
+    if any(one["held"] is not None for one in found):
+        columns["held"] = lambda value: "" if value is None else show_size(value)
+    show_columns(found, columns)
 
 
 def _restore(options: Any) -> int:
@@ -51,6 +72,7 @@ COMMANDS = {
         "Save a machine's files as they are now, to go back to later. It may be running. Your home directory is not included.",
         MACHINE,
         place("TAG", "the name of the snapshot (default: the date and time)", optional=True),
+        flag("--list", "-l", about="list the machine's snapshots: when each was taken, and what it holds where that is counted"),
         flag("--delete", about="delete the snapshot TAG"),
         JSON,
         examples=(("gaol snapshot web before-upgrade", ""), ("gaol snapshot web before-upgrade --delete", "")),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     Progress: TypeAlias = Callable[[dict[str, Any]], None]
     """Is told of each step."""
     Info: TypeAlias = dict[str, Any]
+    SnapshotInfo: TypeAlias = dict[str, Any]
     Usage: TypeAlias = dict[str, Any]
     Base: TypeAlias = dict[str, Any]
     Generation: TypeAlias = dict[str, Any]
@@ -169,6 +170,15 @@ class Methods:
     ) -> dict[str, Any]:
         """Remember a machine's files as they are now. Who may: the machine's owner, and administrators."""
         return self.call("Snapshot", None, name=name, owner=owner, tag=tag)
+
+    def snapshot_list(
+        self,
+        name: str,
+        owner: str | None = None,
+    ) -> list[SnapshotInfo]:
+        """Show a machine's snapshots, oldest first. Who may: the machine's owner, and administrators."""
+        found: list[SnapshotInfo] = self.call("SnapshotList", None, name=name, owner=owner)["snapshots"]
+        return found
 
     def snapshot_remove(
         self,

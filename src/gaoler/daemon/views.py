@@ -36,6 +36,8 @@ def info_of(parts: Parts, machine: Machine) -> messages.Info:
         mode=record.mode,
         home=record.home,
         reason=machine.observed.reason,
+        killed=live.killed if live else None,
+        newer=parts.bases.newer(record.base, record.generation) if record.generation else None,
         snapshots=parts.snapshots.tags(machine),
     )
 

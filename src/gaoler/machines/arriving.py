@@ -61,9 +61,8 @@ class Arriving:
         found = self._registry.get(owner.uid, name)
         while found is None:
             wanted = complete(self._configuration, owner, wishes)
-            report(Progress(f"cloning {wanted.base}"))
             try:
-                return self._making.create(owner, name, wanted)
+                return self._making.create(owner, name, wanted, report=report)
             except NameTaken:  # its owner has asked twice at once
                 found = self._registry.get(owner.uid, name)
         _must_fit(found, wishes)

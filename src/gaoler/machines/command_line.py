@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gaoler.errors import Failed
 from gaoler.machines.record import Record
+from gaoler.units import show_size
 
 AGENT_DESCRIPTOR = 3
 TAP_DESCRIPTOR = 4
@@ -83,6 +84,7 @@ def settings(record: Record, network: dict[str, str]) -> str:
         "OWNER_SHELL": owner.shell,
         "OWNER_GROUPS": " ".join(f"{name}:{gid}" for name, gid in owner.groups),
         "HOME_MOUNTED": "1" if record.home else "",
+        "MEMORY": show_size(record.memory),
         "ONESHOT": "1" if record.ephemeral else "",
         "INIT": record.init,
         **network,

@@ -1,7 +1,6 @@
 """What programs in a machine are told of its disk (statfs(2), df): what the machine may hold and holds, not the whole store.
 
-Its kernel reads both from a file of its configuration, which follows what the store counts: at each of its commits, every
-30 s or when somebody syncs.
+Its kernel reads both from a file of its configuration, which follows what the store counts.
 """
 
 from __future__ import annotations
@@ -13,12 +12,12 @@ from gaoler.errors import GaolerError
 from gaoler.host import btrfs
 from gaoler.machines.record import Record
 
-PERIOD = 10.0
-"""Seconds between looks at what the store has counted."""
+PERIOD = 1.0
+"""Seconds between looks at what the store has counted: a program that hears "Disk quota exceeded" is to find df saying so."""
 
 
 def used(record: Record, gaol: Path) -> int | None:
-    """Bytes that count against the machine's `disk`, as of the store's last commit.
+    """Bytes that count against the machine's `disk`.
 
     None where nothing counts them, or its files are gone.
     """
@@ -32,6 +31,12 @@ def used(record: Record, gaol: Path) -> int | None:
     return max(0, quota.used - shared)
 
 
-def tell(path: Path, record: Record, gaol: Path) -> None:
-    """Write down at `path` what the machine may hold and holds, for its kernel to read. Raises OSError."""
-    files.replace(path, f"{record.disk} {used(record, gaol) or 0}\n".encode(), mode=0o644)
+def tell(path: Path, record: Record, gaol: Path, before: str = "") -> str:
+    """Write down at `path` what the machine may hold and holds, for its kernel to read, and return that. Raises OSError.
+
+    Nothing is written where it is as `before`.
+    """
+    now = f"{record.disk} {used(record, gaol) or 0}\n"
+    if now != before:
+        files.replace(path, now.encode(), mode=0o644)
+    return now

@@ -20,6 +20,7 @@ from gaoler.machines.quotas import Quotas
 from gaoler.machines.record import Record
 from gaoler.machines.registry import Registry
 from gaoler.machines.request import Request
+from gaoler.progress import Progress, Report, silent
 from gaoler.store.names import machine_name
 
 _log = logging.getLogger(__name__)
@@ -35,7 +36,13 @@ class Making:
         self._quotas = quotas
 
     def create(
-        self, owner: Account, name: str | None, request: Request, *, populate: Callable[[Path], None] | None = None
+        self,
+        owner: Account,
+        name: str | None,
+        request: Request,
+        *,
+        populate: Callable[[Path], None] | None = None,
+        report: Report = silent,
     ) -> Machine:
         """Make a machine, stopped, its gaol cloned from its base, or filled by `populate`. One without a name is thrown away.
 
@@ -74,6 +81,7 @@ class Making:
             if populate:
                 populate(gaol)
             else:
+                report(Progress(f"cloning {base.name}"))  # by now nothing stands in the way
                 self._bases.clone(base, gaol)
             reach("create.cloned")
             self._quotas.limit(machine.record, gaol)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import secrets
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from gaoler.errors import Failed, LimitReached, NotFound
+from gaoler.errors import Failed, GaolerError, LimitReached, NotFound
 from gaoler.host import btrfs
 from gaoler.host.rename import exchange
 from gaoler.machines.failpoints import reach
@@ -22,6 +23,14 @@ from gaoler.store.names import tag_name
 
 MOST = 256
 """Snapshots of one machine. Each takes metadata of the store's, which no quota counts in full."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    tag: str
+    taken: float
+    held: int | None
+    """Bytes that nothing else holds; None where the store does not count them."""
 
 
 class Snapshots:
@@ -39,6 +48,17 @@ class Snapshots:
     def tags(self, machine: Machine) -> list[str]:
         directory = self._directory(machine)
         return sorted(path.name for path in directory.iterdir()) if directory.is_dir() else []
+
+    def all(self, machine: Machine) -> list[Snapshot]:
+        """What there is, oldest first."""
+        found = []
+        is_counted = btrfs.quotas(self._jailer.gaol(machine.record)) == "full"
+        for tag in self.tags(machine):
+            with suppress(GaolerError):  # removed meanwhile
+                path = self._directory(machine) / tag
+                counted = btrfs.quota(path) if is_counted else None
+                found.append(Snapshot(tag, btrfs.info(path).made, counted.exclusive if counted else None))
+        return sorted(found, key=lambda one: one.taken)
 
     def take(self, machine: Machine, tag: str | None) -> str:
         """Remember the machine's files; running ones as after a power cut. Returns the tag. Raises Failed, LimitReached."""

@@ -229,18 +229,19 @@ class Watches:
             _log.info("%s: its time to live is over", machine.record.id)
             _later(lambda: self._on_expiry(machine, "ttl"))
 
-    def _follow_disk(self, machine: Machine, seen: Live) -> None:
+    def _follow_disk(self, machine: Machine, seen: Live, told: str = "") -> None:
         """Tell its kernel again and again what the store has counted."""
         if not machine.runs_as(seen):
             return
         if machine.lock.acquire(blocking=False):  # else it is being stopped, and its configuration may be going
             try:
-                disks.tell(self._jailer.runtime(machine.record).disk, machine.record, self._jailer.gaol(machine.record))
+                place, gaol = self._jailer.runtime(machine.record).disk, self._jailer.gaol(machine.record)
+                told = disks.tell(place, machine.record, gaol, told)
             except OSError as error:
                 _log.info("%s: how full its disk is can't be told: %s", machine.record.id, error)
             finally:
                 machine.lock.release()
-        self._monitor.after(disks.PERIOD, lambda: self._follow_disk(machine, seen))
+        self._monitor.after(disks.PERIOD, lambda: self._follow_disk(machine, seen, told))
 
     def _mark(self, machine: Machine) -> idling.Mark:
         return idling.Mark(since_boot(), cgroup.used(self._jailer.cgroup(machine.record)).cpu_seconds)

@@ -54,6 +54,15 @@ class Info(Message):
     snapshots: list[str]
 
 
+class SnapshotInfo(Message):
+    """A snapshot as `gaol snapshot NAME --list` shows it."""
+
+    tag: str
+    taken: float
+    held: int | None
+    """Bytes that only it holds still; None where the store does not count them (simple quotas charge them to the machine)."""
+
+
 class Usage(Message):
     """What a running machine uses now: bytes of memory, seconds of processor time since its start."""
 

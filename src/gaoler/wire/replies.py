@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gaoler.wire.messages import Base, Check, Generation, Info, Kernel, Message, Store, Usage
+from gaoler.wire.messages import Base, Check, Generation, Info, Kernel, Message, SnapshotInfo, Store, Usage
 
 
 class Reply(Message):
@@ -67,6 +67,10 @@ class Taken(Reply):
 
     tag: str
     note: str | None = None
+
+
+class SnapshotInfos(Reply):
+    snapshots: list[SnapshotInfo]
 
 
 class Cloned(Reply):

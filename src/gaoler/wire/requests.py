@@ -111,6 +111,10 @@ class Snapshot(OfNamed):
     tag: Name | None = None
 
 
+class SnapshotList(OfNamed):
+    """Show a machine's snapshots, oldest first."""
+
+
 class SnapshotRemove(OfNamed):
     """Forget a snapshot."""
 

@@ -102,7 +102,10 @@ def test_a_limit_counts_what_a_clone_writes_itself(store):  # noqa: F811
     (store / "base/big").write_bytes(os.urandom(8 << 20))
     btrfs.snapshot(store / "base", store / "clone")
     btrfs.set_limit(store / "clone", 4 << 20)
+    (store / "clone/waits").write_bytes(os.urandom(1 << 20))
+    assert btrfs.quota(store / "clone").used >= 1 << 20  # before anything is on the disk
     write_until_refused(store / "clone/more")
+    assert btrfs.quota(store / "clone").used >= 7 << 19
     btrfs.sync(store)
     assert btrfs.quota(store / "base").limit is None
     assert btrfs.quota(store / "base").used >= 8 << 20

@@ -31,7 +31,7 @@ def test_a_base_without_a_table_has_the_defaults(tmp_path):
         ('[base.arch]\n\nsnyc = "daily"\n', ":3: unknown key base.arch.snyc, did you mean sync?"),
         ('[base.arch]\nsync = "yearly"\n', ":2: base.arch.sync"),
         ("[base.arch]\nkeep = 0\n", ":2: base.arch.keep"),
-        ('[base.bin]\nsync = "daily"\n', "no name for a base"),
+        ('[base.bin]\nsync = "daily"\n', "valid name for a base"),
     ],
 )
 def test_mistakes_are_told_with_their_line(tmp_path, text, told):

@@ -51,3 +51,14 @@ def test_it_is_told_whole(counted, tmp_path):
     disks.tell(tmp_path / "disk", LIMITED, tmp_path)
     assert (tmp_path / "disk").read_text() == "100 0\n"
     assert [path.name for path in tmp_path.iterdir()] == ["disk"]
+
+
+def test_what_is_as_before_is_not_written_again(counted, tmp_path):
+    counted(Quota(used=30, limit=100))
+    told = disks.tell(tmp_path / "disk", LIMITED, tmp_path)
+    (tmp_path / "disk").unlink()
+    assert disks.tell(tmp_path / "disk", LIMITED, tmp_path, told) == told
+    assert not (tmp_path / "disk").exists()
+    counted(Quota(used=31, limit=100))
+    disks.tell(tmp_path / "disk", LIMITED, tmp_path, told)
+    assert (tmp_path / "disk").read_text() == "100 31\n"

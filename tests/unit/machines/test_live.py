@@ -34,6 +34,7 @@ def test_missing_and_later_there():
 @pytest.mark.parametrize(
     "text",
     [
+        "gaol killed", "gaol killed a b", "gaol killed \x1b[2J", "gaol killed caf\u00e9",
         "gaol address ../../etc/passwd", "gaol address 10.1.2.3\n", "gaol address ::1", "gaol address 127.0.0.1", "gaol address 224.0.0.1",
         "gaol address6 10.1.2.3", "gaol missing \x1b[2J", "gaol", "", "gaol ready now", "ready", "gaol address 10.1.2.3 x", "gaol missing",
     ],
@@ -84,3 +85,8 @@ def test_a_broken_state_is_told(data):
 )
 def test_states(observed, busy, reason, expected):
     assert Observed(observed, busy, reason).state == expected
+
+
+def test_what_was_killed_for_want_of_memory():
+    assert after("gaol killed python3").killed == "python3"
+    assert len(after("gaol killed " + "x" * 100).killed) == 32

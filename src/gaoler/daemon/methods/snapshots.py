@@ -9,13 +9,20 @@ from gaoler.daemon.views import info_of
 from gaoler.errors import GaolerError
 from gaoler.machines.machine import Machine
 from gaoler.store.names import machine_name
-from gaoler.wire import methods, replies, requests
+from gaoler.wire import messages, methods, replies, requests
 
 
 @of_machines(methods.SNAPSHOT)
 def snapshot(parts: Parts, request: requests.Snapshot, _: Conversation, machine: Machine) -> replies.Taken:
     note = _write_out(parts, machine)
     return replies.Taken(tag=parts.snapshots.take(machine, request.tag), note=note)
+
+
+@of_machines(methods.SNAPSHOT_LIST)
+def list_all(parts: Parts, _: requests.SnapshotList, __: Conversation, machine: Machine) -> replies.SnapshotInfos:
+    return replies.SnapshotInfos(
+        snapshots=[messages.SnapshotInfo(tag=one.tag, taken=one.taken, held=one.held) for one in parts.snapshots.all(machine)]
+    )
 
 
 @of_machines(methods.SNAPSHOT_REMOVE)

@@ -32,6 +32,7 @@ class SubvolumeInfo:
     generation: int  # the last transaction that changed it
     readonly: bool
     parent_uuid: UUID | None  # of what it is a snapshot of
+    made: float = 0.0  # seconds since the epoch
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Quota:
 
     used: int
     limit: int | None
+    exclusive: int = 0
+    """What no other subvolume has; the same as `used` for simple quotas."""
 
 
 def is_btrfs(path: Path) -> bool:
@@ -104,13 +107,14 @@ def info(path: Path) -> SubvolumeInfo:
     with _calling(f"cannot look at {path}"), _directory(path) as subvolume:
         _must_be_subvolume(subvolume, path)
         identity, generation, uuid, parent = ioctl.subvolume_info(subvolume)
-        flags = ioctl.flags(subvolume)
+        flags, made = ioctl.flags(subvolume), ioctl.made(subvolume)
     return SubvolumeInfo(
         id=identity,
         uuid=UUID(bytes=uuid),
         generation=generation,
         readonly=bool(flags & ioctl.SUBVOL_RDONLY),
         parent_uuid=UUID(bytes=parent) if any(parent) else None,
+        made=made,
     )
 
 
@@ -189,10 +193,17 @@ def charge(path: Path, group: int, size: int) -> None:
 
 
 def quota(path: Path) -> Quota | None:
-    """What subvolume `path` has written and may write, as of the last commit; None while quotas are off."""
+    """What subvolume `path` has written and may write; None while quotas are off.
+
+    As it is now, with what waits to be written, which is what the limit is compared with; where the kernel does not tell that
+    (before Linux 5.9), as of the last commit.
+    """
     with _calling(f"cannot look at {path}"), _directory(path) as subvolume:
         _must_be_subvolume(subvolume, path)
         identity = ioctl.subvolume_info(subvolume)[0]
+        now = _counted(UUID(bytes=ioctl.filesystem(subvolume)), identity)
+        if now:
+            return now
         try:
             charged = _qgroup_item(subvolume, ioctl.QGROUP_INFO_KEY, identity)
             limits = _qgroup_item(subvolume, ioctl.QGROUP_LIMIT_KEY, identity)
@@ -203,7 +214,24 @@ def quota(path: Path) -> Quota | None:
     limit = None
     if limits is not None and limits[0] & ioctl.QGROUP_LIMIT_MAX_RFER:
         limit = int.from_bytes(limits[8:16], "little")
-    return Quota(used=int.from_bytes(charged[8:16], "little"), limit=limit)
+    used, exclusive = (int.from_bytes(charged[at : at + 8], "little") for at in (8, 24))
+    return Quota(used, limit, exclusive)
+
+
+def _counted(filesystem: UUID, subvolume_id: int) -> Quota | None:
+    """What the kernel counts in memory, as sysfs tells it."""
+    group = f"/sys/fs/btrfs/{filesystem}/qgroups/0_{subvolume_id}"
+
+    def number(name: str) -> int:
+        with open(f"{group}/{name}", "rb", buffering=0) as file:
+            return int(file.read(32))
+
+    try:
+        used = sum(number(name) for name in ("referenced", "rsv_data", "rsv_meta_prealloc", "rsv_meta_pertrans"))
+        limit = number("max_referenced") if number("limit_flags") & ioctl.QGROUP_LIMIT_MAX_RFER else None
+        return Quota(used, limit, number("exclusive"))
+    except OSError:
+        return None
 
 
 def make_filesystem(device_or_image: Path, label: str = "gaoler") -> None:

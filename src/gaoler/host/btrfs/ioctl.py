@@ -40,6 +40,10 @@ def _number(direction: int, number: int, size: int) -> int:
 _VOL_ARGS = 4096
 _SEARCH_KEY = struct.Struct("=7Q4I4Q")
 _SEARCH_HEADER = struct.Struct("=3Q2I")
+_OTIME = 392
+"""After 5 numbers, a name, 3 UUIDs, 4 transactions, and one other time of 16 bytes."""
+_FS_INFO_SIZE = 1024
+_FS_INFO = _number(2, 31, _FS_INFO_SIZE)
 _SUBVOL_INFO = struct.Struct("=Q256x4Q16s16s16s")
 _SUBVOL_INFO_SIZE = 504
 
@@ -74,6 +78,13 @@ def explained(what: str, error: OSError) -> GaolerError:
         case errno.ENOTTY:
             return Failed(what, "not on a btrfs file system", "gaol store init")
     return Failed(what, error.strerror or str(error))
+
+
+def filesystem(any_directory: int) -> bytes:
+    """The file system's UUID, 16 bytes."""
+    answer = bytearray(_FS_INFO_SIZE)
+    fcntl.ioctl(any_directory, _FS_INFO, answer)
+    return bytes(answer[16:32])
 
 
 def _named(name: str, fd: int = 0, flags: int = 0) -> bytes:
@@ -114,6 +125,14 @@ def subvolume_info(subvolume: int) -> tuple[int, int, bytes, bytes]:
     fcntl.ioctl(subvolume, _GET_SUBVOL_INFO, buffer)
     identity, _parent, _directory, generation, _flags, uuid, parent_uuid, _received = _SUBVOL_INFO.unpack_from(buffer)
     return identity, generation, uuid, parent_uuid
+
+
+def made(subvolume: int) -> float:
+    """When it was made, in seconds since the epoch: the `otime` of struct btrfs_ioctl_get_subvol_info_args."""
+    buffer = bytearray(_SUBVOL_INFO_SIZE)
+    fcntl.ioctl(subvolume, _GET_SUBVOL_INFO, buffer)
+    seconds, nanoseconds = struct.unpack_from("=QI", buffer, _OTIME)
+    return float(seconds + nanoseconds / 1e9)
 
 
 def sync(any_directory: int) -> None:

@@ -1,0 +1,155 @@
+"""What a person does all day, and what they are told when it goes wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from gaoler.client import Gaoler
+from gaoler.errors import Usage
+from system.support.terminal import Terminal
+from system.support.waiting import until
+
+pytestmark = [pytest.mark.root, pytest.mark.machine]
+
+
+# command lines
+
+
+@pytest.mark.parametrize("words", [["x" * 9] * 100_000, ["y" * 120_000] * 16, ["\u00e9" * 40_000] * 20, ['"'] * 90_000])
+def test_command_lines_are_as_long_as_on_the_host(gateway, quiet, alice, words):
+    """2 MiB with a pointer for each word, as execve(2) has it; a word of 128 KiB at most."""
+    script = 'echo $#; printf "%s" "$@" | wc -c'
+    done = gateway.gaol("exec", quiet.name, "--", "sh", "-c", script, "sh", *words, user=alice)
+    assert (done.stdout.split(), done.stderr) == ([str(len(words)), str(sum(len(word.encode()) for word in words))], "")
+
+
+def test_more_than_a_machine_takes_is_one_clear_error(gateway, quiet, alice):
+    done = gateway.gaol("exec", quiet.name, "--", "true", *["x" * 100_000] * 19, user=alice)
+    assert done.returncode in (0, 126)  # the host's own environment takes from what is left of the 2 MiB
+    with Gaoler(str(gateway.socket)) as gaoler, pytest.raises(Usage, match="the command line is too long: gaoler takes 4 MiB of it"):
+        gaoler.exec("quiet", owner=alice.name, arguments=["true", *["x" * 1000] * 5000])
+
+
+# what is not there
+
+
+@pytest.mark.parametrize(
+    ("command", "said", "tried"),
+    [
+        (["nosuch", "-x"], "nosuch is not installed in this machine", "gaol exec quiet -- apt-get install -y nosuch"),
+        (["ls | head"], 'there is no program "ls | head"', "gaol exec quiet -- sh -c 'ls | head'"),
+        (["cd", "/tmp"], "cd is part of a shell, not a program", "gaol exec quiet -- sh -c 'cd /tmp'"),
+        (["/opt/x/run"], "there is no /opt/x/run in the machine", "gaol exec quiet -- ls /opt/x"),
+    ],
+)
+def test_a_command_that_is_not_there(gateway, quiet, alice, command, said, tried):
+    done = gateway.gaol("exec", "quiet", "--", *command, user=alice)
+    first, second = done.stderr.splitlines()
+    assert (done.returncode, first.startswith(f"gaol: {said}: "), second) == (127, True, f"try: {tried}")
+
+
+# what ends, and what is full
+
+
+@pytest.mark.parametrize("way", ["killed", "stopped", "deleted"])
+def test_a_machine_that_ends_under_a_command_is_not_ready_afterwards(gateway, quiet, alice, way):
+    with gateway.popen("exec", "quiet", "--", "sh", "-c", "echo up; exec tail -f /dev/null", user=alice, stdin=-3, stdout=-1, stderr=-1) as process:
+        assert process.stdout.readline() == b"up\n"
+        if way == "killed":
+            os.kill(gateway.json("info", "quiet", user=alice)["pid"], signal.SIGKILL)
+        elif way == "stopped":
+            gateway.gaol("down", "--force", "quiet", user=alice, check=True)
+        else:
+            gateway.gaol("rm", "--force", "quiet", user=alice, check=True)
+        code = process.wait(30)
+        said = process.stderr.read().decode()
+        after = gateway.gaol("info", "quiet", "--json", user=alice)
+    assert '"ready"' not in after.stdout
+    if way == "killed":
+        assert code == 125
+        assert said.startswith("gaol: the machine ended before the command did: ")
+
+
+def test_a_program_killed_for_want_of_memory_is_told_of(gateway, quiet, alice):
+    done = gateway.gaol("exec", "quiet", "--", "sh", "-c", "tail /dev/zero", user=alice)
+    assert done.returncode == 137
+    assert re.search(r"^gaol: tail was killed inside: out of memory \(\w+\)", done.stderr, re.MULTILINE), done.stderr
+    assert gateway.json("info", "quiet", user=alice)["killed"] == "tail"
+    assert "tail, inside: its memory (256M) was full" in gateway.gaol("info", "quiet", user=alice).stdout
+    with Terminal([gateway.program, "shell", "quiet"], **gateway.options(alice)) as terminal:
+        terminal.expect("# ")
+        terminal.type("tail /dev/zero\n")
+        terminal.expect(r"gaol: tail was killed inside: out of memory \(\w+\)")
+        terminal.type("exit\n")
+    assert "killed inside" not in gateway.gaol("exec", "quiet", "--", "false", user=alice).stderr
+
+
+def test_df_says_at_once_that_the_disk_is_full(gateway, alice):
+    gateway.gaol("up", "small", "--no-network", "--disk", "48M", user=alice, check=True)
+    try:
+        script = "dd if=/dev/urandom of=/root/much bs=1M count=100 2>&1 | grep -q quota && sleep 1.2; df --output=pcent / | tail -1"
+        done = gateway.gaol("exec", "small", "--", "sh", "-c", script, user=alice)
+        assert int(done.stdout.strip().rstrip("%")) >= 95, done
+    finally:
+        gateway.gaol("rm", "--force", "small", user=alice)
+
+
+# what there is
+
+
+def test_snapshots_are_listed_with_their_time(gateway, quiet, alice):
+    assert gateway.gaol("snapshot", "quiet", "--list", user=alice).stdout == "no snapshots yet; try: gaol snapshot quiet before-upgrade\n"
+    before = time.time()
+    for tag in ("zebra", "ape"):
+        gateway.gaol("snapshot", "quiet", tag, user=alice, check=True)
+    listed = gateway.json("snapshot", "quiet", "--list", user=alice)
+    assert [one["tag"] for one in listed] == ["zebra", "ape"]
+    assert all(before - 1 <= one["taken"] <= time.time() + 1 for one in listed)
+    assert gateway.gaol("snapshot", "quiet", "--list", user=alice).stdout.startswith("TAG    TAKEN\nzebra  20")
+
+
+def test_nothing_is_cloned_from_a_base_that_is_not_there(gateway, alice):
+    done = gateway.gaol("up", "x", "--base", "nosuch", user=alice)
+    assert done.returncode == 3
+    assert "cloning" not in done.stderr
+
+
+def test_a_newer_generation_is_told(gateway, quiet, alice):
+    gateway.gaol("base", "add", "course", "--machine", f"{alice.name}/quiet", check=True)
+    try:
+        gateway.gaol("up", "old", "--no-network", "--base", "course", user=alice, check=True)
+        gateway.gaol("exec", "quiet", "--", "touch", "/srv/more", user=alice, check=True)
+        gateway.gaol("base", "sync", "course", check=True)
+        assert gateway.json("info", "old", user=alice)["newer"] == "2"
+        assert gateway.json("info", "quiet", user=alice)["newer"] is None
+        shown = gateway.gaol("ls", user=alice).stdout
+        assert "course 1*" in shown
+        assert shown.endswith("gaol info old\n")
+    finally:
+        gateway.gaol("rm", "--force", "old", user=alice)
+        gateway.gaol("base", "rm", "course", check=True)
+
+
+def test_rm_asks_on_a_terminal(gateway, alice):
+    gateway.gaol("up", "doomed", "--no-network", user=alice, check=True)
+    with Terminal([gateway.program, "rm", "doomed"], **gateway.options(alice)) as terminal:
+        terminal.expect(r"doomed: .* of files, made .* ago")
+        terminal.expect(r"Delete it\? \[y/N\]")
+        terminal.type("\n")
+        assert terminal.wait() == 1
+    assert gateway.json("info", "doomed", user=alice)["state"] == "ready"
+    with Terminal([gateway.program, "rm", "doomed"], **gateway.options(alice)) as terminal:
+        terminal.type("y\n")
+        terminal.expect("deleted doomed: ")
+        assert terminal.wait() == 0
+    until(lambda: gateway.gaol("info", "doomed", user=alice).returncode == 3, "it is gone")
+
+
+def test_the_log_begins_after_the_kernel_s_start(gateway, quiet, alice):
+    assert "Linux version" not in gateway.gaol("log", "quiet", user=alice).stdout
+    assert "Linux version" in gateway.gaol("log", "quiet", "--boot", user=alice).stdout
