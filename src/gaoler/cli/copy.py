@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -71,41 +71,44 @@ def _copy_in(source: Path, name: str, path: str, user: str) -> None:
         raise NotFound(f"no file {source}", "nothing of that name is here", f"ls {source.parent}")
     whole = source.absolute() if source.name else source.resolve()
     argv = ["tar", "-cf", "-", "--owner=0", "--group=0", "-C", str(whole.parent), "--", whole.name]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE) as tar:
+    with (
+        _session(name, [_TAR_IN, "cp", path, whole.name], user) as session,
+        subprocess.Popen(argv, stdout=subprocess.PIPE) as tar,
+    ):
         assert tar.stdout
-        stream = tar.stdout.fileno()
         sink = os.open(os.devnull, os.O_WRONLY)
         with _complaints() as errors:
-            _attend(name, [_TAR_IN, "cp", path, whole.name], user, lambda session: session.copy(stream, [sink, errors]))
+            code = session.copy(tar.stdout.fileno(), [sink, errors])
         os.close(sink)
+        _check(session, code, name)
     if tar.returncode:
         raise Failed(f"not all of {source} was copied", "tar says why above", f"ls -lR {source}")
 
 
 def _copy_out(name: str, path: str, target: Path, user: str) -> None:
-    into = target if target.is_dir() else target.parent
-    try:
-        scratch = tempfile.TemporaryDirectory(prefix=".gaol-cp.", dir=into)
-    except OSError as error:
-        raise Failed(f"can't write in {into}", error.strerror or str(error), f"ls -ld {into}") from None
-    with scratch:
-        argv = ["tar", "-xf", "-", "--no-same-owner", "--no-same-permissions", "-C", scratch.name]
-        with subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as tar:
-            assert tar.stdin and tar.stderr
-            sink = tar.stdin.fileno()
-            with _complaints() as errors:
-                _attend(name, [_TAR_OUT, "cp", path], user, lambda session: session.copy(None, [sink, errors]))
-            tar.stdin.close()
-            complaint = tar.stderr.read().decode(errors="replace")
-        if tar.returncode:
-            raise Failed(f"can't write {target}", " ".join(complaint.split())[:300], f"df {into}")
-        wanted = os.path.basename(path.rstrip("/"))
-        for entry in Path(scratch.name).iterdir():
-            if wanted not in ("", ".", "..", entry.name):  # of the first three it is the content
-                raise Failed(
-                    "not copied", f"the machine sent {entry.name[:99]} for {wanted[:99]}", f"gaol exec {name} -- ls -la {path}"
-                )
-            _place(entry, target / entry.name if target.is_dir() else target)
+    with _session(name, [_TAR_OUT, "cp", path], user) as session:  # first: who may not do that hears nothing else
+        into = target if target.is_dir() else target.parent
+        try:
+            scratch = tempfile.TemporaryDirectory(prefix=".gaol-cp.", dir=into)
+        except OSError as error:
+            raise Failed(f"can't write in {into}", error.strerror or str(error), f"ls -ld {into}") from None
+        with scratch:
+            argv = ["tar", "-xf", "-", "--no-same-owner", "--no-same-permissions", "-C", scratch.name]
+            with subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as tar:
+                assert tar.stdin and tar.stderr
+                with _complaints() as errors:
+                    code = session.copy(None, [tar.stdin.fileno(), errors])
+                tar.stdin.close()
+                complaint = tar.stderr.read().decode(errors="replace")
+            _check(session, code, name)
+            if tar.returncode:
+                raise Failed(f"can't write {target}", " ".join(complaint.split())[:300], f"df {into}")
+            wanted = os.path.basename(path.rstrip("/"))
+            for entry in Path(scratch.name).iterdir():
+                if wanted not in ("", ".", "..", entry.name):  # of the first three it is the content
+                    why = f"the machine sent {entry.name[:99]} for {wanted[:99]}"
+                    raise Failed("not copied", why, f"gaol exec {name} -- ls -la {path}")
+                _place(entry, target / entry.name if target.is_dir() else target)
 
 
 @contextmanager
@@ -134,11 +137,18 @@ def _place(entry: Path, target: Path) -> None:
     raise Failed(f"can't put {entry.name} in place of {target}", "one is a directory, the other is not", f"ls -ld {target}")
 
 
-def _attend(name: str, script: list[str], user: str, copy: Callable[[Session], int]) -> None:
+@contextmanager
+def _session(name: str, script: list[str], user: str) -> Iterator[Session]:
     with Gaoler() as gaoler:
         gaoler.call("Exec", command={"arguments": ["sh", "-c", *script], "user": user}, name=name)
         session = Session(gaoler.descriptors())
-        code = copy(session)
+        try:
+            yield session
+        finally:
+            session.hang_up()
+
+
+def _check(session: Session, code: int, name: str) -> None:
     if code:
         raise Failed("not copied", session.complaint or f"the machine's side ended with {code}", f"gaol exec {name} -- ls")
 

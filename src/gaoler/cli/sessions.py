@@ -92,7 +92,10 @@ def _attend(gaoler: Gaoler, options: Any) -> int:
         pending.append(number)
 
     def resize() -> None:
-        columns, rows = os.get_terminal_size(0)
+        try:
+            columns, rows = os.get_terminal_size(0)
+        except OSError:
+            return  # it has hung up
         session.resize(rows, columns)
 
     def deliver() -> None:

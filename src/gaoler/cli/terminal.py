@@ -75,8 +75,11 @@ class Raw:
         import termios
         import tty
 
-        if in_foreground(0):
-            tty.setraw(0, termios.TCSADRAIN)
+        try:
+            if in_foreground(0):
+                tty.setraw(0, termios.TCSADRAIN)
+        except termios.error:
+            pass  # it has hung up, which comes with a SIGCONT
 
     def end(self) -> None:
         import termios

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
 from gaoler.cli.arguments import JSON, MACHINE, MAYBE_MACHINE, Command, flag
@@ -141,7 +140,7 @@ def _log(options: Any) -> int:
         text = _read(gaoler, options)
         if options.follow:
             return _follow(gaoler, options, text)
-    return show({"text": text}, as_json=options.json, text=lambda: _print(text, options))
+    return show({"text": text}, as_json=options.json, text=lambda: _print(text))
 
 
 def _read(gaoler: Gaoler, options: Any) -> str:
@@ -150,17 +149,17 @@ def _read(gaoler: Gaoler, options: Any) -> str:
 
 
 def _after_boot(text: str) -> str:
-    """What came after the kernel had started for the last time, which says a hundred lines of no interest."""
-    start = text.rfind(_BOOTED)
-    return text[text.find("\n", start) + 1 :] if start >= 0 else text
+    """Which kernel was started last, and what came after its start, which is a hundred lines of no interest."""
+    booted = text.rfind(_BOOTED)
+    banner = text.rfind(_BANNER, 0, max(booted, 0))
+    if banner < 0:
+        return text
+    first = text[text.rfind("\n", 0, banner) + 1 : text.find("\n", banner) + 1]
+    return first + text[text.find("\n", booted) + 1 :]
 
 
-def _print(text: str, options: Any) -> None:
-    shown = clean(text, keep="\n\t").rstrip("\n")
-    if shown:
-        print(shown)
-    else:
-        print(f"nothing since it started; its kernel's start: gaol log {options.name} --boot", file=sys.stderr)
+def _print(text: str) -> None:
+    print(clean(text, keep="\n\t").rstrip("\n"))
 
 
 def _follow(gaoler: Gaoler, options: Any, text: str) -> int:
@@ -177,8 +176,8 @@ def _follow(gaoler: Gaoler, options: Any, text: str) -> int:
             text = now
 
 
-_BOOTED = "Run /init as init process"
-"""The kernel's last words before the first program."""
+_BANNER, _BOOTED = "Linux version ", "Run /init as init process"
+"""The kernel's first words, and its last ones before the first program."""
 _LOOK_AGAIN = 0.5
 """Seconds between looks at a log that is followed."""
 _EVERYBODY = flag("--all", about="everybody's machines (administrator)")
