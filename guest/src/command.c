@@ -190,7 +190,7 @@ pid_t command_start(const struct request *request, const int stdio[3], int tty, 
 	if (look_up(request->user, &identity, failure) < 0)
 		return -1;
 	if (geteuid() != 0 && identity.uid != geteuid())
-		return fail(failure, 125, EPERM, "cannot become ", request->user);
+		return fail(failure, 125, EPERM, "can't become ", request->user);
 	give_streams(stdio, tty, &identity);
 	env = environment(request, &identity);
 	file = program(request, &identity, &argv);
@@ -200,13 +200,13 @@ pid_t command_start(const struct request *request, const int stdio[3], int tty, 
 
 	child = start(request, &identity, stdio, tty, file, argv, env, &stage, &error);
 	if (child < 0)
-		return fail(failure, 125, errno, "cannot start ", file);
+		return fail(failure, 125, errno, "can't start ", file);
 	if (!error)
 		return child;
 	if (!stage)
 		fail(failure, error == ENOENT || error == ENOTDIR ? 127 : 126, error, "", file);
 	else if (!strcmp(stage, "chdir"))
-		fail(failure, 125, error, "cannot change to ", request->cwd ? request->cwd : "/");
+		fail(failure, 125, error, "can't change to ", request->cwd ? request->cwd : "/");
 	else
 		fail(failure, 125, error, stage, "");
 	return -1;

@@ -239,7 +239,7 @@ int step_net(int count, char **word)
 		}
 		i += route;
 		if (i == count || parse_address(word[i], &address) < 0) {
-			status = complain(0, "net: %s: \"%s\" is no address", word[0], i < count ? word[i] : "");
+			status = complain(0, "net: %s: \"%s\" is not an address", word[0], i < count ? word[i] : "");
 			break;
 		}
 		if (!route && address.family == AF_INET6)

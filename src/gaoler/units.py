@@ -25,12 +25,12 @@ def _split(text: str, plain: str, units: dict[str, int], what: str, example: str
 def size(text: str) -> int:
     """Bytes of `512M`, `1.5G`, `1048576`. Powers of 1024. Raises Usage."""
     plain = text.strip().upper().removesuffix("B").removesuffix("I")
-    return _split(text, plain, _SIZES, "size", "512M, or 2G")
+    return _split(text, plain, _SIZES, "size", "512M")
 
 
 def duration(text: str) -> int:
     """Seconds of `90`, `30m`, `1.5h`, `1d`. Raises Usage."""
-    return _split(text, text.strip(), _DURATIONS, "duration", "30m, or 2h, or 7d")
+    return _split(text, text.strip(), _DURATIONS, "duration", "2h")
 
 
 def number(text: str) -> float:
@@ -40,7 +40,7 @@ def number(text: str) -> float:
     except ValueError:
         value = float("nan")
     if not abs(value) < float("inf"):
-        raise Usage(f'"{text[:40]}" is not a number', "digits, perhaps with a point, are expected", "2, or 0.5")
+        raise Usage(f'"{text[:40]}" is not a number', "digits, perhaps with a point, are expected", "2")
     return value
 
 

@@ -80,7 +80,7 @@ def faults(path: Path) -> list[str]:
             found += _shell_faults(tree)
         if not _is(tree, "etc/passwd", stat.S_ISREG):
             found.append("no /etc/passwd")
-        found += [f"/{name} is no directory" for name in _MOUNT_POINTS if tree.kind(name) not in (0, stat.S_IFDIR)]
+        found += [f"/{name} is not a directory" for name in _MOUNT_POINTS if tree.kind(name) not in (0, stat.S_IFDIR)]
         found += [why for sign, why in _AT_WORK.items() if tree.kind(sign)]
         if tree.names(f"{_DPKG_UPDATES}/[0-9]*"):
             found.append("dpkg was at work")
@@ -144,7 +144,7 @@ def _shell_faults(tree: Tree) -> list[str]:
     with _opened(tree, "bin/sh") as file:
         header = os.read(file, 4096) if file is not None else b""
     if header[:4] != b"\x7fELF" or len(header) < 64:
-        return ["/bin/sh is no program"]
+        return ["/bin/sh is not a program"]
     wide = header[4] == 2
     (machine,) = struct.unpack_from("<H", header, 18)
     if machine not in (_MACHINES.get(platform.machine()), 3 if platform.machine() == "x86_64" else None):

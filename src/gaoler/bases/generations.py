@@ -83,7 +83,7 @@ class Bases:
         return Attempt.read(self._directory(name) / "last.json")
 
     def is_taken(self, name: str) -> bool:
-        """Whether there is a base of that name, or one is being made, or something that is no base."""
+        """Whether there is a base of that name, or one is being made, or something that is not a base."""
         return self._directory(name).exists() or os.path.lexists(self.paths.store / name)
 
     def unfinished(self) -> list[str]:
@@ -169,7 +169,7 @@ class Bases:
             directory = self._directory(name)
             where = self.paths.store / name
             if os.path.lexists(where) and not self._generations(name):
-                raise Failed(f'"{name}" is taken', f"gaoler did not make {where}", "take another name")
+                raise Failed(f'"{name}" is taken', f"gaoler did not make {where}", "gaol base ls")
             directory.mkdir(mode=0o700, exist_ok=True)
             lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
@@ -297,7 +297,7 @@ class Bases:
             self.find(name)
             if not self._generations(name):
                 where = self.paths.store / name
-                raise NotAllowed(f'base "{name}" was not made by gaoler', "it is a plain directory", f"rm -r {where}")
+                raise NotAllowed(f'base "{name}" was not made by gaoler', "it is a plain directory", f"ls -la {where}")
         with self.updating(name):
             btrfs.delete(self.paths.store / name)
             self._remove_directory(name)

@@ -92,7 +92,7 @@ def kind_of(source: str) -> str:
         if pattern.fullmatch(source):
             return kind
     raise Usage(
-        f'"{source[:60]}" is no source for rsync',
+        f'"{source[:60]}" is not a source for rsync',
         "a master is HOST::MODULE, rsync://HOST/MODULE, USER@HOST:PATH or a directory of this host",
         "gaol base add archlinux --rsync master::archlinux",
     )
@@ -111,7 +111,7 @@ def sync(source: str, tree: Path, access: Access, report: Report, *, lock: int, 
     raise Failed(
         f"{source} does not hold still",
         f"it changed during each of {PASSES} passes",
-        "let the master's updates and the sync run at different hours",
+        "gaol base sync NAME",
     )
 
 
@@ -186,7 +186,7 @@ def confined(source: str, tree: Path, access: Access) -> Confinement:
     target = Bind(str(tree), "/tree", writable=True, mapped=True)
     if kind_of(source) == "local":
         if not Path(source).is_dir():
-            raise NotFound(f"no directory {source}", "", "ls")
+            raise NotFound(f"no directory {source}", "nothing of that name is here", f"ls {Path(source).parent}")
         return Confinement((Bind(source, "/source"), target))
     files = {"/root/identity": access.identity, "/root/known_hosts": access.known_hosts, "/root/password": access.password}
     return Confinement((target,), {place: str(file) for place, file in files.items()}, first_id=access.first_id)

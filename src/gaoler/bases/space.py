@@ -24,7 +24,7 @@ class NoSpace(Failed):
     """The store has no room for the tree."""
 
     def __init__(self) -> None:
-        super().__init__("the store is nearly full", "the rest is kept for running machines", "gaol store info; gaol rm machines")
+        super().__init__("the store is nearly full", "the rest is kept for running machines", "gaol store info")
 
 
 def spare(store: Path) -> int:

@@ -170,9 +170,9 @@ class BaseSync:
             faults.append(f"files of ids above {IDS - 1}, such as {', '.join(counted.strangers)}")
         if faults:
             raise Failed(
-                f'"{name}" is not changed: what {recipe} gives is no base',
+                f'"{name}" is not changed: what {recipe} gives is unfit for a base',
                 "; ".join([*faults[:_LISTED], *(["and more"] if len(faults) > _LISTED else [])]),
-                "mend the source, then gaol base sync",
+                "gaol base sync NAME",
             )
         self._guard(name, counted, shrink=shrink)
         lacks = check.lacks(tree, master=source.is_master)
@@ -192,7 +192,7 @@ class BaseSync:
                 raise Failed(
                     f'"{name}" is not changed: it would shrink too much',
                     f"from {was} to {now} {what}; base.{name}.shrink is {100 - left} %",
-                    f"look at the master; if that is right: gaol base sync {name} --shrink",
+                    f"gaol base sync {name} --shrink",
                 )
 
 

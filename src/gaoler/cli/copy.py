@@ -27,7 +27,7 @@ _TAR_IN = """
 if [ -d "$1" ]; then exec tar -xf - -C "$1"; fi
 case $1 in */) mkdir -p "$1" && exec tar -xf - -C "$1"; exit ;; esac
 into=$(dirname "$1")
-[ -d "$into" ] || { echo "gaol: there is no directory $into in the machine" >&2; exit 1; }
+[ -d "$into" ] || { echo "gaol: there is not a directory $into in the machine" >&2; exit 1; }
 new=$(mktemp -d "$into/.gaol-cp.XXXXXX") || exit
 tar -xf - -C "$new" && mv -T "$new/$2" "$1"
 code=$?

@@ -19,13 +19,13 @@ def load(path: Path) -> Configuration:
     except FileNotFoundError:
         raise Usage(f"no configuration {path}", "it is not there", "sudo make up  (writes one)") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise Usage(f"can't read {path}", str(error)) from None
+        raise Usage(f"can't read {path}", str(error), f"ls -l {path}") from None
     try:
         return Configuration.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise Usage(f"{path} is not TOML", str(error)) from None
+        raise Usage(f"{path} is not TOML", str(error), f"sudo editor {path}") from None
     except ValidationError as error:
         told = [f"{path}:{line}: {words}" for line, words in mistakes.tell(text, error)]
         if len(told) == 1:
-            raise Usage("the configuration has a mistake", told[0], f"edit {path}") from None
-        raise Usage(f"the configuration has {len(told)} mistakes", "\n    ".join(["", *told]), f"edit {path}") from None
+            raise Usage("the configuration has a mistake", told[0], f"sudo editor {path}") from None
+        raise Usage(f"the configuration has {len(told)} mistakes", "\n    ".join(["", *told]), f"sudo editor {path}") from None

@@ -36,7 +36,9 @@ def account_of(uid: int) -> Account:
     try:
         entry = pwd.getpwuid(uid)
     except KeyError:
-        raise NotAllowed(f"uid {uid} has no account on this host", "machines belong to accounts") from None
+        raise NotAllowed(
+            f"uid {uid} has no account on this host", "machines belong to accounts", f"getent passwd {uid}"
+        ) from None
     numbers = os.getgrouplist(entry.pw_name, entry.pw_gid)
     groups = tuple((_group_name(gid), gid) for gid in sorted(set(numbers) - {entry.pw_gid}))
     return Account(
@@ -56,7 +58,7 @@ def uid_of(name: str) -> int:
     try:
         return pwd.getpwnam(name).pw_uid
     except (KeyError, ValueError):
-        raise NotFound(f'no user "{name[:40]}"', "", "gaol ls --all") from None
+        raise NotFound(f'no user "{name[:40]}"', "this host has no account of that name", f"getent passwd {name[:40]}") from None
 
 
 def _group_name(gid: int) -> str:

@@ -41,7 +41,7 @@ def main() -> int:
             print(json.dumps([check.model_dump() for check in doctor.run(configuration)]))
             return 0
         if os.geteuid() != 0:
-            raise NotAllowed("the daemon must be root", "it mounts, makes network devices and starts jails", "the same with sudo")
+            raise NotAllowed("the daemon must be root", "it mounts, makes network devices and starts jails", "sudo gaoler")
         if options.make_store:
             make_store(configuration)
         elif options.close:

@@ -52,7 +52,7 @@ class Rights:
         """The same, for what comes near its owner's home. Raises NotFound, NotAllowed."""
         machine = self.machine(caller, which)
         if caller.uid not in (machine.record.owner.uid, 0):
-            raise NotAllowed(f"you may not {to}", "their home is in it", "ask root")
+            raise NotAllowed(f"you may not {to}", "their home is in it", "sudo gaol ls --all")
         return machine
 
     def some(self, caller: Caller, everybody: bool, to: str) -> list[Machine]:
@@ -65,7 +65,7 @@ class Rights:
     def administrator(self, caller: Caller, to: str) -> None:
         """Raises NotAllowed."""
         if not caller.admin:
-            raise NotAllowed(f"you may not {to}", "that is for administrators", "ask one, or be in their group")
+            raise NotAllowed(f"you may not {to}", "that is for administrators", "gaol --help")
 
     def standard(self, uid: int, login: str) -> str:
         """What a machine is called that is not named: as the only one its owner has, or after them."""
@@ -87,8 +87,9 @@ class Rights:
         there = ", ".join(machine.record.name for machine in self._registry.of(uid) if not machine.record.ephemeral)
         if owner:
             return NotFound(f'no machine "{name[:40]}" of {owner}\'s', f"there are: {there or 'none'}", "gaol ls --all")
-        hint = "gaol ls" if there else f"gaol up {name[:32]}"
-        return NotFound(f'no machine "{name[:40]}"', f"you have: {there or 'none'}", hint)
+        return NotFound(
+            f'no machine "{name[:40]}"', f"you have: {there or 'none'}", "gaol ls"
+        )  # not up: who asks means one that is there
 
     # bases: administrators all, users those that they published from machines of their own. How many that may be is a limit
     # like others (`limits.bases`), and none unless an administrator grants it: a teacher gets a course's machine to a class
@@ -117,12 +118,12 @@ class Rights:
             return
         limit = limit_of(self._configuration.limits, caller.account, "bases")
         if not limit.value:
-            raise NotAllowed("you may not publish a base", f"{limit.setting} is 0, set by the administrator", "ask one")
+            raise NotAllowed("you may not publish a base", f"{limit.setting} is 0, set by the administrator", "gaol base ls")
         if self._owns(caller, name):
             return
         reserved = name in self._configuration.base or name == self._configuration.machines.base
         if reserved or self._bases.is_taken(name):
-            raise NotAllowed(f'"{name}" is not yours', "a base of that name is for others to change", "take another name")
+            raise NotAllowed(f'"{name}" is not yours', "a base of that name is for others to change", "gaol base ls")
         made = {base.name for base in self._bases.all() if self._owns(caller, base.name)}
         making = {base for uid, base in self._publishing if uid == caller.account.uid}
         own = sorted(made | making)
@@ -130,7 +131,7 @@ class Rights:
             raise LimitReached(
                 f"you have published {', '.join(own)}",
                 f"{limit.setting} is {limit.value:g}, set by the administrator",
-                f"gaol base rm {own[0]}",
+                "gaol base ls",
                 limit="bases",
             )
 

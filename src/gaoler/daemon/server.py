@@ -92,7 +92,9 @@ class Server:
         except Closed:
             pass
         except (ProtocolError, TimeoutError) as error:
-            _try_send(connection, _error(Usage("that is no message of ours", str(error))))
+            _try_send(
+                connection, _error(Usage("that is not a message of gaoler's", str(error), "gaol --version; gaoler --version"))
+            )
         except OSError as error:
             _log.info("a connection broke: %s", error)
         finally:
@@ -108,9 +110,7 @@ class Server:
             with self._lock:
                 if not admitted and self._large[uid] >= LARGE_OF_ONE:
                     why = f"{LARGE_OF_ONE} at once of more than {LARGE >> 10} KiB is gaoler's limit"
-                    raise LimitReached(
-                        "you have too many long command lines on the way", why, "the same in a moment", limit="large"
-                    )
+                    raise LimitReached("you have too many long command lines on the way", why, "gaol ls", limit="large")
                 self._large[uid] += not admitted
                 admitted = True
 
@@ -125,10 +125,10 @@ class Server:
         with self._lock:
             if self._connections[uid] >= CONNECTIONS_OF_ONE and uid:
                 why = f"{CONNECTIONS_OF_ONE} at once is gaoler's limit"
-                raise LimitReached("you have too many connections", why, "wait", limit="connections")
+                raise LimitReached("you have too many connections", why, "gaol ls", limit="connections")
             if self._connections.total() >= CONNECTIONS and uid:  # root must get in to end it
                 why = f"{CONNECTIONS} at once is its limit"
-                raise LimitReached("gaoler has too many connections", why, "the same in a moment", limit="connections")
+                raise LimitReached("gaoler has too many connections", why, "gaol ls", limit="connections")
             self._connections[uid] += 1
         try:
             yield
@@ -153,7 +153,7 @@ class Server:
             reply = handler.serve(self._parts, request, conversation)
             connection.send({"parameters": reply.parameters()}, conversation.descriptors)
         except ValidationError as error:
-            refused = Usage("that request makes no sense", _mistakes(error))
+            refused = Usage("the request makes no sense", _mistakes(error), "gaol --version; gaoler --version")
         except GaolerError as error:
             refused = error
         except (Closed, TimeoutError):
@@ -163,7 +163,7 @@ class Server:
             connection.send(_error(Failed("the host refuses", str(error), "gaol doctor")))
         except Exception as error:
             _log.exception("in %s", name)
-            refused = Failed("gaoler made a mistake", f"{type(error).__name__}: {error}", "tell its makers, with the log")
+            refused = Failed("gaoler made a mistake", f"{type(error).__name__}: {error}", "journalctl -u gaoler")
         finally:
             for descriptor in conversation.descriptors:
                 os.close(descriptor)

@@ -60,7 +60,7 @@ class Share:
             raise LimitReached(
                 "you ask more of gaoler than your share",
                 f"your requests may take {RATE:.0%} of a processor, and took {wait * RATE:.1f} s more",
-                f"the same in {wait:.0f} s",
+                f"sleep {wait:.0f}",
             )
         if wait:
             threading.Event().wait(wait)

@@ -71,7 +71,7 @@ def exec_frame(request: SessionRequest) -> bytes:
     words += [f"env={name}={value}" for name, value in request.environment]
     words += [f"arg={argument}" for argument in request.arguments]
     if any("\0" in word for word in words):
-        raise Usage("cannot run that", "a word of it holds a NUL character")
+        raise Usage("can't run that", "a word of it holds a NUL character", "gaol exec --help")
     # What Python could not decode on the way in (file names in other encodings) leaves as the bytes that it was.
     return _frame(b"X", b"".join(word.encode(errors="surrogateescape") + b"\0" for word in words))
 
@@ -79,13 +79,17 @@ def exec_frame(request: SessionRequest) -> bytes:
 def join_frame(cookie: str, stream: int) -> bytes:
     """The J frame."""
     if len(cookie) != _COOKIE:
-        raise Usage("cannot join a command", f"its cookie is not {_COOKIE} hex digits")
+        raise Usage("can't join a command", f"its cookie is not {_COOKIE} hex digits", "gaol doctor")
     return _frame(b"J", cookie.encode() + bytes([stream]))
 
 
 def _frame(kind: bytes, payload: bytes) -> bytes:
     if len(payload) > PAYLOAD_MAX:
-        raise Usage("cannot run that", f"words and environment take {len(payload)} bytes, at most {PAYLOAD_MAX} fit")
+        raise Usage(
+            "can't run that",
+            f"words and environment take {len(payload)} bytes, at most {PAYLOAD_MAX} fit",
+            "gaol cp FILE NAME:PATH",
+        )
     return kind + struct.pack("<I", len(payload)) + payload
 
 
@@ -99,13 +103,13 @@ def _connect(path: Path, first: bytes, timeout: float) -> socket.socket:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", 0, 0))
     except (FileNotFoundError, ConnectionError) as error:
         connection.close()
-        raise Failed("the machine's agent cannot be reached", "the machine is not running") from error
+        raise Failed("the machine's agent can't be reached", "the machine is not running", "gaol ls") from error
     except BlockingIOError as error:
         connection.close()
-        raise Failed("the machine's agent does not answer", f"nothing came within {timeout:g} s") from error
+        raise Failed("the machine's agent does not answer", f"nothing came within {timeout:g} s", "gaol ls") from error
     except OSError as error:
         connection.close()
-        raise Failed("the machine's agent cannot be reached", error.strerror or str(error)) from error
+        raise Failed("the machine's agent can't be reached", error.strerror or str(error), "gaol ls") from error
     return connection
 
 

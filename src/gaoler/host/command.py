@@ -22,7 +22,7 @@ def run(
 ) -> CompletedProcess[str]:
     """Run a command to its end and return what it wrote.
 
-    `timeout` is in seconds. Raises Failed when the program is missing, cannot be executed, takes too long or exits
+    `timeout` is in seconds. Raises Failed when the program is missing, can't be executed, takes too long or exits
     with anything but 0; the error shows the command as a line to paste and keeps what it wrote to stderr.
     """
     shown = shlex.join(argv)
@@ -39,15 +39,15 @@ def run(
         )
     except FileNotFoundError as error:
         if error.filename != argv[0]:  # the working directory is missing, not the program
-            raise Failed(f"cannot run {shown}", str(error)) from error
-        raise Failed(f"cannot run {shown}", f"{argv[0]} is not installed", f"apt install {package(argv[0])}") from error
+            raise Failed(f"can't run {shown}", str(error), "gaol doctor") from error
+        raise Failed(f"can't run {shown}", f"{argv[0]} is not installed", f"apt install {package(argv[0])}") from error
     except subprocess.TimeoutExpired as error:
-        raise Failed(f"{shown} took more than {timeout:g} s", _text(error.stderr).strip()) from error
+        raise Failed(f"{shown} took more than {timeout:g} s", _text(error.stderr).strip(), "gaol doctor") from error
     except OSError as error:
-        raise Failed(f"cannot run {shown}", error.strerror or str(error)) from error
+        raise Failed(f"can't run {shown}", error.strerror or str(error), "gaol doctor") from error
     result = CompletedProcess(list(argv), done.returncode, _text(done.stdout), _text(done.stderr))
     if result.returncode != 0:
-        raise Failed(f"{shown} {_ending(result.returncode)}", result.stderr.strip() or result.stdout.strip())
+        raise Failed(f"{shown} {_ending(result.returncode)}", result.stderr.strip() or result.stdout.strip(), "gaol doctor")
     return result
 
 

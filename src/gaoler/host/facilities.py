@@ -22,7 +22,11 @@ def linux(release: str | None = None) -> str:
     numbers = tuple(int(part) for part in release.split("-", maxsplit=1)[0].split(".")[:2] if part.isdigit())
     if numbers < OLDEST:
         oldest = ".".join(map(str, OLDEST))
-        raise Failed(f"Linux {release} maps no ids of mounts on btrfs", f"that came with {oldest}", f"Linux {oldest} or newer")
+        raise Failed(
+            f"Linux {release} maps no ids of mounts on btrfs",
+            f"that came with {oldest}",
+            f"uname -r; Linux {oldest} or newer is needed",
+        )
     return f"Linux {release}"
 
 

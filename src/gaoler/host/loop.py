@@ -29,7 +29,7 @@ def ensure_store_image(path: Path, size: int) -> None:
         btrfs.make_filesystem(unfinished)
         unfinished.replace(path)
     except OSError as error:
-        raise Failed(f"cannot make the store's image {path}", error.strerror or str(error)) from error
+        raise Failed(f"can't make the store's image {path}", error.strerror or str(error), f"df {path.parent}") from error
     finally:
         with suppress(FileNotFoundError):
             unfinished.unlink()
@@ -42,7 +42,7 @@ def has_btrfs(path: Path) -> bool:
             file.seek(_MAGIC_OFFSET)
             return file.read(len(_MAGIC)) == _MAGIC
     except OSError as error:
-        raise Failed(f"cannot read {path}", error.strerror or str(error)) from error
+        raise Failed(f"can't read {path}", error.strerror or str(error), "gaol doctor") from error
 
 
 def attach_loop(image: Path) -> Path:

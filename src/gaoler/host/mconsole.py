@@ -57,19 +57,19 @@ def ctrl_alt_del(process: Process) -> None:
 def send(process: Process, command: str) -> None:
     """Send a command (UML's uml_mconsole(1) has them) to the machine whose kernel is `process`; no answer is awaited.
 
-    The answer would go to an address that the machine cannot see: its network namespace and its root are its own.
+    The answer would go to an address that the machine can't see: its network namespace and its root are its own.
     Raises Failed where the machine has no console or takes no commands.
     """
     data = command.encode()
     if len(data) >= _DATA_MAX:
-        raise Failed("cannot send that to a machine", f"a command has fewer than {_DATA_MAX} bytes")
+        raise Failed("can't send that to a machine", f"a command has fewer than {_DATA_MAX} bytes", "gaol doctor")
     found = _socket_of(process)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC) as sender:
             sender.sendto(_REQUEST.pack(_MAGIC, _VERSION, len(data), data), f"/proc/self/fd/{found}")
     except OSError as error:
         why = "its queue is full" if isinstance(error, BlockingIOError) else error.strerror or str(error)
-        raise Failed("the machine takes no commands", why) from error
+        raise Failed("the machine takes no commands", why, "gaol ls") from error
     finally:
         os.close(found)
 
@@ -80,16 +80,16 @@ def _socket_of(process: Process) -> int:
     try:
         root = os.open(f"/proc/{process.pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
-        raise Failed("the machine takes no commands", "it is not running") from error
+        raise Failed("the machine takes no commands", "it is not running", "gaol ls") from error
     try:
         if not process.alive():  # the number may have been somebody else's when we opened its root
-            raise Failed("the machine takes no commands", "it is not running")
+            raise Failed("the machine takes no commands", "it is not running", "gaol ls")
         found = libc.openat2(root, SOCKET, os.O_PATH | os.O_NOFOLLOW, walk)
     except OSError as error:
-        raise Failed("the machine takes no commands", "it has no management console (yet)") from error
+        raise Failed("the machine takes no commands", "it has no management console (yet)", "gaol ls") from error
     finally:
         os.close(root)
     if not stat.S_ISSOCK(os.fstat(found).st_mode):
         os.close(found)
-        raise Failed("the machine takes no commands", "its management console was replaced by something else")
+        raise Failed("the machine takes no commands", "its management console was replaced by something else", "gaol ls")
     return found

@@ -20,7 +20,9 @@ def ensure_store(target: Path, *, device: Path | None, image: Path, size: int) -
     """
     if is_mounted(target):
         if not btrfs.is_btrfs(target):
-            raise Failed(f"cannot use {target} as the store", "what is mounted there is no btrfs file system")
+            raise Failed(
+                f"can't use {target} as the store", "what is mounted there is not a btrfs file system", f"findmnt {target}"
+            )
         return
     if device is None:
         loop.ensure_store_image(image, size)
@@ -47,7 +49,7 @@ def unmount(target: Path) -> None:
     try:
         libc.umount(target)
     except OSError as error:
-        raise Failed(f"cannot unmount {target}", error.strerror or str(error), f"fuser -vm {target}") from error
+        raise Failed(f"can't unmount {target}", error.strerror or str(error), f"fuser -vm {target}") from error
 
 
 def is_mounted(path: Path) -> bool:

@@ -76,7 +76,7 @@ def open_process(pid: int) -> Process:
     """The process that has this pid now; raises NotFound when there is none."""
     start_time = _start_time(pid)
     if start_time is None:
-        raise NotFound(f"process {pid} is gone")
+        raise NotFound(f"process {pid} is gone", "it has ended", f"ps {pid}")
     return Process(pid, start_time)
 
 

@@ -13,4 +13,4 @@ def exchange(one: Path, other: Path) -> None:
     try:
         libc.exchange(one, other)
     except OSError as error:
-        raise Failed(f"can't exchange {one} and {other}", error.strerror or str(error)) from None
+        raise Failed(f"can't exchange {one} and {other}", error.strerror or str(error), "gaol doctor") from None

@@ -47,7 +47,7 @@ def build(cache_dir: Path, dest_dir: Path, progress: Report = silent, series: st
     """
     supported = sources.read_series(places.SERIES)
     if series is not None and series not in supported:
-        raise NotFound(f'no kernel series "{series}"', f"there are patches for {', '.join(supported)}")
+        raise NotFound(f'no kernel series "{series}"', f"there are patches for {', '.join(supported)}", "gaol kernel build")
     cache_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
     with locked(cache_dir, progress):
         private = sources.PrivateApt(cache_dir / "apt", apt.host_archive())
@@ -112,7 +112,7 @@ def work_directory(cache_dir: Path) -> Iterator[Path]:
         raise Failed(
             f"not enough space in {cache_dir}",
             f"{free / 1e9:.1f} GB are free, a kernel build needs {SPACE / 1e9:.1f} GB",
-            "make room, or name another place: make up CACHE=DIRECTORY",
+            "make up CACHE=DIRECTORY",
         )
     with tempfile.TemporaryDirectory(prefix="build-", dir=cache_dir) as name:
         yield Path(name)

@@ -89,7 +89,7 @@ def read(entry: Path) -> Manifest:
         fields = json.loads((entry / MANIFEST).read_text())
         manifest = Manifest(**fields)
     except (OSError, ValueError, TypeError) as error:
-        raise Damaged(f"{entry} is no kernel of gaoler's", f"its manifest can't be read: {error}") from error
+        raise Damaged(f"{entry} is not a kernel of gaoler's", f"its manifest can't be read: {error}") from error
     kernel = entry / "linux"
     if manifest.name != entry.name:
         raise Damaged(f"{entry} is not what its name says", f"its manifest is of {manifest.name}")

@@ -44,5 +44,5 @@ def configure(tree: Path, fragment: Path, report: Report) -> None:
         raise Failed(
             "the kernel can't be configured as wanted",
             f"{len(missing)} options of {fragment.name} are lost: " + ", ".join(missing),
-            "an option may have been renamed or need another one in this series: see its Kconfig entry",
+            "grep -r OPTION --include=Kconfig* .",
         )

@@ -19,7 +19,7 @@ def patches(directory: Path) -> list[Path]:
     for one, other in pairwise(found):
         if one.name[:4] == other.name[:4]:
             why = f"{one.name} and {other.name}"
-            raise Failed(f"two kernel patches have the number {one.name[:4]}", why, "rename one of them")
+            raise Failed(f"two kernel patches have the number {one.name[:4]}", why, "ls kernel/patches")
     return found
 
 

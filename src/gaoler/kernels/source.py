@@ -74,7 +74,7 @@ class PrivateApt:
                     error.why,
                     "check the mirror; then: sudo apt-get install --reinstall debian-archive-keyring",
                 ) from error
-            raise Failed(what, error.why, "check the network, the proxy and the host's own apt sources") from error
+            raise Failed(what, error.why, "apt-get update") from error
 
     def versions(self, suite: str, package: str) -> list[Source]:
         """What the suite's index holds of a package."""
@@ -159,7 +159,7 @@ def resolve(private: PrivateApt, series: Sequence[str], report: Report, suites: 
     raise NotFound(
         f"no kernel source of series {', '.join(series)}",
         f"none is in {', '.join(readable)}",
-        "update gaoler: its patches are for series that Debian had at the time",
+        "git pull; sudo make up",
     )
 
 

@@ -32,7 +32,7 @@ def unpack(package: Path, source: Source, into: Path, report: Report) -> None:
     if sha256(package) != source.sha256:
         package.unlink()
         raise Failed(
-            f"{package.name} is damaged", "its SHA-256 is not the one of the signed index; it was removed", "run it again"
+            f"{package.name} is damaged", "its SHA-256 is not the one of the signed index; it was removed", "gaol kernel build"
         )
     deb = into.parent / "deb"
     run(["dpkg-deb", "-x", str(package), str(deb)])

@@ -94,5 +94,5 @@ def _must_fit(machine: Machine, wishes: Wishes) -> None:
             raise Failed(
                 f"{name} is there already, and its {key} is {show(key, there)}",
                 "a machine keeps what it was made with",
-                f"gaol up {name} as it is, or gaol rm {name} first",
+                f"gaol info {name}",
             )

@@ -55,7 +55,7 @@ def kernel_words(record: Record, *, network: bool) -> tuple[str, ...]:
         # gro=1: without it the driver drops what the host sends in frames larger than a packet.
         words.append(f"vec0:transport=tap,fd={TAP_DESCRIPTOR},mac={record.mac},gro=1")
     if sum(len(word) + 1 for word in words) > LENGTH_LIMIT or any(re.search(r"[\s\0\"]", word) for word in words):
-        raise Failed("the machine can't be described to its kernel", f"home directory {owner.home!r}", "use --no-home")
+        raise Failed("the machine can't be described to its kernel", f"home directory {owner.home!r}", "gaol up NAME --no-home")
     return tuple(words)
 
 

@@ -60,7 +60,7 @@ class Network:
             raise Failed(
                 f"there is no bridge {settings.bridge}",
                 "network mode bridge plugs machines in a bridge that is on the LAN",
-                'make the bridge, or set mode = "private" in [network]',
+                'network.mode = "private", in /etc/gaoler/gaoler.toml',
             )
         if self._dnsmasq:
             self._prepare_private(self._dnsmasq)

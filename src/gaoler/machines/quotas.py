@@ -31,7 +31,11 @@ class Quotas:
         """Find out whether this host can, and is to, limit what machines' files take."""
         kind = self._configuration.store.quotas
         if kind == "off":
-            self._without = Failed("disks are not limited here", "store.quotas is off, set by the administrator")
+            self._without = Failed(
+                "disks are not limited here",
+                "store.quotas is off, set by the administrator",
+                'store.quotas = "simple", in /etc/gaoler/gaoler.toml',
+            )
             return
         try:
             btrfs.enable_quotas(self._paths.store, kind)

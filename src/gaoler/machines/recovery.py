@@ -43,7 +43,7 @@ class Recovery:
             recorded = list(self._recorded())
         except OSError as error:
             why = f"{error.filename}: {error.strerror}"
-            raise Failed("the records of machines can't be read", why, "mend the store; what runs runs on meanwhile") from error
+            raise Failed("the records of machines can't be read", why, "gaol doctor") from error
         for machine in recorded:
             self._registry.adopt(machine)
             try:

@@ -98,7 +98,7 @@ class Registry:
             raise LimitReached(
                 f"you have {len(own)} machines",
                 f"{limit.setting} is {limit.value:g}, set by the administrator",
-                "gaol rm one",
+                "gaol ls",
                 limit="machines",
             )
 
@@ -116,7 +116,7 @@ class Registry:
         raise LimitReached(
             "there is no room for another machine",
             f"the host ids of [ids] and the addresses of [network] suffice for {slots}",
-            "gaol rm machines, or change those settings",
+            "gaol ls --all",
             limit="ids",
         )
 
@@ -127,7 +127,11 @@ class Registry:
         if machine.observed.gone or machine.record.wanted == "removed":
             raise NotFound(f'no machine "{machine.record.name}"', "it was removed meanwhile", "gaol ls")
         if not self.jailer.gaol(machine.record).is_dir():
-            raise Failed(f"the files of machine {machine.record.name} are gone", "", f"gaol rm {machine.record.name}")
+            raise Failed(
+                f"the files of machine {machine.record.name} are gone",
+                "they were removed behind gaoler's back",
+                f"gaol info {machine.record.name}",
+            )
 
     def change(self, machine: Machine, **changes: object) -> None:
         """Change what is wanted of a machine, durably."""

@@ -75,7 +75,7 @@ def complete(configuration: Configuration, owner: Account, wishes: Wishes) -> Re
             "--memory 256M",
         )
     if not wanted["cpus"] > 0:
-        raise Usage(f"{wanted['cpus']:g} processors make no machine", "", "--cpus 1")
+        raise Usage(f"{wanted['cpus']:g} processors make no machine", "it needs some time of one, at least", "--cpus 1")
     for key, show in _SHOW.items():
         limit = limits[key]
         if limit.exceeded_by(wanted[key]):

@@ -68,7 +68,11 @@ class Snapshots:
             target = self._directory(machine) / name
             target.parent.mkdir(mode=0o700, exist_ok=True)
             if target.exists():
-                raise Failed(f'there is a snapshot "{name}" already', "", f"gaol snapshot {machine.record.name} another-name")
+                raise Failed(
+                    f'there is a snapshot "{name}" already',
+                    "a snapshot is never overwritten",
+                    f"gaol snapshot {machine.record.name} another-name",
+                )
             if len(self.tags(machine)) >= MOST:
                 own = machine.record.name
                 hint = f"gaol snapshot {own} TAG --delete"

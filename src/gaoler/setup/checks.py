@@ -160,4 +160,4 @@ def run_tool(tool: str, words: list[str], extra: dict[str, str]) -> None:
         check=False,
     ).returncode
     if status:
-        raise Failed(f"{tool} is not content", f"{tool} ended with {status}", "the lines above say why")
+        raise Failed(f"{tool} is not content", f"{tool} ended with {status}", "make test ARGS=--last-failed")

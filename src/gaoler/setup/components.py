@@ -68,7 +68,7 @@ def missing(packages: dict[str, str]) -> list[str]:
     try:
         rows = subprocess.run(query, env=plain_environment(), capture_output=True, text=True, check=False).stdout
     except FileNotFoundError as error:
-        raise Failed("this host is no Debian", "dpkg-query is not there", "gaoler needs Debian 12 or newer") from error
+        raise Failed("this host does not run Debian", "dpkg-query is not there", "gaoler needs Debian 12 or newer") from error
     there = {row.split()[1] for row in rows.splitlines() if row.startswith("installed ")}
     return [name for name in packages if name not in there]
 

@@ -43,7 +43,7 @@ def lint(cache: Path, display: Display) -> None:
             complaints.append(error.why)
     complaints += guest(display) + kernel(cache, display)
     if complaints:
-        raise Failed("lint found something", "; ".join(complaints), "the lines above say what")
+        raise Failed("lint found something", "; ".join(complaints), "make lint")
 
 
 def scripts() -> Iterator[Path]:

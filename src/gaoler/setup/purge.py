@@ -77,7 +77,7 @@ def ask_person() -> None:
     if not sys.stdin.isatty():
         raise NotAllowed("purge needs a yes", "there is no terminal to ask at", "sudo make purge YES=1")
     if input("Type yes to go on: ").strip() != "yes":
-        raise NotAllowed("nothing was removed", "the answer was not yes")
+        raise NotAllowed("nothing was removed", "the answer was not yes", "sudo make purge")
 
 
 def remove(path: Path) -> None:

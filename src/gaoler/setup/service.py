@@ -132,7 +132,7 @@ def until_ready(words: list[str], log: Path, name: str, patience: float) -> None
         process.terminate()
     last = "\n".join(log.read_text(errors="replace").splitlines()[-TAIL:])
     why = "" if found else f"it is not ready after {patience:g} s; "
-    raise Failed(f"{name} does not start", why + last, f"see {log}")
+    raise Failed(f"{name} does not start", why + last, f"less {log}")
 
 
 def stop(settings: Settings, facts: Facts) -> None:

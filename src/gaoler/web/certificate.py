@@ -21,7 +21,9 @@ def read(certificate: Path | None, key: Path | None, own: Path) -> tuple[bytes, 
     Raises Usage for a wrong setting, Failed when none can be made.
     """
     if (certificate is None) != (key is None):
-        raise Usage("the page has half a certificate", "web.certificate and web.key go together", "edit the configuration")
+        raise Usage(
+            "the page has half a certificate", "web.certificate and web.key go together", "sudo editor /etc/gaoler/gaoler.toml"
+        )
     if certificate is None or key is None:
         certificate, key = own / "certificate.pem", own / "key.pem"
         if not (certificate.exists() and key.exists()):
@@ -29,7 +31,9 @@ def read(certificate: Path | None, key: Path | None, own: Path) -> tuple[bytes, 
     try:
         return certificate.read_bytes(), key.read_bytes()
     except OSError as error:
-        raise Usage("the page's certificate can't be read", str(error), "edit web.certificate and web.key") from None
+        raise Usage(
+            "the page's certificate can't be read", str(error), 'web.certificate = "FILE", in /etc/gaoler/gaoler.toml'
+        ) from None
 
 
 def fingerprint(pem: bytes) -> str:
@@ -62,6 +66,10 @@ def _make(certificate: Path, key: Path) -> None:
     finally:
         os.umask(before)
     if done.returncode:
-        raise Failed("the page's certificate can't be made", done.stderr.strip()[-300:], "set web.certificate and web.key")
+        raise Failed(
+            "the page's certificate can't be made",
+            done.stderr.strip()[-300:],
+            'web.certificate = "FILE", in /etc/gaoler/gaoler.toml',
+        )
     certificate.chmod(0o644)
     new.rename(key)

@@ -107,7 +107,7 @@ class Files:
         session, machine, path, user = _asked(request)
         name, size = request.query.get("name", ""), request.content_length
         if size is None or not name or name.startswith("/") or ".." in name.split("/"):
-            raise Usage("that file has no good name or size", f'"{clean(name[:80])}"')
+            raise Usage("that file has no good name or size", f'"{clean(name[:80])}"', "gaol cp FILE NAME:PATH")
         command = {"arguments": ["sh", "-c", _PUT, "put", path, name, str(size)], "user": user}
         inside = await Inside.open(session, machine, command)
         try:
@@ -117,7 +117,11 @@ class Files:
                     break
             inside.end_input()
             if await inside.ended():
-                raise Failed(f"{clean(name)} was not copied", await said or inside.complaint or "the machine refuses")
+                raise Failed(
+                    f"{clean(name)} was not copied",
+                    await said or inside.complaint or "the machine refuses",
+                    "gaol cp FILE NAME:PATH",
+                )
             said.cancel()
         finally:
             inside.close()

@@ -51,7 +51,7 @@ def serve(configuration: Configuration, packages: str) -> bool:
     """Serve until told to end; whether to begin anew. Raises GaolerError."""
     web = configuration.web
     if not web.listen:
-        raise Usage("the page is turned off", "web.listen is empty", 'listen = "127.0.0.1:8443" in [web]')
+        raise Usage("the page is turned off", "web.listen is empty", 'web.listen = "127.0.0.1:8443", in /etc/gaoler/gaoler.toml')
     account = _account(web.account)
     pem = (b"", b"") if web.proxy else certificate.read(web.certificate, web.key, configuration.store.image.parent / OWN)
     listener, store = _taken_over(web.listen)
@@ -92,7 +92,11 @@ def _account(name: str) -> pwd.struct_passwd:
     except KeyError:
         raise Usage(f'no account "{name}"', "web.account names who serves the page", "sudo make up") from None
     if account.pw_uid == 0:
-        raise Usage("the page can't be served by root", "web.account must be an account that may do nothing")
+        raise Usage(
+            "the page can't be served by root",
+            "web.account must be an account that may do nothing",
+            'web.account = "gaoler-web", in /etc/gaoler/gaoler.toml',
+        )
     return account
 
 
@@ -112,7 +116,11 @@ def _taken_over(listen: str) -> tuple[socket.socket, Store]:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host.strip("[]"), int(number)), family=family, backlog=256)
     except (OSError, ValueError, OverflowError) as error:
-        raise Failed(f"can't serve at {listen}", getattr(error, "strerror", None) or str(error), "edit web.listen") from None
+        raise Failed(
+            f"can't serve at {listen}",
+            getattr(error, "strerror", None) or str(error),
+            'web.listen = "127.0.0.1:8443", in /etc/gaoler/gaoler.toml',
+        ) from None
     return listener, Store()
 
 

@@ -40,7 +40,7 @@ def connect(session: Session) -> Gaoler:
             session.channel.send({"connect": True})
             reply, descriptors = session.channel.receive()
         except Gone:
-            raise Unreachable("you are not logged in any more", "the session has ended", "log in again") from None
+            raise Unreachable("you are not logged in any more", "the session has ended", "gaol ls") from None
     if not descriptors:
         raise Unreachable("the gaoler daemon does not answer", str(reply.get("error", "")), "gaol doctor")
     return Gaoler.over(descriptors[0])
@@ -66,7 +66,7 @@ async def methods(session: Session) -> list[str]:
                 gaoler.connection.send(question)
                 described = gaoler.connection.receive()["parameters"]["description"]
             except (ProtocolError, KeyError) as error:
-                raise Unreachable("the gaoler daemon answers nonsense", str(error)) from None
+                raise Unreachable("the gaoler daemon answers nonsense", str(error), "gaol doctor") from None
             return re.findall(r"^method (\w+)\(", described, re.MULTILINE)
 
     return await in_thread(work)
@@ -89,7 +89,7 @@ async def replies(session: Session, method: str, parameters: dict[str, Any]) -> 
         except GaolerError as error:
             tell(error)
         except Exception as error:
-            tell(Failed("the page made a mistake", f"{type(error).__name__}: {error}"))
+            tell(Failed("the page made a mistake", f"{type(error).__name__}: {error}", "journalctl -u gaoler-web"))
             raise
 
     loop.run_in_executor(_POOL, work)
@@ -219,14 +219,14 @@ async def capture(
                 output += data
                 if len(output) > limit:
                     said.cancel()
-                    raise Failed(f"{machine} says too much", f"more than {limit} bytes")
+                    raise Failed(f"{machine} says too much", f"more than {limit} bytes", "gaol shell NAME")
             code, complaint = await inside.ended(), await said
     except TimeoutError:
         raise Failed(f"{machine} does not answer", f"after {patience:g} s", f"gaol log {machine}") from None
     finally:
         inside.close()
     if code:
-        raise Failed(f"{machine} refuses", complaint or inside.complaint or f"the command ended with {code}")
+        raise Failed(f"{machine} refuses", complaint or inside.complaint or f"the command ended with {code}", "gaol ls")
     return bytes(output)
 
 

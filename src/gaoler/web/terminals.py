@@ -178,11 +178,11 @@ class Terminals:
         if name:
             found = self._terminals.get(name)
             if found is None or found.uid != session.uid or found.machine != machine:
-                raise NotFound("that terminal has ended", "its shell has, or its machine")
+                raise NotFound("that terminal has ended", "its shell has, or its machine", "gaol shell NAME")
             return found
         if sum(terminal.uid == session.uid for terminal in self._terminals.values()) >= TERMINALS_OF_ONE:
             why = f"{TERMINALS_OF_ONE} at once is the page's limit"
-            raise LimitReached("you have too many terminals", why, "end one: type exit in it")
+            raise LimitReached("you have too many terminals", why, "exit")
         command = {
             "arguments": [],
             "user": user,

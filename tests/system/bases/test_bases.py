@@ -90,7 +90,7 @@ def test_what_is_one_machines_own_is_not_in_a_base(gateway: Gateway, source: Mas
         (lambda tree: (tree / "usr/bin/sh").write_text("#!/bin/true"), "no program"),
         (lambda tree: (tree / "usr/lib64/ld-linux-x86-64.so.2").unlink(), "ld-linux"),
         (lambda tree: (tree / "etc/passwd").unlink(), "passwd"),
-        (lambda tree: [(tree / "home").rmdir(), (tree / "home").symlink_to("/root")], "/home is no directory"),
+        (lambda tree: [(tree / "home").rmdir(), (tree / "home").symlink_to("/root")], "/home is not a directory"),
         (lambda tree: [(tree / "var/lib/pacman").mkdir(parents=True), (tree / "var/lib/pacman/db.lck").touch()], "at work"),
         (lambda tree: os.chown(tree / "usr/bin/ls", 70000, 0), "ls"),
         (lambda tree: [path.unlink() for path in (tree / "usr/share").iterdir()], "shrink"),

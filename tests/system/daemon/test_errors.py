@@ -275,7 +275,7 @@ def test_a_full_store(gateway, alice):
 
 
 def _fill(path: Path) -> None:
-    """All but what cannot be had; allocated, not written."""
+    """All but what can't be had; allocated, not written."""
     descriptor = os.open(path, os.O_CREAT | os.O_WRONLY, 0o600)
     try:
         size, step = 0, 1 << 34

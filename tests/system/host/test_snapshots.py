@@ -45,14 +45,14 @@ def test_a_machine_has_so_many_snapshots_and_no_more(machines, machine, monkeypa
 @pytest.mark.parametrize("fails", [False, True])
 def test_what_was_staged_does_not_stay(machines, machine, fails):
     def refuse(*_):
-        raise Failed("cannot limit disks")
+        raise Failed("can't limit disks")
 
     gaol = machines.jailer.gaol(machine.record)
     snapshots.take(machines, machine, "empty")
     (gaol / "file").touch()
     if fails:
         machines.limit_disk = refuse
-        with pytest.raises(Failed, match="cannot limit"):
+        with pytest.raises(Failed, match="can't limit"):
             snapshots.restore(machines, machine, "empty")
     else:
         snapshots.restore(machines, machine, "empty")

@@ -254,7 +254,7 @@ def test_cp_in_and_out(quiet, gateway, alice):
         subprocess.run(["rm", "-r", work], check=True)
     refused = gateway.gaol("cp", "/etc/hostname", "quiet:/nowhere/at/all", user=alice)
     assert refused.returncode == 1
-    assert refused.stderr.startswith("gaol: there is no directory /nowhere/at in the machine\n")
+    assert refused.stderr.startswith("gaol: there is not a directory /nowhere/at in the machine\n")
 
 
 def test_cp_out_stays_in_its_destination(quiet, gateway, alice):

@@ -40,7 +40,7 @@ def test_all_faults_are_told_at_once(tree):
     (tree / "usr/bin/cat").unlink()
     (tree / "etc/passwd").unlink()
     (tree / "proc").touch()
-    assert check.faults(tree) == ["no cat", "no /etc/passwd", "/proc is no directory"]
+    assert check.faults(tree) == ["no cat", "no /etc/passwd", "/proc is not a directory"]
 
 
 def test_a_link_out_of_the_tree_leads_nowhere(tree):
@@ -55,8 +55,8 @@ def test_a_link_out_of_the_tree_leads_nowhere(tree):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"#!/bin/true\n", "no program"),
-        (b"\x7fELF", "no program"),
+        (b"#!/bin/true\n", "not a program"),
+        (b"\x7fELF", "not a program"),
         (b"\x7fELF\x02\x01" + b"\0" * 12 + b"\xb7\x00" + b"\0" * 60, "another processor"),
         (b"\x7fELF" + b"\xff" * 200, "another processor"),
         (b"\x7fELF\x02\x01" + b"\0" * 12 + b"\x3e\x00" + b"\xff" * 100, None),

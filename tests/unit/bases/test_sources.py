@@ -37,7 +37,7 @@ def test_options_are_fields_of_a_recipe():
     [
         (Recipe("rsync", "m::arch", mirror="http://m/"), Usage, "--mirror means nothing to --rsync"),
         (Recipe("mmdebstrap", "", keyring="/k"), Usage, "--keyring means nothing to --mmdebstrap"),
-        (Recipe("rsync", "-e sh"), Usage, "no source for rsync"),
+        (Recipe("rsync", "-e sh"), Usage, "not a source for rsync"),
         (Recipe("oci", "debian"), Usage, "names no image"),
         (Recipe("tar", "tree.tar"), Usage, "absolute path"),
         (Recipe("directory", "tree"), Usage, "absolute path"),

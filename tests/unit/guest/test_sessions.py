@@ -61,7 +61,7 @@ def test_environment_and_directory(agent: Agent, tmp_path: Path) -> None:
 
 def test_directory_that_is_not_there(agent: Agent) -> None:
     kind, payload = Session(agent, "true", cwd="/no/such/place").finish()[2]
-    assert (kind, payload) == (b"F", b"\x7dcannot change to /no/such/place: No such file or directory")
+    assert (kind, payload) == (b"F", b"\x7dcan't change to /no/such/place: No such file or directory")
 
 
 def test_the_path_of_the_request_is_searched(agent: Agent, tmp_path: Path) -> None:

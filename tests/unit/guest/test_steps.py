@@ -187,7 +187,7 @@ def test_net_refuses_what_is_no_address(built: Path, address: str) -> None:
     # A namespace of the user's own: should it be taken for an address, it changes nothing of this host.
     command = ["unshare", "--map-root-user", "--net", built / "agent", "net", "lo", address]
     result = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
-    assert (result.returncode, result.stderr) == (1, f'agent: net: lo: "{address}" is no address\n'.encode())
+    assert (result.returncode, result.stderr) == (1, f'agent: net: lo: "{address}" is not an address\n'.encode())
 
 
 def test_await_returns_when_the_last_file_has_come(built: Path, tmp_path: Path) -> None:

@@ -109,7 +109,11 @@ def _servers(mirror: str | None) -> str:
     """The lines of a mirrorlist."""
     if mirror is not None:
         if not re.fullmatch(r"(https?://|file:///)[!-~]+", mirror):
-            raise Usage(f'"{mirror[:100]}" is no address of a mirror', "it begins with http://, https:// or file:///", "")
+            raise Usage(
+                f'"{mirror[:100]}" is not the address of a mirror',
+                "it begins with http://, https:// or file:///",
+                "gaol base add BASE --pacstrap --mirror https://HOST/PATH",
+            )
         return f"Server = {mirror.rstrip('/')}/$repo/os/$arch\n"
     found = re.findall(r"^Server *= *\S+$", _MIRRORLIST.read_text(), re.MULTILINE) if _MIRRORLIST.exists() else []
     if not found:
@@ -160,7 +164,11 @@ def _offered(configuration: Path, database: Path, report: Report) -> list[str]:
     there = set(run([*pacman, "-Slq"], env=plain_environment()).stdout.split())
     chosen = [next((name for name in names if name in there), None) for names in PACKAGES]
     if chosen[0] is None:
-        raise Failed("can't make a base of Arch", 'the mirror has no package "base"', "is it a mirror of Arch, and of x86_64?")
+        raise Failed(
+            "can't make a base of Arch",
+            'the mirror has no package "base"',
+            "gaol base add BASE --pacstrap --mirror https://HOST/PATH",
+        )
     return [name for name in chosen if name]
 
 

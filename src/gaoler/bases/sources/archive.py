@@ -48,9 +48,7 @@ def unpacked(words: list[str], confined: Confinement, source: str, report: Repor
         if space.is_full(error.tail):
             raise space.NoSpace from None
         said = "; ".join(line.strip()[:300] for line in error.tail[-4:])
-        raise Failed(
-            f"can't unpack {source}", f"{error.what}: {said}", "is it whole? is the store full? gaol store info"
-        ) from None
+        raise Failed(f"can't unpack {source}", f"{error.what}: {said}", "gaol store info") from None
 
 
 def file_of(path: str) -> Path:
@@ -58,5 +56,5 @@ def file_of(path: str) -> Path:
     if not path.startswith("/"):
         raise Usage("the archive must be given by its absolute path", path[:100], "gaol base add NAME --tar /srv/tree.tar")
     if not Path(path).is_file():
-        raise NotFound(f"no file {path}", "", "ls")
+        raise NotFound(f"no file {path}", "nothing of that name is here", f"ls {Path(path).parent}")
     return Path(path)

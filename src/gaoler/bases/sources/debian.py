@@ -73,14 +73,22 @@ def make(
     """
     suite, plus, wanted = (suite or "").partition("+")
     if plus and wanted not in SETS:
-        raise Usage(f'there is no set of packages "{wanted[:40]}"', f"there is {', '.join(SETS)}", "gaol base add NAME --desktop")
+        raise Usage(f'no set of packages is called "{wanted[:40]}"', f"there is {', '.join(SETS)}", "gaol base add NAME --desktop")
     suite = suite or apt.host_suite() or NEWEST_STABLE
     if not re.fullmatch(r"[a-z][a-z0-9.-]*", suite):
-        raise Usage(f'"{suite}" is no suite of Debian', "a suite is a word such as trixie, or sid")
+        raise Usage(
+            f'"{suite}" is not a suite of Debian',
+            "a suite is a word such as trixie, or sid",
+            "gaol base add debian --mmdebstrap trixie",
+        )
     if mirror is not None and not re.fullmatch(r"(https?|file|copy)://?[!-~]+", mirror):
-        raise Usage(f'"{mirror}" is no address of a mirror', "it begins with http:, https:, file: or copy:")
+        raise Usage(
+            f'"{mirror}" is not the address of a mirror',
+            "it begins with http:, https:, file: or copy:",
+            "gaol base add BASE --mmdebstrap SUITE --mirror https://HOST/PATH",
+        )
     if any(target.iterdir()):
-        raise Failed(f"can't make a base in {target}", "it is not empty")
+        raise Failed(f"can't make a base in {target}", "it is not empty", f"ls -la {target}")
     sources = sources_text(suite, mirror)
     keyring_inside = copied_keys(sources)
     asked = (*PACKAGES.values(), *SETS.get(wanted, {}).values(), *further)

@@ -198,14 +198,14 @@ def _local(image: str) -> tuple[str, Bind]:
     path = Path(image)
     if path.is_dir():
         if not (path / "index.json").is_file():
-            raise Failed(f"{image} is no OCI layout", "it has no index.json", "umoci init, skopeo copy ... oci:PATH:TAG")
+            raise Failed(f"{image} is not an OCI layout", "it has no index.json", "skopeo copy docker://IMAGE oci:PATH:TAG")
         return f"oci:/image{_tag(path)}", Bind(image, "/image")
     file_of(image)
     try:
         with tarfile.open(path) as archive:
             names = {name.removeprefix("./") for name in archive.getnames()}
     except (tarfile.TarError, OSError, EOFError) as error:
-        raise Failed(f"{image} is no image", str(error), "an archive as skopeo or docker save makes it") from None
+        raise Failed(f"{image} is not an image", str(error), "skopeo copy docker://IMAGE oci-archive:FILE") from None
     kind = "oci-archive" if "index.json" in names else "docker-archive"
     return f"{kind}:/image/{path.name}", Bind(str(path.parent), "/image")
 
@@ -217,12 +217,12 @@ def _tag(layout: Path) -> str:
             index = json.loads(file.read(_DESCRIPTOR_MAX))
         tags = [item.get("annotations", {}).get("org.opencontainers.image.ref.name") for item in index["manifests"]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise Failed(f"{layout} is no OCI layout", "its index.json makes no sense", "skopeo inspect oci:PATH:TAG") from None
+        raise Failed(f"{layout} is not an OCI layout", "its index.json makes no sense", "skopeo inspect oci:PATH:TAG") from None
     if len(tags) == 1:
         return f":{tags[0]}" if tags[0] and _TAG_NAME.fullmatch(tags[0]) else ""
     if "latest" in tags:
         return ":latest"
-    raise Usage(f"{layout} holds {len(tags)} images", "none is named latest", "skopeo copy the one to a layout of its own")
+    raise Usage(f"{layout} holds {len(tags)} images", "none is named latest", "skopeo copy oci:PATH:TAG oci:OTHER")
 
 
 def _run(
@@ -248,4 +248,4 @@ def _told(image: str, tail: list[str]) -> GaolerError:
         if re.search(pattern, said):
             kind = NotFound if "no such image" in why else Failed
             return kind(f"can't fetch {image}", f"{why} ({said})", hint.format(host_of(name)))
-    return Failed(f"can't fetch {image}", said, "is it whole? is the store full? gaol store info")
+    return Failed(f"can't fetch {image}", said, "gaol store info")

@@ -31,4 +31,4 @@ class Directory(Rsync):
     def check(self) -> None:
         self._must_be_absolute()
         if not Path(self.argument).is_dir():
-            raise NotFound(f"no directory {self.argument}", "", f"ls {Path(self.argument).parent}")
+            raise NotFound(f"no directory {self.argument}", "nothing of that name is here", f"ls {Path(self.argument).parent}")

@@ -71,11 +71,13 @@ def _command(command: messages.Command, machine: Machine) -> sessions.Command:
         directory or "",
     ):
         if "\0" in text:
-            raise Usage("a NUL byte can't be in a command", "no argument, name or path may hold one")
+            raise Usage("a NUL byte can't be in a command", "no argument, name or path may hold one", "gaol exec --help")
         try:
             text.encode(errors="surrogateescape")  # bytes of other encodings come so; any other half of a pair is nothing
         except UnicodeEncodeError:
-            raise Usage("that is no text", "half a surrogate pair stands for no character and no byte") from None
+            raise Usage(
+                "a word is not valid text", "it holds half a surrogate pair, which is no character", "gaol exec --help"
+            ) from None
     return sessions.Command(
         arguments=tuple(command.arguments),
         user=command.user,

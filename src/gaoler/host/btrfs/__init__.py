@@ -50,7 +50,7 @@ def is_btrfs(path: Path) -> bool:
     try:
         return libc.file_system(path) == ioctl.SUPER_MAGIC
     except OSError as error:
-        raise NotFound(f"cannot look at {path}", error.strerror or str(error)) from None
+        raise NotFound(f"can't look at {path}", error.strerror or str(error), "gaol doctor") from None
 
 
 def is_subvolume(path: Path) -> bool:
@@ -64,14 +64,14 @@ def is_subvolume(path: Path) -> bool:
 
 def create(path: Path) -> None:
     """Make an empty subvolume."""
-    with _calling(f"cannot make subvolume {path}"), _directory(path.parent) as parent:
+    with _calling(f"can't make subvolume {path}"), _directory(path.parent) as parent:
         ioctl.create(parent, path.name)
 
 
 def snapshot(src: Path, dst: Path, *, readonly: bool = False) -> None:
     """Clone subvolume `src` as `dst`, which must not exist; both stay on their own from then on."""
     with (
-        _calling(f"cannot clone {src} to {dst}"),
+        _calling(f"can't clone {src} to {dst}"),
         _directory(src) as source,
         _directory(dst.parent) as parent,
     ):
@@ -85,7 +85,7 @@ def delete(path: Path) -> None:
     The space comes back in the background. The deletion holds over a power cut only after `sync`.
     """
     try:
-        with _calling(f"cannot delete subvolume {path}"), _directory(path) as top:
+        with _calling(f"can't delete subvolume {path}"), _directory(path) as top:
             _must_be_subvolume(top, path)
             identity = ioctl.subvolume_info(top)[0]
             if ioctl.flags(top) & ioctl.SUBVOL_RDONLY:
@@ -98,13 +98,13 @@ def delete(path: Path) -> None:
 
 
 def set_readonly(path: Path, flag: bool) -> None:
-    with _calling(f"cannot change {path}"), _directory(path) as subvolume:
+    with _calling(f"can't change {path}"), _directory(path) as subvolume:
         _must_be_subvolume(subvolume, path)
         ioctl.set_flags(subvolume, ioctl.SUBVOL_RDONLY if flag else 0)
 
 
 def info(path: Path) -> SubvolumeInfo:
-    with _calling(f"cannot look at {path}"), _directory(path) as subvolume:
+    with _calling(f"can't look at {path}"), _directory(path) as subvolume:
         _must_be_subvolume(subvolume, path)
         identity, generation, uuid, parent = ioctl.subvolume_info(subvolume)
         flags, made = ioctl.flags(subvolume), ioctl.made(subvolume)
@@ -120,7 +120,7 @@ def info(path: Path) -> SubvolumeInfo:
 
 def sync(path: Path) -> None:
     """Return when all that was done to this file system would survive a power cut."""
-    with _calling(f"cannot commit {path}"), _directory(path) as directory:
+    with _calling(f"can't commit {path}"), _directory(path) as directory:
         ioctl.sync(directory)
 
 
@@ -138,15 +138,15 @@ def enable_quotas(path: Path, kind: Quotas = "simple") -> None:
                 return
             if error.errno in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTTY):
                 raise Failed(
-                    "cannot limit disks", f"this kernel ({os.uname().release}) has no btrfs simple quotas",
-                    'boot Linux 6.7 or newer, or set store.quotas = "full", which makes each end of a machine costly',
+                    "can't limit disks", f"this kernel ({os.uname().release}) has no btrfs simple quotas",
+                    'store.quotas = "full", in /etc/gaoler/gaoler.toml; or boot Linux 6.7 or newer',
                 ) from error  # fmt: skip
-            raise explained("cannot limit disks", error) from error
+            raise explained("can't limit disks", error) from error
 
 
 def quotas(path: Path) -> Quotas | None:
     """Which quotas are on in the file system of subvolume `path`; None where none are."""
-    with _calling(f"cannot look at {path}"), _directory(path) as subvolume:
+    with _calling(f"can't look at {path}"), _directory(path) as subvolume:
         try:
             status = _qgroup_item(subvolume, ioctl.QGROUP_STATUS_KEY, 0)
         except FileNotFoundError:  # no quota tree
@@ -162,16 +162,16 @@ def wait_counted(path: Path, timeout: float) -> None:
     `timeout` is in seconds. Raises Failed after it.
     """
     deadline = time.monotonic() + timeout
-    with _calling(f"cannot look at {path}"), _directory(path) as directory:
+    with _calling(f"can't look at {path}"), _directory(path) as directory:
         while ioctl.rescanning(directory):
             if time.monotonic() > deadline:
-                raise Failed("cannot limit disks", "the store's files are still being counted", "the same in a minute")
+                raise Failed("can't limit disks", "the store's files are still being counted", "sleep 60")
             time.sleep(0.02)  # the kernel's own wait for it has no end but a signal
 
 
 def set_limit(path: Path, size: int | None) -> None:
     """Let subvolume `path` hold at most `size` bytes, as the quotas that are on count; None lifts the limit."""
-    with _calling(f"cannot limit {path}"), _directory(path) as subvolume:
+    with _calling(f"can't limit {path}"), _directory(path) as subvolume:
         _must_be_subvolume(subvolume, path)
         ioctl.limit_qgroup(subvolume, ioctl.subvolume_info(subvolume)[0], size)
 
@@ -183,7 +183,7 @@ def charge(path: Path, group: int, size: int) -> None:
     """
     parent = ioctl.qgroup(group)
     # The calls go to the directory beside it: a subvolume whose group is full takes none.
-    with _calling(f"cannot limit {path}"), _directory(path) as subvolume, _directory(path.parent) as beside:
+    with _calling(f"can't limit {path}"), _directory(path) as subvolume, _directory(path.parent) as beside:
         _must_be_subvolume(subvolume, path)
         with suppress(FileExistsError):
             ioctl.create_qgroup(beside, parent)
@@ -198,7 +198,7 @@ def quota(path: Path) -> Quota | None:
     As it is now, with what waits to be written, which is what the limit is compared with; where the kernel does not tell that
     (before Linux 5.9), as of the last commit.
     """
-    with _calling(f"cannot look at {path}"), _directory(path) as subvolume:
+    with _calling(f"can't look at {path}"), _directory(path) as subvolume:
         _must_be_subvolume(subvolume, path)
         identity = ioctl.subvolume_info(subvolume)[0]
         now = _counted(UUID(bytes=ioctl.filesystem(subvolume)), identity)
@@ -262,7 +262,11 @@ def _qgroup_item(any_directory: int, kind: int, subvolume_id: int) -> bytes | No
 
 def _must_be_subvolume(fd: int, path: Path) -> None:
     if os.fstat(fd).st_ino != ioctl.FIRST_FREE_OBJECTID:
-        raise Failed(f"{path} is no btrfs subvolume")
+        raise Failed(
+            f"{path} is not a btrfs subvolume",
+            "it is another kind of file, or on another file system",
+            f"btrfs subvolume show {path}",
+        )
 
 
 @contextmanager
@@ -270,7 +274,7 @@ def _directory(path: Path) -> Iterator[int]:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
-        raise explained(f"cannot open {path}", error) from error
+        raise explained(f"can't open {path}", error) from error
     try:
         yield fd
     finally:

@@ -66,18 +66,18 @@ def explained(what: str, error: OSError) -> GaolerError:
     """The error of a btrfs call, in words that help."""
     match error.errno:
         case errno.ENOSPC:
-            return Failed(what, "the store is full", "remove machines or make the store bigger: gaol store info")
+            return Failed(what, "the store is full", "gaol store info")
         case errno.EDQUOT:
-            return LimitReached(what, "the disk limit is reached", "remove files, or ask for a bigger disk", limit="disk")
+            return LimitReached(what, "the disk limit is reached", "gaol info", limit="disk")
         case errno.EROFS:
-            return Failed(what, "the store is mounted read-only", "dmesg says why; then remount it read-write")
+            return Failed(what, "the store is mounted read-only", "dmesg")
         case errno.EEXIST:
-            return Failed(what, "it exists already")
+            return Failed(what, "it exists already", "gaol doctor")
         case errno.ENOENT:
-            return NotFound(what, "no such directory")
+            return NotFound(what, "no such directory", "gaol doctor")
         case errno.ENOTTY:
             return Failed(what, "not on a btrfs file system", "gaol store init")
-    return Failed(what, error.strerror or str(error))
+    return Failed(what, error.strerror or str(error), "gaol doctor")
 
 
 def filesystem(any_directory: int) -> bytes:
@@ -91,7 +91,7 @@ def _named(name: str, fd: int = 0, flags: int = 0) -> bytes:
     """The structure btrfs_ioctl_vol_args_v2 with a name."""
     encoded = name.encode(errors="surrogateescape")
     if not encoded or len(encoded) > 255 or "/" in name or "\0" in name:
-        raise Failed("cannot make a subvolume", f"{name!r} is no file name")
+        raise Failed("can't make a subvolume", f"{name!r} is not a file name", "gaol ls")
     return struct.pack("=qQQ32x4040s", fd, 0, flags, encoded)
 
 

@@ -40,7 +40,7 @@ def relative(cgroup: str) -> str:
     """The path of a control group from the root of its file system, with or without a leading slash on the way in."""
     below = cgroup.strip("/")
     if not below or ".." in below.split("/"):
-        raise Failed(f"cannot use control group {cgroup!r}", "it must be below the root")
+        raise Failed(f"can't use control group {cgroup!r}", "it must be below the root", "gaol doctor")
     return below
 
 
@@ -50,7 +50,11 @@ def remove(cgroup: str, timeout: float = 5.0) -> None:
     for directory in directories(cgroup):
         while not _removed(directory):
             if time.monotonic() > deadline:
-                raise Failed(f"cannot remove control group {directory}", f"processes {_members(directory)} stay")
+                raise Failed(
+                    f"can't remove control group {directory}",
+                    f"processes {_members(directory)} stay",
+                    f"cat {directory}/cgroup.procs",
+                )
             time.sleep(0.001)  # the kernel takes a dead process off its lists a moment after it told of the death
     for directory in host().left_behind(relative(cgroup)):
         shutil.rmtree(directory, ignore_errors=True)

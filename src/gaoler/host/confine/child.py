@@ -39,7 +39,7 @@ def main() -> NoReturn:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         pid = _start(told, argv)
     except OSError as error:
-        _complain(f"cannot confine {argv[0]}: {error}")
+        _complain(f"can't confine {argv[0]}: {error}")
         os._exit(125)
     os.close(told["lock"])  # held by the program alone from here on
     _, status = os.waitpid(pid, 0)
@@ -64,7 +64,7 @@ def _start(told: dict[str, Any], argv: list[str]) -> int:
         try:
             _become(argv, told["environment"], identity)
         except OSError as error:
-            _complain(f"cannot run {argv[0]}: {error}")
+            _complain(f"can't run {argv[0]}: {error}")
         os._exit(127)
     return pid
 

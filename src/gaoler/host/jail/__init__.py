@@ -62,7 +62,7 @@ def start(jail: Jail, *, console: int, agent: int, tap: int | None, runtime: Pat
     keeps its own descriptors. Raises Failed with crun's reason; nothing is left over then.
     """
     if (runtime / "state" / jail.name).exists():  # or we would clear it up when crun refuses
-        raise Failed(f"cannot start the jail of {jail.name}", "it already exists")
+        raise Failed(f"can't start the jail of {jail.name}", "it already exists", "crun list")
     with ExitStack() as ours:
         # Not /dev/null: crun gives descriptors 0 to 2 to the jail's root, who could then close the host's own to everybody.
         nothing, end = os.pipe2(os.O_CLOEXEC)
@@ -91,7 +91,7 @@ def start(jail: Jail, *, console: int, agent: int, tap: int | None, runtime: Pat
     if process is None:
         why = _reason(log)
         remove(jail.name, runtime=runtime, cgroup_path=jail.cgroup)
-        raise Failed(f"cannot start the jail of {jail.name}", why)
+        raise Failed(f"can't start the jail of {jail.name}", why, "gaol doctor")
     if jail.cpu is not None:
         # Not before: newer versions of crun undo what they inherit, and crun itself is faster on all processors.
         cgroup.pin(jail.cgroup, jail.cpu)
@@ -114,7 +114,11 @@ def remove(name: str, *, runtime: Path = RUNTIME, cgroup_path: str | None = None
     if process is not None:
         process.kill()
         if not process.wait(10):
-            raise Failed(f"cannot end the jail of {name}", f"process {process.pid} does not die")
+            raise Failed(
+                f"can't end the jail of {name}",
+                f"process {process.pid} does not die",
+                f"ps -o pid,stat,wchan:32,cmd {process.pid}",
+            )
     path = state.get("cgroup-path") or cgroup_path
     if isinstance(path, str) and path:
         for pid in cgroup.processes(path):  # crun's own child, if crun was killed before it noted anything
@@ -145,7 +149,7 @@ def _open_home(home: Home, owner: Owner) -> int:
 
     Opened as its owner would open it: who puts a symbolic link there must not be led to where root alone may go.
     """
-    what = f"cannot show {home.source} to the machine"
+    what = f"can't show {home.source} to the machine"
     try:
         with libc.file_access_of(owner.uid, owner.gid, owner.groups):
             fd = os.open(home.source, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

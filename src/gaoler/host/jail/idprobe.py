@@ -29,7 +29,7 @@ def can_idmap(directory: int, path: Path) -> bool:
         if place not in _known:
             _known[place] = _probe(directory)
     except OSError as error:
-        raise Failed(f"cannot look at {path}", error.strerror or str(error)) from error
+        raise Failed(f"can't look at {path}", error.strerror or str(error), "gaol doctor") from error
     return _known[place]
 
 
@@ -57,7 +57,7 @@ def _some_user_namespace() -> int:
         with suppress(BrokenPipeError):  # it has ended already: unshare failed
             child.stdin.write(b"\n")
         if not child.stdout.read(1):
-            raise Failed("cannot make a user namespace", "unshare failed", MORE_NAMESPACES)
+            raise Failed("can't make a user namespace", "unshare failed", MORE_NAMESPACES)
         namespace = os.open(f"/proc/{child.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
         child.stdin.close()
     return namespace

@@ -11,7 +11,7 @@ The tables, all seen from the left to the right:
 - home's mount:     id on disk -> host id, of the owner's uid and groups alone: anybody else's file belongs to "nobody"
   and grants nothing, not even to root inside.
 
-Where a home cannot be mounted with mapped ids (NFS), the owner's uid and primary group are `squashed`: the host's id is
+Where a home can't be mounted with mapped ids (NFS), the owner's uid and primary group are `squashed`: the host's id is
 the id inside, in the user namespace and in the gaol's mount. The process then holds the owner's identity on the host.
 """
 
@@ -75,10 +75,12 @@ def identities(ids: IdRange, uid: int | None = None, gids: Sequence[int] = (), *
         everyone = Maps(nobodys, nobodys)
         return Identities(everyone, everyone, None)
     if uid == 0 or gids[0] == 0:
-        raise Failed("cannot give root's home to a machine", "root inside would be root over files of the host")
+        raise Failed(
+            "can't give root's home to a machine", "root inside would be root over files of the host", "gaol up --no-home"
+        )
     gids = [number for number in gids if number != 0]
     if len(gids) > _EXTENTS_MAX // 2:
-        raise LimitReached("cannot map the owner's groups", f"{len(gids)} groups, the kernel takes {_EXTENTS_MAX // 2}")
+        raise LimitReached("can't map the owner's groups", f"{len(gids)} groups, the kernel takes {_EXTENTS_MAX // 2}", "id")
     spare = subordinate(uid, gids)
     if squashed:
         own = Maps(_machine_with_hole(ids, uid, spare), _machine_with_hole(ids, gids[0], spare))
@@ -111,8 +113,9 @@ def outside(table: Iterable[Mapping], inside: int) -> int | None:
 def _check(ids: IdRange) -> None:
     if ids.first < HALF or ids.count != SIZE:
         raise Failed(
-            f"cannot use ids {ids.first}..{ids.first + ids.count - 1}",
+            f"can't use ids {ids.first}..{ids.first + ids.count - 1}",
             f"a machine owns {SIZE} ids, none of them below {HALF}, where the host's own users are",
+            "ids.first = 1073741824, in /etc/gaoler/gaoler.toml",
         )
 
 

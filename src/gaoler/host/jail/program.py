@@ -1,4 +1,4 @@
-"""A program that is executed often, and by a way that what it starts cannot overwrite it."""
+"""A program that is executed often, and by a way that what it starts can't overwrite it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def sealed(program: Path, package: str) -> str:
     try:
         content = program.read_bytes()
     except FileNotFoundError as error:
-        raise Failed(f"cannot run {program}", "it is not installed", f"apt install {package}") from error
+        raise Failed(f"can't run {program}", "it is not installed", f"apt install {package}") from error
     low = os.memfd_create(program.name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     fd = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY)
     os.close(low)

@@ -73,4 +73,4 @@ def _exported(library: ctypes.CDLL, context: ctypes.c_void_p) -> bytes:
 
 def _check(code: int) -> None:
     if code != 0:
-        raise Failed("cannot make the filter of system calls", os.strerror(-code))
+        raise Failed("can't make the filter of system calls", os.strerror(-code), "gaol doctor")

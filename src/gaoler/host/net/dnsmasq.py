@@ -83,7 +83,7 @@ class Dnsmasq:
     def remove_host(self, name: str) -> None:
         """Forget a machine; nothing when it is not known."""
         if not _NAME.fullmatch(name):
-            raise Failed(f"cannot remove host {name!r}", "it is no host name")
+            raise Failed(f"can't remove host {name!r}", "it is not a host name", "gaol ls")
         removed = False
         for directory in ("dhcp", "dns"):
             with suppress(FileNotFoundError):
@@ -131,9 +131,9 @@ def configuration(state: Path, bridge: str, subnet: IPv4Network, subnet6: IPv6Ne
 def host_entries(name: str, domain: str, mac: str, address: str, address6: str | None) -> tuple[str, str]:
     """A machine's line for DHCP and its lines for DNS."""
     if not _NAME.fullmatch(name) or len(name) > 200:
-        raise Failed(f"cannot name a machine {name!r}", "it is no host name")
+        raise Failed(f"can't name a machine {name!r}", "it is not a host name", "gaol ls")
     if not _MAC.fullmatch(mac):
-        raise Failed(f"cannot give {name} an address", f"{mac!r} is no MAC address")
+        raise Failed(f"can't give {name} an address", f"{mac!r} is not a MAC address", "gaol ls")
     addresses = [ip_address(text) for text in (address, address6) if text]
     # Backwards the first name counts: it says no more than the address, or anybody could list everybody's machines.
     plain = [f"{one} {re.sub('[.:]', '-', str(one))}.{domain}" for one in addresses]

@@ -22,11 +22,11 @@ class Guard:
 
     def install(self) -> None:
         """Make the table; ports that are guarded stay so. Raises Failed where the kernel has no such filter."""
-        nft.transact(guard_rules.installation(self._prefix), "cannot guard machines' ports")
+        nft.transact(guard_rules.installation(self._prefix), "can't guard machines' ports")
 
     def uninstall(self) -> None:
         """Take everything away; nothing when there is nothing."""
-        nft.transact(guard_rules.uninstallation(self._prefix), "cannot remove the guard of machines' ports")
+        nft.transact(guard_rules.uninstallation(self._prefix), "can't remove the guard of machines' ports")
 
     def watch(self) -> socket.socket:
         """A socket that is readable when rules were changed; then `lost` tells whether these were among them."""
@@ -41,13 +41,13 @@ class Guard:
 
         Replaces what held for the port, in one transaction. `leases` are addresses that DHCP gave it already.
         """
-        nft.transact(guard_rules.port(self._prefix, tap, mac, addresses, leases), f"cannot guard {tap}")
+        nft.transact(guard_rules.port(self._prefix, tap, mac, addresses, leases), f"can't guard {tap}")
 
     def leases(self, tap: str) -> list[str]:
         """The addresses that DHCP servers gave to the port's machine, as the kernel saw it."""
         command = f"list set bridge {guard_rules.table(self._prefix)} {guard_rules.leases(tap)}"
         try:
-            shown = nft.listed(command, f"cannot list the leases of {tap}")
+            shown = nft.listed(command, f"can't list the leases of {tap}")
         except Failed as error:
             if "No such file or directory" not in error.why:
                 raise
@@ -57,7 +57,7 @@ class Guard:
     def remove(self, tap: str) -> None:
         """Forget a port; nothing when it is not known."""
         try:
-            nft.transact(guard_rules.removal(self._prefix, tap), f"cannot remove the guard of {tap}")
+            nft.transact(guard_rules.removal(self._prefix, tap), f"can't remove the guard of {tap}")
         except Failed as error:
             if "No such file or directory" not in error.why:  # the whole table is gone
                 raise
@@ -66,7 +66,7 @@ class Guard:
         """The guarded ports, as the kernel has them; empty also when somebody flushed all rules."""
         command = f"list map bridge {guard_rules.table(self._prefix)} {guard_rules.MACHINES}"
         try:
-            shown = nft.listed(command, "cannot list guarded ports")
+            shown = nft.listed(command, "can't list guarded ports")
         except Failed as error:
             if "No such file or directory" not in error.why:
                 raise

@@ -91,7 +91,7 @@ def port(prefix: str, tap: str, mac: str, addresses: Sequence[str] | None, lease
     it was given before.
     """
     if not _MAC.fullmatch(mac):
-        raise Failed(f"cannot guard {tap}", f"{mac!r} is no MAC address")
+        raise Failed(f"can't guard {tap}", f"{mac!r} is not a MAC address", "ip -br link")
     own_chain, name = chain(tap), table(prefix)
     station = Station.of(tap, mac, addresses)
     rules = [
@@ -235,5 +235,5 @@ def _hexadecimal(mac: str) -> str:
 
 def _checked(name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise Failed(f"cannot guard {name!r}", "it is no name of an interface")
+        raise Failed(f"can't guard {name!r}", "it is not the name of an interface", "ip -br link")
     return name

@@ -32,16 +32,16 @@ def ensure_bridge(name: str, addresses: list[str]) -> None:
     """
     if not link_exists(name):
         _try(
-            f"cannot make bridge {name}",
+            f"can't make bridge {name}",
             lambda ip: ip.link("add", ifname=name, kind="bridge", address=_mac(name), br_mcast_snooping=0),
         )
     index = _index(name)
-    _try(f"cannot bring up bridge {name}", lambda ip: ip.link("set", index=index, state="up"))
+    _try(f"can't bring up bridge {name}", lambda ip: ip.link("set", index=index, state="up"))
     for text in addresses:
         address = ip_interface(text)
         extra = {"flags": _IFA_F_NODAD} if address.version == 6 else {"broadcast": str(address.network[-1])}
         _try(
-            f"cannot give {text} to {name}",
+            f"can't give {text} to {name}",
             lambda ip, a=address, e=extra: ip.addr(  # type: ignore[misc]
                 "add", index=index, address=str(a.ip), prefixlen=a.network.prefixlen, **e
             ),
@@ -53,7 +53,7 @@ def delete_link(name: str) -> None:
     """Delete an interface; nothing when there is none."""
     with suppress(NotFound):
         index = _index(name)
-        _try(f"cannot delete {name}", lambda ip: ip.link("del", index=index), accept=errno.ENODEV)
+        _try(f"can't delete {name}", lambda ip: ip.link("del", index=index), accept=errno.ENODEV)
 
 
 def attach(tap: str, bridge: str, *, mac: str | None = None, isolated: bool = False) -> None:
@@ -66,7 +66,7 @@ def attach(tap: str, bridge: str, *, mac: str | None = None, isolated: bool = Fa
     index, master = _index(tap), _index(bridge)
     with suppress(FileNotFoundError):  # a host without IPv6
         Path(f"/proc/sys/net/ipv6/conf/{tap}/disable_ipv6").write_text("1")
-    what = f"cannot plug {tap} into {bridge}"
+    what = f"can't plug {tap} into {bridge}"
     _try(what, lambda ip: ip.link("set", index=index, master=master))
     if mac is None:
         _try(what, lambda ip: ip.brport("set", index=index, guard=1, isolated=int(isolated)))
@@ -94,7 +94,7 @@ def _index(name: str) -> int:
     try:
         return socket.if_nametoindex(name)
     except OSError as error:
-        raise NotFound(f"there is no interface {name}") from error
+        raise NotFound(f"there is no interface {name}", "nobody has made it, or it is gone", "ip -br link") from error
 
 
 def _mac(name: str) -> str:
@@ -133,4 +133,4 @@ def _try(what: str, request: Callable[[Any], _T], accept: int | None = None) -> 
         if error.code == accept:
             return None
         why = error.args[1] if len(error.args) > 1 else str(error)
-        raise Failed(what, str(why)) from error
+        raise Failed(what, str(why), "ip -br link") from error

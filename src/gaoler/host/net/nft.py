@@ -87,13 +87,13 @@ def _context() -> tuple[ctypes.CDLL, ctypes.c_void_p]:
     try:
         library = ctypes.CDLL(_LIBRARY)
     except OSError as error:
-        raise Failed("cannot guard machines' ports", f"{_LIBRARY} is missing", "apt install nftables") from error
+        raise Failed("can't guard machines' ports", f"{_LIBRARY} is missing", "apt install nftables") from error
     library.nft_ctx_new.restype = ctypes.c_void_p
     library.nft_ctx_get_output_buffer.restype = ctypes.c_char_p
     library.nft_ctx_get_error_buffer.restype = ctypes.c_char_p
     context = ctypes.c_void_p(library.nft_ctx_new(0))
     if context.value is None:
-        raise Failed("cannot guard machines' ports", "no memory for nftables")
+        raise Failed("can't guard machines' ports", "no memory for nftables", "free -m")
     library.nft_ctx_buffer_output(context)
     library.nft_ctx_buffer_error(context)
     library.nft_ctx_output_set_flags(context, _OUTPUT_JSON)

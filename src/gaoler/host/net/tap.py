@@ -31,11 +31,15 @@ def open_tap(name: str, mac: str | None = None) -> int:
     """
     encoded = name.encode()
     if not encoded or len(encoded) > _NAME_MAX or "/" in name:
-        raise Failed(f"cannot make TAP {name!r}", f"an interface's name has 1 to {_NAME_MAX} bytes")
+        raise Failed(
+            f"can't make TAP {name!r}",
+            f"an interface's name has 1 to {_NAME_MAX} bytes",
+            'daemon.prefix = "gaol", in /etc/gaoler/gaoler.toml',
+        )
     try:
         fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
     except OSError as error:
-        raise Failed(f"cannot make TAP {name}", f"/dev/net/tun: {error.strerror}", "modprobe tun") from error
+        raise Failed(f"can't make TAP {name}", f"/dev/net/tun: {error.strerror}", "modprobe tun") from error
     try:
         fcntl.ioctl(fd, _TUNSETIFF, struct.pack("16sH22x", encoded, _IFF_TAP | _IFF_NO_PI | _IFF_VNET_HDR))
         fcntl.ioctl(fd, _TUNSETVNETHDRSZ, struct.pack("i", VNET_HEADER))
@@ -45,7 +49,7 @@ def open_tap(name: str, mac: str | None = None) -> int:
     except OSError as error:
         os.close(fd)
         why = "the name is in use" if error.errno == errno.EBUSY else error.strerror or str(error)
-        raise Failed(f"cannot make TAP {name}", why) from error
+        raise Failed(f"can't make TAP {name}", why, "ip -br link") from error
     return fd
 
 
