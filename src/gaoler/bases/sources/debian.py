@@ -73,7 +73,7 @@ def make(
     """
     suite, plus, wanted = (suite or "").partition("+")
     if plus and wanted not in SETS:
-        raise Usage(f'no set of packages is called "{wanted[:40]}"', f"there is {', '.join(SETS)}", "gaol base add NAME --desktop")
+        raise Usage(f'no package set "{wanted[:40]}"', f"there is {', '.join(SETS)}", "gaol base add NAME --desktop")
     suite = suite or apt.host_suite() or NEWEST_STABLE
     if not re.fullmatch(r"[a-z][a-z0-9.-]*", suite):
         raise Usage(
