@@ -41,7 +41,7 @@ class Calls:
         """`{"method": ..., "parameters": {...}}`: a line of JSON a reply, the last one with `result` or `error`."""
         body = await json_of(request)
         method, parameters = body.get("method"), body.get("parameters", {})
-        if method not in METHODS or not isinstance(parameters, dict):
+        if not isinstance(method, str) or method not in METHODS or not isinstance(parameters, dict):
             raise web.HTTPBadRequest(reason="there is no such request")
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         dress(request, response)

@@ -56,7 +56,7 @@ def guard(settings: Settings, sessions: Sessions) -> Any:
 
 def _check(request: web.Request, settings: Settings, sessions: Sessions) -> None:
     """Raises HTTPException."""
-    changes = request.method not in ("GET", "HEAD") or "upgrade" in request.headers.get("Connection", "").lower()
+    changes = request.method not in ("GET", "HEAD") or "Upgrade" in request.headers
     if changes and not _is_ours(request, settings):
         raise web.HTTPForbidden(reason="that request came from another page")
     if not request.path.startswith("/api/"):

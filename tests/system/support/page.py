@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
@@ -18,7 +19,7 @@ from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, expect, sync_playwright
 from playwright.sync_api import Page as Tab
 
 from system.support.gateway import Gateway
@@ -100,7 +101,7 @@ class Page:
                 return answer.status, dict(answer.headers), answer.read()
         except urllib.error.HTTPError as error:
             return error.code, dict(error.headers), error.read()
-        except urllib.error.URLError:
+        except (urllib.error.URLError, http.client.IncompleteRead):
             return 0, {}, b""
 
     def log_in(self, user: User, password: str = PASSWORD) -> dict[str, str]:
@@ -150,4 +151,10 @@ class Watched:
     def __init__(self, tab: Tab) -> None:
         self.complaints: list[str] = []
         tab.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
-        tab.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" and "status of 4" not in message.text else None)
+        tab.on("console", self._note)
+
+    def _note(self, message: ConsoleMessage) -> None:
+        """Refusals are shown by the page itself; what a terminal can't understand is its program's fault."""
+        expected = re.compile("status of 4|^xterm.js: Parsing error")
+        if message.type == "error" and not expected.search(message.text):
+            self.complaints.append(message.text)

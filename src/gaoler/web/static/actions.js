@@ -7,7 +7,7 @@ import { known, t } from "./text.js";
 
 export const isUp = (one) => one.state === "ready" || one.state === "running" || one.state === "frozen";
 export const isDown = (one) => one.state === "stopped" || one.state === "failed" || one.state === "asleep";
-const NAME = "[a-z0-9]([a-z0-9-]*[a-z0-9])?";
+const NAME = "[a-z0-9]([a-z0-9\\-]*[a-z0-9])?";
 
 /** Words for a step that the daemon tells. */
 export function step(told) {

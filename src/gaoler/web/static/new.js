@@ -28,7 +28,7 @@ export function newMachine(main, go) {
   const taken = new Set((state.machines ?? []).map((one) => one.name));
   let free = state.me.user.replace(/[^a-z0-9-]/g, "") || "web";
   for (let number = 2; taken.has(free); number++) free = `${free.replace(/-\d+$/, "")}-${number}`;
-  const name = h("input", { name: "name", value: free, required: true, pattern: "[a-z0-9]([a-z0-9-]*[a-z0-9])?", maxlength: 40, autocomplete: "off", autocapitalize: "none", spellcheck: "false", "aria-describedby": "name-hint" });
+  const name = h("input", { name: "name", value: free, required: true, pattern: "[a-z0-9]([a-z0-9\\-]*[a-z0-9])?", maxlength: 40, autocomplete: "off", autocapitalize: "none", spellcheck: "false", "aria-describedby": "name-hint" });
   const bases = h("div", { class: "bases" }, waiting(t("list.loading")));
   const choose = (id, label, options) => h("label", {}, label, h("select", { name: id }, options.map(([value, text]) => h("option", { value }, text))));
   const GiB = 2 ** 30;

@@ -1,0 +1,55 @@
+"""A gateway whose base has a desktop (GAOLER_TEST_DESKTOP), as `make desktop` names it; without it there is nothing here to run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from system.support import page as support
+from system.support import users
+from system.support.components import components, need_root
+from system.support.gateway import Gateway
+from system.support.page import Page
+from system.support.users import User
+
+TREE = os.environ.get("GAOLER_TEST_DESKTOP", "")
+
+if not TREE:
+    collect_ignore_glob = ["test_*.py"]
+
+
+@pytest.fixture(scope="session")
+def gateway() -> Iterator[Gateway]:
+    need_root()
+    made = Gateway(replace(components(), base=Path(TREE)), {"limits": {"memory": "4G"}, "machines": {"memory": "1G", "deadline": "60s"}})
+    try:
+        made.open()
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="session")
+def page(gateway: Gateway) -> Iterator[Page]:
+    served = Page(gateway)
+    served.start()
+    yield served
+    served.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with support.browser() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def ann(gateway: Gateway) -> Iterator[User]:
+    with users.account(f"{gateway.prefix}ann") as user:
+        support.set_password(user)
+        yield user
