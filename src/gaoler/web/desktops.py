@@ -32,8 +32,7 @@ class Desktops:
         await sock.prepare(request)
         session.sockets.add(sock)
         try:
-            command = {"arguments": [DESKTOP, "connect"], "user": session.user, "login": True}
-            inside = await Inside.open(session, machine, command)
+            inside = await Inside.open(session, machine, {"arguments": [DESKTOP, "connect"]})
             try:
                 await self._carry(sock, inside)
             finally:

@@ -128,7 +128,7 @@ def _hand_over(listener: socket.socket, store: Store) -> None:
     listener.set_inheritable(True)
     kept = os.memfd_create("gaoler-web", 0)
     os.write(kept, store.pack().encode())
-    os.environ[_AGAIN] = f"{listener.fileno()} {kept}"
+    os.environ[_AGAIN] = f"{listener.detach()} {kept}"
 
 
 def _address(listener: socket.socket, proxy: bool) -> str:

@@ -77,9 +77,10 @@ class Page:
         """As after a crash."""
         before = self.service()
         os.kill(before, number)
-        until(lambda: self._other(before) and self.get("/api/host")[0] == 200, "the service is back")
+        until(lambda: self.other(before) and self.get("/api/host")[0] == 200, "the service is back")
 
-    def _other(self, before: int) -> bool:
+    def other(self, before: int) -> bool:
+        """Whether another process speaks with browsers now."""
         try:
             return self.service() != before
         except StopIteration:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 
 import pytest
@@ -112,6 +113,18 @@ def test_a_page_that_is_open_is_told_when_its_login_ends(anns: Tab, page: Page, 
 def test_logins_outlive_the_service(page: Page, ann: User) -> None:
     headers = page.log_in(ann)
     page.restart_service()
+    assert page.get("/api/me", headers=headers)[0] == 200
+    assert page.ask("POST", "/api/call", {"method": "List", "parameters": {}}, headers=headers)[2].startswith(b'{"result"')
+
+
+def test_logins_outlive_the_program_that_is_installed_anew(page: Page, ann: User) -> None:
+    """SIGHUP: certificate and program are read again, by the same process."""
+    headers = page.log_in(ann)
+    assert page.process is not None
+    before = page.service()
+    page.process.send_signal(signal.SIGHUP)
+    until(lambda: page.other(before) and page.get("/api/host")[0] == 200, "the page is back")
+    assert page.process.poll() is None
     assert page.get("/api/me", headers=headers)[0] == 200
     assert page.ask("POST", "/api/call", {"method": "List", "parameters": {}}, headers=headers)[2].startswith(b'{"result"')
 
