@@ -74,12 +74,15 @@ function frame() {
     lost, main);
 }
 
+let farewell = "";
+
 async function logOut(everywhere) {
+  farewell = t("login.out");
   await tried(() => gateway.post("/api/logout", { everywhere }));
-  askIn(t("login.out"));
+  askIn();
 }
 
-function askIn(said = "") {
+function askIn(said = farewell) {
   if (!store.state.me && main === null && place.querySelector(".login")) return;
   store.end();
   leave();
@@ -95,6 +98,7 @@ async function enter() {
     if (store.state.me === null && !place.querySelector(".login")) askIn(error.what === "not logged in" ? "" : error.message);
     return;
   }
+  farewell = "";
   store.begin();
   frame();
   show();

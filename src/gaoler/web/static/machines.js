@@ -35,14 +35,16 @@ export function meters(one) {
   ];
 }
 
+/** A machine's card, and where in it what changes all the time is. */
 function card(one, methods) {
   const { name } = one;
+  const live = h("div", { class: "use" }, isUp(one) ? meters(one) : null);
   const busy = state.busy.has(name) || one.state === "starting" || one.state === "stopping";
-  return h("li", { class: "card machine", dataset: { name, state: one.state } },
+  const element = h("li", { class: "card machine", dataset: { name, state: one.state } },
     h("div", { class: "row" }, h("h2", {}, h("a", { href: at(name), class: "cover" }, name)), badge(one)),
     h("p", { class: "quiet facts" }, [one.base, one.address ?? one.address6, one.expires && t("fact.expires") + " " + when(one.expires)].filter(Boolean).join(" · ")),
     trouble(one),
-    isUp(one) ? meters(one) : null,
+    live,
     h("div", { class: "row actions" },
       one.doomed ? button(t("done.undo"), { kind: "primary", onclick: () => keep(name) }) : [
         isUp(one) && linkButton(t("machine.terminal"), at(name, "terminal"), { kind: "primary", sign: "terminal" }),
@@ -52,32 +54,40 @@ function card(one, methods) {
         h("span", { class: "grow" }),
         menu(t("machine.more", { name }), "more", () => entries(one, methods)),
       ]));
+  return { element, live };
 }
 
 export function machineList(main) {
   document.title = `${t("list.title")} – gaoler`;
-  const find = h("input", { type: "search", placeholder: t("list.filter"), "aria-label": t("list.filter"), oninput: () => draw(true) });
+  const find = h("input", { type: "search", placeholder: t("list.filter"), "aria-label": t("list.filter"), oninput: () => draw() });
   const list = h("ul", { class: "machines" });
   const none = h("div", {});
   const heading = h("h1", {}, t("list.title"));
   const make = linkButton(t("list.new"), "/new", { kind: "primary", sign: "plus" });
   fill(main, h("div", { class: "row title" }, heading, h("span", { class: "grow" }), find, make), list, none);
-  let before = "";
-  function draw(always = false) {
-    const { machines, history, busy } = state;
-    // A menu that is open, or a button that has the focus, must not be drawn away under the reader.
-    if (!always && list.querySelector(":popover-open")) return;
-    const now = JSON.stringify([machines, [...busy], history]);
-    if (now === before && !always) return;
-    before = now;
+  const cards = new Map();
+  /** A card is made anew only when more than its lines have changed: a focus, a menu, a selection in it stay. */
+  function of(one) {
+    const key = JSON.stringify([{ ...one, disk_used: 0 }, state.busy.get(one.name)]);
+    const known = cards.get(one.name);
+    if (known?.key === key || known?.element.querySelector(":popover-open")) {
+      fill(known.live, isUp(one) ? meters(one) : null);
+      return known.element;
+    }
+    const made = { key, ...card(one, state.me.methods ?? []) };
+    const which = known && [...known.element.querySelectorAll("a, button")].indexOf(document.activeElement);
+    cards.set(one.name, made);
+    if (which >= 0) requestAnimationFrame(() => [...made.element.querySelectorAll("a, button")][which]?.focus());
+    return made.element;
+  }
+  function draw() {
+    const { machines } = state;
     find.hidden = (machines?.length ?? 0) < 6;
     if (!machines) return void fill(none, waiting(t("list.loading")));
     make.hidden = !machines.length;
     const shown = machines.filter(({ name }) => name.includes(find.value.trim().toLowerCase()));
-    const focused = document.activeElement?.closest?.(".machine");
-    const which = focused && [...focused.querySelectorAll("a, button")].indexOf(document.activeElement);
-    fill(list, shown.map((one) => card(one, state.me.methods ?? [])));
-    if (focused) [...list.querySelectorAll(`.machine[data-name="${CSS.escape(focused.dataset.name)}"] :is(a, button)`)][which]?.focus();
+    const elements = shown.map(of);
+    if (elements.length !== list.children.length || elements.some((element, index) => element !== list.children[index])) list.replaceChildren(...elements);
     fill(none, machines.length ? !shown.length && h("p", { class: "quiet" }, t("list.nothing")) : empty());
   }
   function empty() {

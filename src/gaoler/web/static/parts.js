@@ -88,7 +88,8 @@ export function menu(label, sign, items, { only = true, kind = "quiet" } = {}) {
   function item(text, itemSign, action, danger = false) {
     return h("button", { type: "button", role: "menuitem", tabindex: "-1", class: danger ? "danger" : null, onclick: () => (list.hidePopover(), action()) }, itemSign && icon(itemSign), h("span", {}, text));
   }
-  list.addEventListener("toggle", (event) => {
+  // Before it is hidden: afterwards nothing in it has the focus any more.
+  list.addEventListener("beforetoggle", (event) => {
     opener.setAttribute("aria-expanded", event.newState === "open");
     if (event.newState === "closed" && list.contains(document.activeElement)) opener.focus();
   });

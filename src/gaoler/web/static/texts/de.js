@@ -47,7 +47,7 @@ export default {
   "base.archlinux": "Arch Linux: immer das Neueste, mit pacman", "base.alpine": "Alpine: klein und schnell", "base.other": "Ein auf diesem Rechner vorbereitetes System",
   "term.new": "Neues Terminal", "term.end": "Dieses Terminal beenden", "term.ended": "Die Shell ist zu Ende.", "term.again": "Neue Shell",
   "term.lost": "Verbindung verloren; sie kommt von selbst wieder …", "term.elsewhere": "Dieses Terminal ist in einem anderen Fenster zu sehen.", "term.here": "Hier zeigen",
-  "term.user": "als {user}", "term.who": "Arbeiten als", "term.opening": "Eine Shell wird geöffnet …", "term.reader": "Vorlesen (Screenreader)", "term.nth": "Terminal {n}",
+  "term.user": "als {user}", "term.who": "Arbeiten als", "term.opening": "Eine Shell wird geöffnet …", "term.reader": "Vorlesen", "term.nth": "Terminal {n}",
   "term.off": "{name} läuft nicht.", "keys.title": "Tasten", "keys.paste": "Einfügen", "keys.keyboard": "Tastatur",
   "desk.connecting": "Der Desktop wird geöffnet …", "desk.first": "Das erste Bild braucht ein paar Sekunden, wenn der Desktop erst starten muss.",
   "desk.none": "Diese Maschine hat keinen Desktop", "desk.none.why": "Eine Maschine aus einer Basis mit Desktop hat einen.", "desk.lost": "Der Desktop ist weg; neuer Versuch läuft …",

@@ -47,7 +47,7 @@ export default {
   "base.archlinux": "Arch Linux: always the newest, with pacman", "base.alpine": "Alpine: small and quick", "base.other": "A system prepared on this host",
   "term.new": "New terminal", "term.end": "End this terminal", "term.ended": "The shell has ended.", "term.again": "New shell",
   "term.lost": "Connection lost; it comes back by itself …", "term.elsewhere": "This terminal is shown in another window.", "term.here": "Show it here",
-  "term.user": "as {user}", "term.who": "Work as", "term.opening": "Opening a shell …", "term.reader": "Read aloud (screen reader)", "term.nth": "Terminal {n}",
+  "term.user": "as {user}", "term.who": "Work as", "term.opening": "Opening a shell …", "term.reader": "Read aloud", "term.nth": "Terminal {n}",
   "term.off": "{name} is not running.", "keys.title": "Keys", "keys.paste": "Paste", "keys.keyboard": "Keyboard",
   "desk.connecting": "Opening the desktop …", "desk.first": "The first picture takes some seconds when the desktop has to start.",
   "desk.none": "This machine has no desktop", "desk.none.why": "A machine made from a base with a desktop has one.", "desk.lost": "The desktop went away; trying again …",
