@@ -36,6 +36,7 @@ def _words(item: Any) -> str:
         "int_from_float": "must be a whole number",
         "float_parsing": "must be a number",
         "float_type": "must be a number",
+        "finite_number": "must be a number",
         "bool_type": "must be true or false",
         "bool_parsing": "must be true or false",
         "list_type": 'must be a list, ["...", "..."]',

@@ -26,12 +26,12 @@ def _converted(convert: Any) -> Any:
     return BeforeValidator(apply)
 
 
-Size = Annotated[int, _converted(size), Field(ge=0)]
-Duration = Annotated[int, _converted(duration), Field(ge=0)]
+Size = Annotated[int, _converted(size), Field(ge=0, lt=1 << 63)]
+Duration = Annotated[int, _converted(duration), Field(ge=0, lt=1 << 63)]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod

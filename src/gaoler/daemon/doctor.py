@@ -14,6 +14,8 @@ from gaoler.errors import GaolerError
 from gaoler.host import btrfs, cgroup, facilities, programs
 from gaoler.host.net import links
 from gaoler.kernels import installed as kernels
+from gaoler.machines import record
+from gaoler.machines.request import above
 from gaoler.store.paths import GUEST_FILES, Paths
 from gaoler.units import show_duration, show_size
 from gaoler.wire.messages import Check
@@ -24,8 +26,8 @@ _LOW = 2 << 30
 """Bytes free in the store below which it is called nearly full."""
 
 
-def run(configuration: Configuration) -> list[Check]:
-    """All checks; none of them changes anything."""
+def run(configuration: Configuration, *, names: bool = False) -> list[Check]:
+    """All checks; none of them changes anything. `names`: whether whoever asks may know whose machines there are."""
     checks: list[tuple[str, Callable[[], str], str]] = [
         ("programs", _programs, "apt install " + " ".join(programs.packages(programs.NEEDED))),
         ("linux", facilities.linux, ""),
@@ -44,6 +46,7 @@ def run(configuration: Configuration) -> list[Check]:
         ),
         ("syncs", lambda: _syncs(configuration), "gaol base ls; gaol base info NAME says why"),
         ("network", lambda: _network(configuration), "the bridge that [network] names must be there"),
+        ("limits", lambda: _limits(configuration, names), ""),
         ("ids", lambda: _ids(configuration), "another [ids] range"),
     ]
     return [_check(name, look, hint) for name, look, hint in checks]
@@ -154,6 +157,16 @@ def _network(configuration: Configuration) -> str:
         found += f"; machines are reached {inwards}"
         found += "" if network.masquerade is False else ", and reach out as this host (network.masquerade)"
     return found
+
+
+def _limits(configuration: Configuration, names: bool) -> str:
+    """Machines with more than their owners are granted today."""
+    records = record.kept(Paths(configuration.store.path, configuration.daemon.runtime).records)
+    found = [f"{of.owner.name}/{of.name} has {more}" for of in records if (more := above(configuration.limits, of))]
+    if not found:
+        return "no machine is above them"
+    told = "; ".join(found) if names else f"{len(found)} machines are above them"
+    return f"{told}; each is held to them at its next start"
 
 
 def _ids(configuration: Configuration) -> str:

@@ -38,7 +38,7 @@ def main() -> int:
     try:
         configuration = load(options.config)
         if options.check:
-            print(json.dumps([check.model_dump() for check in doctor.run(configuration)]))
+            print(json.dumps([check.model_dump() for check in doctor.run(configuration, names=os.geteuid() == 0)]))
             return 0
         if os.geteuid() != 0:
             raise NotAllowed("the daemon must be root", "it mounts, makes network devices and starts jails", "sudo gaoler")

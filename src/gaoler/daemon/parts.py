@@ -59,7 +59,7 @@ def assemble(configuration: Configuration, network: Network) -> Parts:
     jailer = Jailer(paths, daemon.prefix, configuration.ids.first, network, owners.Groups(daemon.prefix))
     registry, quotas = Registry(configuration, jailer), Quotas(configuration, paths)
     making = Making(registry, jailer, bases, quotas)
-    running = Running(registry, jailer, monitor, tally)
+    running = Running(registry, jailer, quotas, monitor, tally)
     sessions = Sessions(registry, jailer)
     origins = Origins(registry, jailer, sessions)
 

@@ -10,7 +10,7 @@ from gaoler.configuration.model import Configuration
 from gaoler.errors import Failed, GaolerError
 from gaoler.host import btrfs
 from gaoler.machines.record import Record
-from gaoler.machines.request import Request
+from gaoler.machines.request import Request, held
 from gaoler.store.paths import Paths
 
 _COUNTING = 60.0
@@ -53,22 +53,29 @@ class Quotas:
             raise self._without
         return None if self._without else request.disk
 
+    def held(self, of: Record) -> Record:
+        """A machine's record within what is granted today; its disk as well, where disks are limited here."""
+        now = held(self._configuration.limits, of)
+        return now.with_(disk=of.disk) if self._without else now
+
     def limit(self, of: Record, gaol: Path) -> None:
         """Let a subvolume that is, or becomes, a machine's gaol hold no more than its record says.
 
         And its owner no more in all than their machines may: what a gaol has written outlives it in snapshots and clones,
         and each that comes after has a limit of its own.
         """
-        if not of.disk:
+        one, machines = (limit_of(self._configuration.limits, of.owner, key).value for key in ("disk", "machines"))
+        if self._without or not (of.disk or one):
             return
         if btrfs.quotas(gaol) is None:  # an administrator has turned them off since
             self.prepare()
         if btrfs.quotas(gaol) == "full":
-            btrfs.wait_counted(gaol, _COUNTING)
-            btrfs.set_limit(gaol, of.disk + self._shared(of))
+            if of.disk:
+                btrfs.wait_counted(gaol, _COUNTING)
+                btrfs.set_limit(gaol, of.disk + self._shared(of))
             return
-        btrfs.set_limit(gaol, of.disk)
-        one, machines = (limit_of(self._configuration.limits, of.owner, key).value for key in ("disk", "machines"))
+        if of.disk:
+            btrfs.set_limit(gaol, of.disk)
         if one and of.owner.uid:
             btrfs.charge(gaol, of.owner.uid, int(one * machines))
 

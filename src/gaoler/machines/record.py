@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from gaoler.configuration.account import Account
@@ -73,3 +76,10 @@ def decode(data: bytes) -> Record:
         return Record(owner=Account(**owner), **{key: value for key, value in raw.items() if key in names})
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a machine's record: {error}") from None
+
+
+def kept(directory: Path) -> Iterator[Record]:
+    """The records in a directory, but those that can't be read."""
+    for path in sorted(directory.glob("*/record.json")):
+        with suppress(OSError, ValueError):
+            yield decode(path.read_bytes())

@@ -8,13 +8,18 @@ from typing import Any
 
 from gaoler.configuration.account import Account
 from gaoler.configuration.grants import Limit, limit_of
-from gaoler.configuration.model import Configuration
+from gaoler.configuration.model import Configuration, Limits
 from gaoler.errors import LimitReached, Usage
-from gaoler.machines.record import Shape
+from gaoler.machines.record import Record, Shape
 from gaoler.units import show_duration, show_size
 
 SMALLEST = 32 << 20
 """Bytes of memory that a machine boots with; fewer and its kernel panics."""
+BOUNDS: dict[str, tuple[float, float]] = {
+    "memory": (SMALLEST, 16 << 40), "cpus": (0.01, 4096), "disk": (1 << 20, 1 << 60), "ttl": (1, 100 * 365 * 86400),
+}  # fmt: skip
+"""The least that makes a machine, and the most that any host has, whatever the administrator grants. Nobody asks for no limit by 0:
+that is granted, not wished for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +55,7 @@ class Request(Shape):
 _SHOW: dict[str, Callable[[float], str]] = {
     "memory": show_size, "cpus": "{:g}".format, "disk": show_size, "ttl": show_duration,
 }  # fmt: skip
+_EXAMPLES = {"memory": "256M", "cpus": "1", "disk": "4G", "ttl": "2h"}
 
 
 def complete(configuration: Configuration, owner: Account, wishes: Wishes) -> Request:
@@ -68,16 +74,12 @@ def complete(configuration: Configuration, owner: Account, wishes: Wishes) -> Re
         "home": wishes.home and owner.uid != 0,  # there is no identity of root's to lend to a jail
         "network": wishes.network,
     } | {key: value for key, value in wishes.said().items() if key not in ("home", "network")}
-    if wanted["memory"] < SMALLEST:
-        raise Usage(
-            f"{show_size(wanted['memory'])} of memory is too little",
-            f"a machine needs {show_size(SMALLEST)}",
-            "--memory 256M",
-        )
-    if not wanted["cpus"] > 0:
-        raise Usage(f"{wanted['cpus']:g} processors make no machine", "it needs some time of one, at least", "--cpus 1")
     for key, show in _SHOW.items():
-        limit = limits[key]
+        limit, (least, most) = limits[key], BOUNDS[key]
+        if wanted[key] is not None and not least <= wanted[key]:
+            raise Usage(f"{key} {show(wanted[key])} is too little", f"a machine needs {show(least)}", f"--{key} {_EXAMPLES[key]}")
+        if wanted[key] is not None and not wanted[key] <= most:
+            raise Usage(f"{key} {show(wanted[key])} is absurd", f"the most is {show(most)}", f"--{key} {_EXAMPLES[key]}")
         if limit.exceeded_by(wanted[key]):
             raise LimitReached(
                 f"{key} {show(wanted[key])} is too much",
@@ -86,6 +88,38 @@ def complete(configuration: Configuration, owner: Account, wishes: Wishes) -> Re
                 limit=key,
             )
     return Request(disk_asked=wishes.disk is not None, pids=int(limits["pids"].value), **wanted)
+
+
+def held(limits: Limits, of: Record) -> Record:
+    """A machine's record within what its owner is granted today, which may be less than when it was made."""
+
+    def within(key: str) -> float | None:
+        value, limit = getattr(of, key), limit_of(limits, of.owner, key)
+        value = value if value and value > 0 else None
+        return limit.value if limit.exceeded_by(value) else value
+
+    memory, cpus, disk, ttl = (within(key) for key in ("memory", "cpus", "disk", "ttl"))
+    return of.with_(
+        memory=max(SMALLEST, int(memory or 0)),
+        cpus=cpus or BOUNDS["cpus"][0],
+        disk=None if disk is None else int(disk),
+        ttl=None if ttl is None else int(ttl),
+        pids=int(limit_of(limits, of.owner, "pids").value),
+    )
+
+
+def above(limits: Limits, of: Record) -> str:
+    """What a machine has beyond what its owner is granted today, in words; nothing where there is no such thing."""
+    now = held(limits, of)
+    keys = [key for key in (*_SHOW, "pids") if _amount(of, key) > _amount(now, key)]
+    return ", ".join(
+        f"{key} {show(key, getattr(of, key))} ({limit_of(limits, of.owner, key).setting} is {show(key, getattr(now, key))})"
+        for key in keys
+    )
+
+
+def _amount(of: Record, key: str) -> float:
+    return getattr(of, key) or float("inf")
 
 
 def show(key: str, value: object) -> str:

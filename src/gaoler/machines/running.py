@@ -21,8 +21,10 @@ from gaoler.machines.live import Live
 from gaoler.machines.machine import Machine
 from gaoler.machines.monitor import Monitor
 from gaoler.machines.observed import Observed
+from gaoler.machines.quotas import Quotas
 from gaoler.machines.record import Record
 from gaoler.machines.registry import Registry
+from gaoler.machines.request import above
 from gaoler.machines.tally import Reason, Tally
 from gaoler.machines.watches import OUT_OF_MEMORY, Watches, last_words
 
@@ -32,8 +34,9 @@ _log = logging.getLogger(__name__)
 class Running:
     """Starts and ends the machines of a registry, and is told by its watches what happens to them."""
 
-    def __init__(self, registry: Registry, jailer: Jailer, monitor: Monitor, tally: Tally) -> None:
+    def __init__(self, registry: Registry, jailer: Jailer, quotas: Quotas, monitor: Monitor, tally: Tally) -> None:
         self._registry = registry
+        self._quotas = quotas
         self._jailer = jailer
         self._tally = tally
         self._configuration = registry.configuration
@@ -49,6 +52,7 @@ class Running:
             if machine.live is not None:
                 return
             self._registry.check_there(machine)
+            self._hold(machine)
             paths = self._jailer.paths
             kernel = kernels.find(paths.kernels, machine.record.kernel or self._configuration.machines.kernel)
             machine.happen(observed.starts, time.monotonic())
@@ -75,6 +79,16 @@ class Running:
                 self._tally.failures.inc()
                 machine.happen(observed.was_not_started, str(error))
                 raise
+
+    def _hold(self, machine: Machine) -> None:
+        """Limits that an administrator has lowered since the machine was made hold from this start on."""
+        now = self._quotas.held(machine.record)
+        if now == machine.record:
+            return
+        if now.disk != machine.record.disk:
+            self._quotas.limit(now, self._jailer.gaol(now))
+        _log.info("%s: held to what is granted today: %s", now.id, above(self._configuration.limits, machine.record) or "pids")
+        self._registry.change(machine, **now.shape())
 
     def take_over(self, machine: Machine, found: Live) -> None:
         """Go on with a machine that an earlier daemon started. Raises GaolerError, OSError."""

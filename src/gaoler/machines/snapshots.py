@@ -92,7 +92,7 @@ class Snapshots:
             with ExitStack() as undo:
                 btrfs.snapshot(source, fresh)
                 undo.callback(btrfs.delete, fresh)  # what was restored, until it has changed places with what was there
-                self._quotas.limit(machine.record, fresh)
+                self._quotas.limit(self._quotas.held(machine.record), fresh)
                 reach("restore.staged")
                 exchange(fresh, gaol)
                 reach("restore.exchanged")
@@ -111,8 +111,8 @@ class Snapshots:
         return path
 
     def clone(self, machine: Machine, name: str) -> Machine:
-        """A new machine, stopped, of the same make, with the files of this one as they are now."""
-        old = machine.record
+        """A new machine, stopped, of the same make within the limits of today, with the files of this one as they are now."""
+        old = self._quotas.held(machine.record)
         request = Request(base=old.base, kernel=old.kernel, **old.shape())
         with machine.lock:
             self._registry.check_there(machine)

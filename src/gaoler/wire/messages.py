@@ -12,10 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field
 Name = Annotated[str, Field(max_length=300)]
 """A name as the caller wrote it; `machines.names` says which are good."""
 Text = Annotated[str, Field(max_length=4096)]
+Amount = Annotated[int, Field(ge=0, lt=1 << 63)]
+"""As the kernel counts; what makes sense is for `machines.request` to say."""
 
 
 class Message(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 # what replies carry
@@ -156,10 +158,10 @@ class Spec(Message):
 
     base: Name | None = None
     kernel: Name | None = None
-    memory: int | None = None
+    memory: Amount | None = None
     cpus: float | None = None
-    disk: int | None = None
-    ttl: int | None = None
+    disk: Amount | None = None
+    ttl: Amount | None = None
     init: Literal["startenv", "systemd"] | None = None
     mode: Literal["seccomp", "ptrace"] | None = None
     home: bool = True

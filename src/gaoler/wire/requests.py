@@ -98,7 +98,7 @@ class Wait(OfNamed):
     """Wait until a machine is ready or stopped, `timeout` seconds at most."""
 
     until: Literal["ready", "stopped"]
-    timeout: Annotated[float, Field(gt=0)] | None = None
+    timeout: Annotated[float, Field(gt=0, le=10 * 365 * 86400)] | None = None
 
 
 class Ssh(OfMachine):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from system.support.gateway import Gateway
 from system.support.leaks import leaving_nothing
 from system.support.machine import running
 from system.support.waiting import until
+from system.walls.test_socket import ask, connected
 
 pytestmark = [pytest.mark.root, pytest.mark.machine]
 
@@ -64,6 +66,43 @@ def test_a_user_has_limits_of_his_own(gateway, alice, bob, limited):
     assert refused.returncode == 5
     assert f"limits.user.{alice.name}.memory is 64M" in refused.stderr
     assert gateway.gaol("run", "--memory", "128M", "--no-network", "--", "true", user=bob).returncode == 0
+
+
+WISHES = {"memory": (0, -1, 1 << 62, 1 << 70), "cpus": (0, -1, 1e-9, 1e300), "disk": (0, -1, 1 << 62, 1 << 70),
+          "ttl": (0, -1, 1 << 62, 1 << 70)}  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["Up", "Run"])
+def test_no_number_that_makes_no_sense_makes_a_machine(gateway, alice, method):
+    for key, values in WISHES.items():
+        for value in (*values, "NaN", "1e999", "true"):
+            spec = json.dumps({key: 0}).replace("0", str(value))
+            with connected(gateway, alice) as sock:
+                command = ',"command":{"arguments":["true"]}' if method == "Run" else ""
+                reply = ask(sock, f'{{"method":"org.gaoler.{method}","parameters":{{"spec":{spec}{command}}}}}'.encode())
+            assert reply == {} or reply.get("error"), (spec, reply)
+            assert reply == {} or reply["parameters"]["code"] in (2, 5), (spec, reply)
+    assert gateway.json("ls", "--all") == []
+
+
+def test_limits_that_are_lowered_hold_for_clones_at_once_and_from_the_next_start_on(gateway, alice, bob, limited):
+    with running(gateway, alice, "rich", "--no-network", "--memory", "256M", "--disk", "500M") as machine:
+        limited(memory="128M", disk="64M", pids=256)
+        told = gateway.gaol("doctor").stdout
+        assert f"{alice.name}/rich has memory 256M (limits.memory is 128M), disk 500M" in told
+        assert "rich" not in gateway.gaol("doctor", user=bob).stdout, "who has which machine is nobody's business"
+        machine.gaol("clone", "twin", check=True)
+        twin = gateway.json("info", "twin", user=alice)
+        assert (twin["memory"], twin["disk"]) == (128 << 20, 64 << 20)
+        machine.gaol("snapshot", "before", check=True)
+        machine.gaol("down", check=True)
+        machine.gaol("restore", "before", check=True)
+        machine.up()
+        assert (machine.info()["memory"], machine.info()["disk"]) == (128 << 20, 64 << 20)
+        done = gateway.gaol("exec", "rich", "--", "dd", "if=/dev/zero", "of=/big", "bs=1M", "count=100", user=alice)
+        assert "Disk quota exceeded" in done.stderr
+        assert f"{alice.name}/rich" not in gateway.gaol("doctor").stdout
+        gateway.gaol("rm", "--force", "twin", user=alice, check=True)
 
 
 def _df(machine) -> tuple[int, int, int]:

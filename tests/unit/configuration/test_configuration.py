@@ -5,9 +5,10 @@ import pytest
 from gaoler.configuration.account import Account
 from gaoler.configuration.file import load
 from gaoler.configuration.grants import limit_of
-from gaoler.configuration.model import Configuration
+from gaoler.configuration.model import Configuration, Limits
 from gaoler.errors import LimitReached, Usage
-from gaoler.machines.request import Wishes, complete
+from gaoler.machines.request import Wishes, above, complete, held
+from unit.machines.test_record import WEB
 
 ALICE = Account("alice", 1000, 1000, "alice", (("students", 50), ("staff", 60)), "", "/home/alice", "/bin/sh")
 
@@ -43,6 +44,7 @@ def test_all_mistakes_at_once(tmp_path):
         ("[limits]\nmachines = 'many'", ":2: limits.machines: must be a whole number, not 'many'"),
         ("[network]\nisolate = 3", ":2: network.isolate: must be true or false, not 3"),
         ("[network]\nmode = 'nat'", ":2: network.mode: must be 'private', 'bridge' or 'none', not 'nat'"),
+        ("[limits]\ncpus = inf", ":2: limits.cpus: must be a number, not inf"),
         ("[limits.user.x]\nweight = 0", ":2: limits.user.x.weight: must be 1 at least, not 0"),
         ("store = 'here'", ":1: store: must be a section of its own, in brackets"),
         ("[registries]\ninsecure = 'a:5000'", ':2: registries.insecure: must be a list, ["...", "..."], not \'a:5000\''),
@@ -78,10 +80,35 @@ def test_a_request_is_completed():
     assert (wanted.base, wanted.memory, wanted.home) == ("debian", 128 << 20, True)
 
 
-@pytest.mark.parametrize("given", [{"memory": 0}, {"memory": 1 << 20}, {"cpus": 0.0}, {"cpus": -1.0}, {"cpus": float("nan")}])
-def test_what_makes_no_machine(given):
-    with pytest.raises(Usage):
-        complete(Configuration(), ALICE, Wishes(**given))
+NONSENSE = {
+    "memory": (0, -1, 1 << 20, 1 << 62), "cpus": (0.0, -1.0, 1e-9, 1e9, float("nan"), float("inf")),
+    "disk": (0, -1, 1, 1 << 62), "ttl": (0, -1, 1 << 62),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in NONSENSE.items() for value in values])
+def test_what_makes_no_machine_whatever_is_granted(key, value):
+    boundless = Configuration.model_validate({"limits": {"memory": 0, "disk": 0, "ttl": 0, "cpus": 1e12}})
+    with pytest.raises(Usage, match=key):
+        complete(boundless, ALICE, Wishes(**{key: value}))
+
+
+LOWERED = Limits.model_validate({"memory": 1 << 28, "cpus": 0.5, "disk": 1 << 26, "ttl": 60, "pids": 100})
+
+
+@pytest.mark.parametrize("disk", [None, 0, -5, 1 << 40])
+@pytest.mark.parametrize("ttl", [None, 0, -5, 1 << 40])
+def test_limits_that_were_lowered_hold_for_machines_that_are_there(disk, ttl):
+    now = held(LOWERED, WEB.with_(disk=disk, ttl=ttl))
+    assert (now.memory, now.cpus, now.disk, now.ttl, now.pids) == (1 << 28, 0.5, 1 << 26, 60, 100)
+    assert "memory 512M (limits.memory is 256M)" in above(LOWERED, WEB)
+
+
+def test_what_is_within_the_limits_stays_as_it_is():
+    small = WEB.with_(memory=1 << 27, cpus=0.25, disk=1 << 25, ttl=30, pids=100)
+    assert held(LOWERED, small) == small
+    assert above(LOWERED, small) == ""
+    assert held(Limits(), WEB) == WEB.with_(disk=Limits().disk)
 
 
 @pytest.mark.parametrize("given", [{"memory": 1 << 40}, {"cpus": 99.0}])

@@ -17,6 +17,7 @@ from gaoler.machines.live import Live, told
 from gaoler.machines.machine import Machine
 from gaoler.machines.monitor import Monitor
 from gaoler.machines.observed import TABLE, Observed
+from gaoler.machines.quotas import Quotas
 from gaoler.machines.registry import Registry
 from gaoler.machines.running import Running
 from gaoler.machines.tally import Tally
@@ -91,7 +92,7 @@ def test_a_stop_that_ends_after_the_next_start_has_begun_does_not_disturb_it():
 def running(tmp_path):
     network = SimpleNamespace(capacity=None)
     jailer = Jailer(Paths(tmp_path / "store", tmp_path / "run"), "t", 1 << 20, network, owners.Groups("t"))
-    return Running(Registry(Configuration(), jailer), jailer, Monitor(), Tally())
+    return Running(Registry(Configuration(), jailer), jailer, Quotas(Configuration(), jailer.paths), Monitor(), Tally())
 
 
 @pytest.fixture

@@ -33,5 +33,5 @@ def metrics(parts: Parts, _: requests.Metrics, __: Conversation) -> replies.Prin
 
 
 @anybodys(methods.DOCTOR)
-def check(parts: Parts, _: requests.Doctor, __: Conversation) -> replies.Checks:
-    return replies.Checks(checks=doctor.run(parts.configuration))
+def check(parts: Parts, _: requests.Doctor, conversation: Conversation) -> replies.Checks:
+    return replies.Checks(checks=doctor.run(parts.configuration, names=conversation.caller.admin))
