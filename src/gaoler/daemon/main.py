@@ -11,7 +11,7 @@ import socket
 import sys
 from types import FrameType
 
-from gaoler import logs
+from gaoler import background, logs
 from gaoler.bases.schedule import BaseSchedule
 from gaoler.configuration.file import load
 from gaoler.configuration.model import Configuration
@@ -78,6 +78,7 @@ def serve(configuration: Configuration) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # A start has several threads at short work in turns: none of them is to wait 5 ms for another's end of turn.
     sys.setswitchinterval(0.0002)
+    background.reserve()
     make_store(configuration)
     jail.prepare_host()
     network = _network(configuration)

@@ -1,7 +1,8 @@
 """The socket: connections, their bounds, and the way from a message to a method and back.
 
-A thread serves a connection; how many there may be, in all and of one user, how large and how slow a message may be, and
-how much of the daemon's time a user may take, is bounded. Replies go out in Varlink's form.
+A thread serves a connection; how many there may be (door.py), how large and how slow a message may be, and how much of the
+daemon's time a user may take, is bounded. No error of a resource ends the daemon: whoever came is turned away, and the next one
+is asked in. Replies go out in Varlink's form.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +22,25 @@ from pydantic import ValidationError
 from gaoler.daemon import introspection
 from gaoler.daemon.caller import Caller, identify
 from gaoler.daemon.conversation import Conversation
+from gaoler.daemon.door import Door
 from gaoler.daemon.methods import HANDLERS
 from gaoler.daemon.parts import Parts
 from gaoler.daemon.shares import Shares
 from gaoler.errors import Failed, GaolerError, LimitReached, Usage
 from gaoler.host.peer import peer
+from gaoler.machines.pace import Pace
 from gaoler.machines.tally import Tally
 from gaoler.wire.framing import LARGE, Closed, Connection, ProtocolError
 
-CONNECTIONS = 512
-"""At once, of all users."""
-CONNECTIONS_OF_ONE = 64
-"""At once, of one user: as many sessions being opened, or waited for, at a time."""
 LARGE_OF_ONE = 4
 """Connections of one user with a large message, at once: a command line of a megabyte takes ten while it is read."""
 PATIENCE = 30.0
 """Seconds for a whole message to arrive once a connection is there."""
+REFUSALS = (0.1, 0.1)
+"""Seconds of a processor that turning people away may take at once, and a second from then on; the queue waits meanwhile, which
+holds 128 and costs an honest caller some 0.1 s."""
+_AGAIN = 0.1
+"""Seconds until the next try where the host has no descriptor, thread or memory to spare."""
 _INTERFACE = "org.gaoler."
 _log = logging.getLogger(__name__)
 
@@ -49,7 +53,8 @@ class Server:
         self._admin_group = admin_group
         self._parts = parts
         self._tally = tally
-        self._connections: Counter[int] = Counter()
+        self._door = Door()
+        self._refusals = Pace(*REFUSALS)
         self._large: Counter[int] = Counter()
         self._shares = Shares()
         self._lock = threading.Lock()
@@ -60,24 +65,45 @@ class Server:
         while True:
             try:
                 sock, _ = self._listener.accept()
-            except OSError as error:
+                self._ask_in(sock)
+            except Exception as error:  # out of descriptors, threads or memory, most likely: some will come back
                 if self._listener.fileno() < 0:
                     return
-                _log.error("can't accept: %s", error)  # out of descriptors, most likely: some will come back
-                threading.Event().wait(0.1)
-                continue
+                _log.error("can't accept: %s", error)
+                threading.Event().wait(_AGAIN)
+
+    def _ask_in(self, sock: socket.socket) -> None:
+        """Serve a connection in a thread of its own, or turn it away. Raises whatever the host lacks; it is closed then."""
+        begun = self._shares.used()
+        with ExitStack() as undo:
+            undo.callback(sock.close)
+            uid = peer(sock).uid
+            try:
+                self._door.enter(uid)
+            except LimitReached as error:
+                self._tally.answered("connect", error)
+                _turn_away(sock, error)
+                taken = self._shares.used() - begun
+                self._shares.take(uid, taken)
+                threading.Event().wait(self._refusals.take(taken))
+                return
+            undo.callback(self._door.leave, uid)
             sock.settimeout(PATIENCE)
-            threading.Thread(target=self._converse, args=(sock,), name="connection", daemon=True).start()
+            try:
+                threading.Thread(target=self._converse, args=(sock, uid), name="connection", daemon=True).start()
+            except (RuntimeError, MemoryError) as error:
+                _turn_away(sock, _host_lacks(error))
+                raise
+            undo.pop_all()
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
-    def _converse(self, sock: socket.socket) -> None:
+    def _converse(self, sock: socket.socket, uid: int) -> None:
         connection = Connection(sock)
         try:
-            uid = peer(sock).uid
-            with self._counted(uid), self._large_of(uid) as connection.large, self._shares.of(uid) as share:
+            with self._large_of(uid) as connection.large, self._shares.of(uid) as share:
                 share.wait()
                 caller = identify(sock, self._admin_group)
                 while True:
@@ -97,7 +123,10 @@ class Server:
             )
         except OSError as error:
             _log.info("a connection broke: %s", error)
+        except Exception as error:  # no memory, say: theirs ends, and nobody else's
+            _log.error("a connection ends: %s", f"{type(error).__name__} {error}")
         finally:
+            self._door.leave(uid)
             connection.close()
 
     @contextmanager
@@ -119,22 +148,6 @@ class Server:
         finally:
             with self._lock:
                 self._large[uid] -= admitted
-
-    @contextmanager
-    def _counted(self, uid: int) -> Iterator[None]:
-        with self._lock:
-            if self._connections[uid] >= CONNECTIONS_OF_ONE and uid:
-                why = f"{CONNECTIONS_OF_ONE} at once is gaoler's limit"
-                raise LimitReached("you have too many connections", why, "gaol ls", limit="connections")
-            if self._connections.total() >= CONNECTIONS and uid:  # root must get in to end it
-                why = f"{CONNECTIONS} at once is its limit"
-                raise LimitReached("gaoler has too many connections", why, "gaol ls", limit="connections")
-            self._connections[uid] += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._connections[uid] -= 1
 
     def _answer(self, connection: Connection, caller: Caller, message: dict[str, Any]) -> None:
         name = message.get("method")
@@ -160,10 +173,11 @@ class Server:
             raise
         except OSError as error:  # the store's disk, most likely, or out of descriptors
             _log.exception("in %s", name)
-            connection.send(_error(Failed("the host refuses", str(error), "gaol doctor")))
+            refused = Failed("the host refuses", str(error), "gaol doctor")
         except Exception as error:
             _log.exception("in %s", name)
-            refused = Failed("gaoler made a mistake", f"{type(error).__name__}: {error}", "journalctl -u gaoler")
+            mistake = Failed("gaoler made a mistake", f"{type(error).__name__}: {error}", "journalctl -u gaoler")
+            refused = _host_lacks(error) if _is_lack(error) else mistake
         finally:
             for descriptor in conversation.descriptors:
                 os.close(descriptor)
@@ -176,6 +190,16 @@ def _mistakes(error: ValidationError) -> str:
     return "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:10])
 
 
+def _is_lack(error: Exception) -> bool:
+    """Whether the host has no memory, or no thread: Python has no exception of its own for the second."""
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "thread" in str(error))
+
+
+def _host_lacks(error: Exception) -> Failed:
+    why = "it has no memory to spare" if isinstance(error, MemoryError) else f"it gives no further thread ({error})"
+    return Failed("the host refuses", why, "gaol doctor")
+
+
 def _error(error: GaolerError) -> dict[str, Any]:
     details = {"what": error.what, "why": error.why, "hint": error.hint, "code": error.code}
     return {"error": "org.gaoler.Error", "parameters": details}
@@ -186,6 +210,16 @@ def _try_send(connection: Connection, message: dict[str, Any]) -> None:
         connection.send(message)
     except (Closed, OSError):
         pass  # nobody is there to hear it
+
+
+def _turn_away(sock: socket.socket, error: GaolerError) -> None:
+    """Say why, to somebody who may have said something already: if that were not read in the end, our answer would go with it."""
+    sock.setblocking(False)
+    _try_send(Connection(sock), _error(error))
+    with suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+        while sock.recv(65536):
+            pass
 
 
 def _listen(path: Path) -> socket.socket:

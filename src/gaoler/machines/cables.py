@@ -27,9 +27,15 @@ class Cables:
         """Close the copy in the background; nothing where there is none."""
         with self._lock:
             descriptor = self._held.pop(tap, None)
-            if descriptor is not None:
-                self._going[tap] = threading.Thread(target=self._close, args=(tap, descriptor), name="cable", daemon=True)
-                self._going[tap].start()
+            if descriptor is None:
+                return
+            going = threading.Thread(target=self._close, args=(tap, descriptor), name="cable", daemon=True)
+            try:
+                going.start()
+            except (RuntimeError, MemoryError):  # no further thread: it takes us as long as it takes
+                os.close(descriptor)
+            else:
+                self._going[tap] = going
 
     def wait_gone(self, tap: str) -> None:
         """Until a TAP of that name that was let go is gone, and the name free."""
@@ -41,4 +47,4 @@ class Cables:
     def _close(self, tap: str, descriptor: int) -> None:
         os.close(descriptor)
         with self._lock:
-            del self._going[tap]
+            self._going.pop(tap, None)

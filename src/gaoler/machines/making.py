@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from gaoler import background
 from gaoler.bases.generations import Bases
 from gaoler.configuration.account import Account
 from gaoler.errors import GaolerError
@@ -105,4 +105,4 @@ class Making:
             except (GaolerError, OSError) as error:
                 _log.info("no clone of %s ahead: %s", base, error)
 
-        threading.Thread(target=work, name="clone ahead", daemon=True).start()
+        background.begin(work, "clone ahead")

@@ -12,6 +12,8 @@ from collections.abc import Callable
 
 from gaoler.host.clock import since_boot
 
+_AGAIN = 0.1
+"""Seconds until it goes on after an error of its own."""
 Callback = Callable[[], None]
 _log = logging.getLogger(__name__)
 
@@ -59,15 +61,22 @@ class Monitor:
 
     def _run(self) -> None:
         while True:
-            for descriptor, _ in self._epoll.poll(self._patience()):
-                with self._lock:
-                    callback = self._callbacks.get(descriptor)
-                    # Since it was reported another thread may have closed it, and its number be another one's by now.
-                    ready = callback is not None and _readable(descriptor)
-                if callback and ready:
-                    self._call(callback)
-            for callback in self._due():
+            try:
+                self._look()
+            except Exception:  # no memory, for a moment: who watches must not end
+                _log.exception("while waiting for machines")
+                threading.Event().wait(_AGAIN)
+
+    def _look(self) -> None:
+        for descriptor, _ in self._epoll.poll(self._patience()):
+            with self._lock:
+                callback = self._callbacks.get(descriptor)
+                # Since it was reported another thread may have closed it, and its number be another one's by now.
+                ready = callback is not None and _readable(descriptor)
+            if callback and ready:
                 self._call(callback)
+        for callback in self._due():
+            self._call(callback)
 
     def _call(self, callback: Callback) -> None:
         try:

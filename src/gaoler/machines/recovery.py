@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import logging
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from gaoler import background
 from gaoler.errors import Failed, GaolerError
 from gaoler.host import btrfs, jail
 from gaoler.machines import live, observed, record
@@ -66,7 +66,7 @@ class Recovery:
         found = self._found(machine)
         if found is not None and of.wanted == "running":
             self._running.take_over(machine, found)
-            threading.Thread(target=self._catch_up, args=(machine,), name="catch-up", daemon=True).start()
+            background.begin(partial(self._catch_up, machine), "catch-up")
             _log.info("machine %s runs on", of.id)
         elif of.wanted == "removed" or of.ephemeral:
             self._running.remove(machine, force=True)

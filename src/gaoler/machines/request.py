@@ -18,8 +18,8 @@ SMALLEST = 32 << 20
 BOUNDS: dict[str, tuple[float, float]] = {
     "memory": (SMALLEST, 16 << 40), "cpus": (0.01, 4096), "disk": (1 << 20, 1 << 60), "ttl": (1, 100 * 365 * 86400),
 }  # fmt: skip
-"""The least that makes a machine, and the most that any host has, whatever the administrator grants. Nobody asks for no limit by 0:
-that is granted, not wished for."""
+"""The least that makes a machine, and the most that any host has, whatever the administrator grants. No limit is granted, not
+wished for: nobody gets it by asking for 0."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gaoler import background
 from gaoler.configuration.grants import limit_of
 from gaoler.errors import GaolerError
 from gaoler.host import cgroup, console, mconsole
@@ -300,7 +301,7 @@ def _later(work: Callable[[], None]) -> None:
         except (GaolerError, OSError) as error:
             _log.error("%s", error)
 
-    threading.Thread(target=guarded, name="clear-up", daemon=True).start()
+    background.begin(guarded, "clear-up")
 
 
 def expires(seen: Live | None, ttl: int | None) -> float | None:

@@ -8,6 +8,7 @@ import shutil
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -276,6 +277,48 @@ def test_slow_senders_and_many_connections_keep_nobody_else_out(gateway, alice, 
         assert gateway.gaol("ls", "--all").returncode == 0
         until(lambda: threads(gateway) < 64 + 40, "no more threads than a user may have connections")
     until(lambda: fine(gateway, alice), "her connections are given back")
+
+
+@pytest.fixture
+def crowd(gateway):
+    """Silent connections of eight accounts, as many as each gets."""
+    accounts = [users.existing(name) for name in ("daemon", "bin", "sys", "games", "man", "lp", "mail", "news")]
+    with ExitStack() as undo:
+        for user in accounts:
+            for _ in range(80):
+                undo.enter_context(connected(gateway, user))
+        yield accounts
+    until(lambda: threads(gateway) < 64, "their connections are given back")
+
+
+def test_eight_accounts_lock_nobody_out(gateway, bob, crowd):
+    until(lambda: threads(gateway) > 300, "they are in")
+    assert fine(gateway, bob)
+    assert gateway.gaol("ls", user=bob).returncode == 0
+
+
+def test_who_knocks_at_a_full_house_is_told_and_pays_for_it(gateway, alice, bob):
+    """Without end, from two threads: the daemon takes no more than a quarter of a processor for it, and others are served."""
+    program = "import socket,sys,time\nend = time.monotonic() + 6\nwhile time.monotonic() < end:\n"
+    program += "    with socket.socket(socket.AF_UNIX) as sock: sock.connect(sys.argv[1])\n"
+    with ExitStack() as undo:
+        held = [undo.enter_context(connected(gateway, alice)) for _ in range(64)]
+        until(lambda: threads(gateway) > 64, "she holds what she may")
+        with connected(gateway, alice) as sock:
+            refusal = answer(sock)
+        assert refusal["parameters"]["code"] == 5, refusal
+        assert "connections" in refusal["parameters"]["what"]
+        began, before = time.monotonic(), used(gateway.process.pid)
+        words = [sys.executable, "-IS", "-c", program, str(gateway.socket)]
+        knocking = [subprocess.Popen(words, user=alice.uid, group=alice.gid, extra_groups=[]) for _ in range(2)]
+        served = 0
+        while any(one.poll() is None for one in knocking):
+            served += fine(gateway, bob)
+        passed, taken = time.monotonic() - began, used(gateway.process.pid) - before
+        assert served > 5, "others are served meanwhile"
+        assert taken < RATE * passed + 0.5, f"it took {taken:.1f} s of a processor in {passed:.1f} s"
+        assert held
+    until(lambda: gateway.gaol("ls", user=alice).returncode == 0, "she is let in again")
 
 
 def threads(gateway) -> int:

@@ -1,0 +1,44 @@
+"""Work in a thread of its own; where the host gives no further one, after other such work in one that was made before.
+
+What is begun so must be done: clearing up after a machine, for instance. Running out of threads delays it, and loses nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+
+_log = logging.getLogger(__name__)
+_left: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+_lock = threading.Lock()
+_spare: threading.Thread | None = None
+
+
+def reserve() -> None:
+    """Make the thread for when there is no other. Raises RuntimeError where there is no first one, either."""
+    global _spare  # noqa: PLW0603 - one for the process
+    with _lock:
+        if _spare is None:
+            spare = threading.Thread(target=_work, name="spare", daemon=True)
+            spare.start()
+            _spare = spare
+
+
+def begin(work: Callable[[], None], name: str) -> None:
+    """Begin work that raises nothing, in the background."""
+    try:
+        threading.Thread(target=work, name=name, daemon=True).start()
+    except (RuntimeError, MemoryError) as error:
+        _log.error("no thread for %s, it has to wait: %s", name, error)
+        _left.put(work)
+
+
+def _work() -> None:
+    while True:
+        work = _left.get()
+        try:
+            work()
+        except Exception:
+            _log.exception("in the background")
