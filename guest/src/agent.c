@@ -19,6 +19,16 @@
 #include <time.h>
 #include <unistd.h>
 
+void score_for_oom(const char *score)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	(void) !write(fd, score, strlen(score)); /* natively, in a test, the agent may not */
+	close(fd);
+}
+
 int complain(int error, const char *format, ...)
 {
 	char line[600];

@@ -9,6 +9,8 @@
 
 /* Writes "agent: WHAT: WHY" to stderr; inside a machine that is the console. Returns 1, so that a step
  * can end with it. `error` is an errno, or 0 where there is none to tell. */
+/* What the kernel adds to this process' share of memory when it looks for one to kill, in thousandths; "-1000": never. */
+void score_for_oom(const char *score);
 int complain(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Tells the host a milestone (one write to UML's /proc/mconsole); 0 or an errno. */

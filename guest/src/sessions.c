@@ -108,6 +108,7 @@ static pid_t start_complete(void)
 		child = fork();
 		if (child == 0) {
 			keep_only(session);
+			score_for_oom("-1000"); /* small, and without it nobody hears what became of the command */
 			relay(session);
 		}
 		if (child < 0)
