@@ -88,7 +88,7 @@ def _told(machine: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "base", f"{machine['base']}, generation {machine['generation']}" if machine["generation"] else machine["base"]
     if machine.get("newer"):
         yield "newer", f"generation {machine['newer']} of {machine['base']}: a new machine has it"
-    yield "memory", show_size(machine["memory"])
+    yield "memory", f"{show_size(machine['memory'])}, at most {show_size(machine['host_memory'])} of the host's"
     yield "processors", f"{machine['cpus']:g}"
     if machine["disk"] or machine["disk_used"] is not None:
         used = "" if machine["disk_used"] is None else f"{show_size(machine['disk_used'])} used"

@@ -23,6 +23,7 @@ from gaoler.daemon.server import Server
 from gaoler.errors import GaolerError, NotAllowed
 from gaoler.host import cgroup, jail, mounts
 from gaoler.machines import guarding
+from gaoler.machines.giving_back import GivingBack
 from gaoler.machines.network import Network
 from gaoler.machines.recovery import Recovery
 from gaoler.store.paths import Paths
@@ -89,6 +90,7 @@ def serve(configuration: Configuration) -> None:
     Recovery(parts.registry, parts.jailer, parts.running, parts.sessions).recover()
     parts.making.begin_ahead(configuration.machines.base)
     guarding.keep(parts.registry, network, parts.monitor)
+    GivingBack(parts.registry, parts.monitor).start()
     parts.monitor.start()
     BaseSchedule(parts.syncs).start()
     if configuration.metrics.file:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gaoler.daemon.parts import Parts
 from gaoler.host import cgroup
-from gaoler.machines import disks, watches
+from gaoler.machines import disks, footprint, watches
 from gaoler.machines.machine import Machine
 from gaoler.wire import messages
 
@@ -24,6 +24,7 @@ def info_of(parts: Parts, machine: Machine) -> messages.Info:
         address6=live.address6 if live else None,
         mac=record.mac if record.network else None,
         memory=record.memory,
+        host_memory=footprint.host_memory(record.memory),
         cpus=float(record.cpus),
         disk=record.disk,
         disk_used=disks.used(record, parts.jailer.gaol(record)),

@@ -14,6 +14,10 @@ from gaoler.units import show_size
 AGENT_DESCRIPTOR = 3
 TAP_DESCRIPTOR = 4
 UML_HZ = 100
+_USUAL = 256 << 20
+"""Bytes of memory that the kernel's own tables are made for at most: those of names, inodes and connections."""
+_OWN_PROCESSES = 24
+"""Of the host's, that the kernel needs for itself and not for programs: its own threads, helpers of four trees, dying stubs."""
 LENGTH_LIMIT = 4000
 """Bytes; UML's COMMAND_LINE_SIZE is 4096."""
 
@@ -23,6 +27,7 @@ def kernel_words(record: Record, *, network: bool) -> tuple[str, ...]:
     owner = record.owner
     words = [
         f"mem={record.memory >> 20}M",
+        f"stubs={record.pids - _OWN_PROCESSES}",
         "umid=machine",
         "uml_dir=/run/",
         "mconsole=notify:/host/notify",
@@ -45,6 +50,9 @@ def kernel_words(record: Record, *, network: bool) -> tuple[str, ...]:
         "hostfs_tree=config:/config:ro",
         f"hostsock={AGENT_DESCRIPTOR}",
     ]
+    if record.memory > _USUAL:
+        # As large as they are with that much: zeroed at each start they would cost what a machine's size is not to cost.
+        words += ["dhash_entries=32768", "ihash_entries=16384", "thash_entries=4096"]
     if record.disk:
         words.append("hostfs_quota=root:/config/disk")
     if record.home:

@@ -17,7 +17,7 @@ from gaoler.host import btrfs, cgroup, console, cpus, jail
 from gaoler.host.cgroup import owners
 from gaoler.host.jail import ids as idmap
 from gaoler.kernels.kernel import Kernel
-from gaoler.machines import command_line, disks
+from gaoler.machines import command_line, disks, footprint
 from gaoler.machines.failpoints import reach
 from gaoler.machines.live import Live
 from gaoler.machines.network import Network
@@ -26,8 +26,6 @@ from gaoler.store.paths import Paths, Runtime
 
 IDS = idmap.SIZE
 """Host ids of one machine."""
-OVERHEAD = 48 << 20
-"""Bytes beyond its own memory that a machine's processes on the host may take (page tables, stubs, the kernel's own)."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +110,7 @@ class Jailer:
             owner=jail.Owner(owner.name, owner.uid, owner.gid, groups),
             home=jail.Home(Path(owner.home)) if record.home else None,
             memory=record.memory,
-            overhead=OVERHEAD,
+            overhead=footprint.host_memory(record.memory) - record.memory,
             pids=record.pids,
             cpus=record.cpus,
             cpu=cpus.choose(busy),

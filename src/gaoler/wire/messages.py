@@ -37,6 +37,7 @@ class Info(Message):
     address6: str | None
     mac: str | None
     memory: int
+    host_memory: int
     cpus: float
     disk: int | None
     disk_used: int | None

@@ -62,7 +62,9 @@ class V1(Hierarchy):
 
     def used(self, group: str) -> Used:
         places = self.directories(group)
-        memory = max((number(place / "memory.usage_in_bytes") for place in places), default=0)
+        place = self.root / "memory" / group
+        cached = keyed(place / "memory.stat", "cache") - keyed(place / "memory.stat", "shmem")
+        memory = max(0, number(place / "memory.usage_in_bytes") - max(0, cached))
         seconds = max((number(place / "cpuacct.usage") for place in places), default=0) / 1e9
         tasks = max((number(place / "pids.current") for place in places), default=0)
         return Used(int(memory), seconds, int(tasks))

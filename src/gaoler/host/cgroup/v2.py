@@ -25,7 +25,9 @@ class V2(Hierarchy):
     def used(self, group: str) -> Used:
         place = self.root / group
         seconds = keyed(place / "cpu.stat", "usage_usec") / 1e6
-        return Used(int(number(place / "memory.current")), seconds, int(number(place / "pids.current")))
+        cached = keyed(place / "memory.stat", "file") - keyed(place / "memory.stat", "shmem")
+        memory = max(0, number(place / "memory.current") - max(0, cached))
+        return Used(int(memory), seconds, int(number(place / "pids.current")))
 
 
 def is_at(root: Path) -> bool:
