@@ -70,7 +70,7 @@ def fetch(place: Path, report: Report, *, tests: bool = False) -> str:
 
 
 def _environment(scratch: str) -> dict[str, str]:
-    """npm believes those whom this host believes: node brings its own list of authorities, and asks for the host's by this."""
+    """Npm believes those whom this host believes: node brings its own list of authorities, and asks for the host's by this."""
     plain = plain_environment()
     own = {"PATH": f"{scratch}/bin:{plain['PATH']}", "npm_config_cache": f"{scratch}/cache"}
     trusted = {"NODE_EXTRA_CA_CERTS": str(AUTHORITIES)} if AUTHORITIES.exists() else {}
