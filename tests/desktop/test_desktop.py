@@ -136,7 +136,7 @@ def test_programs_are_drawn(screen: Tab, desk: Machine, program: str, title: str
     try:
         launch(desk, program, title)
     finally:
-        name = program.split()[0].replace("soffice", "soffice.bin")
+        name = program.split(maxsplit=1)[0].replace("soffice", "soffice.bin")
         inside(desk, f"pkill -f '[{name[0]}]{name[1:]}'; sleep 1")
 
 
