@@ -57,11 +57,7 @@ def fetch(place: Path, report: Report, *, tests: bool = False) -> str:
             what="can't install the page's packages",
             hint="check the network, or npm's settings (npm config list)",
             cwd=new,
-            env={
-                **plain_environment(),
-                "PATH": f"{scratch}/bin:{plain_environment()['PATH']}",
-                "npm_config_cache": f"{scratch}/cache",
-            },
+            env=_environment(scratch),
         )
     (new / "stamp").write_text(_stamp())
     shutil.rmtree(place, ignore_errors=True)
@@ -70,8 +66,11 @@ def fetch(place: Path, report: Report, *, tests: bool = False) -> str:
 
 
 def _environment(scratch: str) -> dict[str, str]:
-    """Npm believes those whom this host believes: node brings its own list of authorities, and asks for the host's by this."""
-    plain = plain_environment()
+    """For npm: it believes those whom this host believes, since node brings its own list of authorities otherwise.
+
+    Without make's PREFIX, which npm would take for the place of its own settings.
+    """
+    plain = {name: value for name, value in plain_environment().items() if name != "PREFIX"}
     own = {"PATH": f"{scratch}/bin:{plain['PATH']}", "npm_config_cache": f"{scratch}/cache"}
     trusted = {"NODE_EXTRA_CA_CERTS": str(AUTHORITIES)} if AUTHORITIES.exists() else {}
     return {**trusted, **plain, **own}
