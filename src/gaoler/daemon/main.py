@@ -24,6 +24,7 @@ from gaoler.errors import GaolerError, NotAllowed
 from gaoler.host import cgroup, jail, mounts
 from gaoler.machines import guarding
 from gaoler.machines.giving_back import GivingBack
+from gaoler.machines.mount_watch import MountWatch
 from gaoler.machines.network import Network
 from gaoler.machines.recovery import Recovery
 from gaoler.store.paths import Paths
@@ -92,6 +93,7 @@ def serve(configuration: Configuration) -> None:
     guarding.keep(parts.registry, network, parts.monitor)
     GivingBack(parts.registry, parts.monitor).start()
     parts.monitor.start()
+    MountWatch(parts.registry).start()
     BaseSchedule(parts.syncs).start()
     if configuration.metrics.file:
         MetricsFile(parts.metrics, configuration.metrics.file).start()

@@ -24,7 +24,7 @@ def show(cache_dir: Path, whole: bool, report: Report) -> list[str]:
     """
     fixes = [path for path in patch.patches(places.PATCHES) if path.parent.name == "fix"]
     source = worktree.newest(cache_dir / "packages")
-    with tempfile.TemporaryDirectory(prefix="build-", dir=cache_dir) as name:
+    with tempfile.TemporaryDirectory(prefix="fixes-", dir=cache_dir) as name:
         tree = Path(name) / "linux"
         unpack.unpack(cache_dir / "packages" / f"{source.package}_{source.version}_all.deb", source, tree, report)
         # Options of ours are lost here, and static linking with vector: all else is as in a machine's kernel.

@@ -56,7 +56,8 @@ def kernel_words(record: Record, *, network: bool) -> tuple[str, ...]:
     if record.disk:
         words.append("hostfs_quota=root:/config/disk")
     if record.home:
-        words += [f"hostfs_tree=home:/home:owner={owner.uid}.{owner.gid}", f"GAOL_HOME={owner.home}"]
+        words.append(f"hostfs_tree=home:/home:owner={owner.uid}.{owner.gid}")
+        words += ["hostfs_covered=home:/config/covered", f"GAOL_HOME={owner.home}"]
     if record.ephemeral:
         words.append("quiet")  # whose console nobody reads, but for errors; the rest takes 1.5 ms (bench/initcalls: stdio_init)
     if network:

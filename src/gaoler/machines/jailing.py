@@ -17,7 +17,7 @@ from gaoler.host import btrfs, cgroup, console, cpus, jail
 from gaoler.host.cgroup import owners
 from gaoler.host.jail import ids as idmap
 from gaoler.kernels.kernel import Kernel
-from gaoler.machines import command_line, disks, footprint
+from gaoler.machines import command_line, covered, disks, footprint
 from gaoler.machines.failpoints import reach
 from gaoler.machines.live import Live
 from gaoler.machines.network import Network
@@ -93,6 +93,8 @@ class Jailer:
             command_line.settings(record, self.network.for_startenv(record) | _subordinate_ids(record))
         )
         (runtime.config / "authorized_keys").write_text(authorized_keys)
+        if record.home:
+            covered.tell(runtime.covered, record)
         if record.disk:
             disks.tell(runtime.disk, record, self.gaol(record))
 

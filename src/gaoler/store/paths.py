@@ -114,6 +114,11 @@ class Runtime:
         return self.config / "disk"
 
     @property
+    def covered(self) -> Path:
+        """Places in the home that the host has mounted something over (covered)."""
+        return self.config / "covered"
+
+    @property
     def host(self) -> Path:
         return self.root / "host"
 

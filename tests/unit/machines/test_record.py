@@ -46,6 +46,7 @@ def test_kernel_words():
     words = command_line.kernel_words(WEB, network=True)
     assert "mem=512M" in words
     assert "hostfs_tree=home:/home:owner=1000.1000" in words
+    assert "hostfs_covered=home:/config/covered" in words
     assert "GAOL_HOME=/home/alice" in words
     assert "vec0:transport=tap,fd=4,mac=02:00:00:00:00:01,gro=1" in words
     assert not any(word.startswith("vec0") for word in command_line.kernel_words(WEB, network=False))

@@ -24,6 +24,9 @@
 #define PIECE 8		/* pages, where the host waits for nothing */
 #define LARGE_WRITE SZ_64K
 
+/* As readahead_gfp_mask(), but for what is not a page of the cache. */
+#define READ_AHEAD (GFP_NOFS | __GFP_NORETRY | __GFP_NOWARN)
+
 struct batch {
 	struct folio *folio[BATCH];
 	struct iovec iov[BATCH];
@@ -214,8 +217,7 @@ static void hostfs_readahead(struct readahead_control *rac)
 
 	while ((folio = readahead_folio(rac))) {
 		if (!t)
-			t = new_transfer(inode, false,
-					 readahead_gfp_mask(rac->mapping));
+			t = new_transfer(inode, false, READ_AHEAD);
 		if (IS_ERR(t)) {
 			folio_unlock(folio);	/* ->read_folio() will say why */
 			t = NULL;

@@ -7,6 +7,7 @@
  * will see, is the host's to keep per reader.
  */
 
+#include <linux/filelock.h>
 #include <linux/fs.h>
 #include <linux/dirent.h>
 #include <linux/slab.h>
@@ -83,6 +84,8 @@ static bool emit(struct file *file, struct dir_context *ctx,
 	u64 ino = entry->d_ino;
 	unsigned int type = entry->d_type;
 
+	if (hostfs_is_side(dir, entry->d_name))
+		return true;
 	if (!strcmp(entry->d_name, ".."))
 		ino = d_parent_ino(file_dentry(file));
 	else if (!strcmp(entry->d_name, "."))
@@ -147,4 +150,5 @@ const struct file_operations hostfs_dir_fops = {
 	.iterate_shared	= hostfs_iterate,
 	.release	= hostfs_dir_release,
 	.fsync		= hostfs_dir_fsync,
+	.setlease	= generic_setlease,
 };

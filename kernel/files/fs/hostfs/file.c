@@ -7,6 +7,7 @@
  * whether the file is still what is cached of it.
  */
 
+#include <linux/filelock.h>
 #include <linux/fs.h>
 #include <linux/falloc.h>
 #include <linux/pagemap.h>
@@ -73,6 +74,17 @@ static ssize_t hostfs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	/* Not past the cache: it and the host's would have to agree. */
 	iocb->ki_flags &= ~IOCB_DIRECT;
 	return generic_file_read_iter(iocb, to);
+}
+
+static ssize_t hostfs_splice_read(struct file *file, loff_t *pos,
+				  struct pipe_inode_info *pipe, size_t len,
+				  unsigned int flags)
+{
+	struct inode *inode = file_inode(file);
+
+	if (!hostfs_fresh(inode) && !HOSTFS_SB(inode->i_sb)->private)
+		hostfs_refresh(inode, NULL, false);
+	return filemap_splice_read(file, pos, pipe, len, flags);
 }
 
 static ssize_t hostfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
@@ -237,7 +249,8 @@ const struct file_operations hostfs_file_fops = {
 	.open		= hostfs_open,
 	.release	= hostfs_release,
 	.fsync		= hostfs_fsync,
-	.splice_read	= filemap_splice_read,
+	.setlease	= generic_setlease,
+	.splice_read	= hostfs_splice_read,
 	.splice_write	= iter_file_splice_write,
 	.fallocate	= hostfs_fallocate,
 	.copy_file_range = hostfs_copy_file_range,

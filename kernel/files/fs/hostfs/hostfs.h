@@ -31,6 +31,7 @@ struct hostfs_stat {
 		unsigned int min;
 	} rdev, dev;
 	int marked;		/* not what the host has there: see node.c */
+	unsigned int flags;	/* chattr(1)'s, see flags.c */
 };
 
 /* What host_set_attr() is to change. */
@@ -90,9 +91,17 @@ int host_set_attr(int fd, const struct hostfs_attr *attr);
 int host_read_dir(int fd, long long pos, void *buf, int size);
 int host_statfs(int fd, struct hostfs_statfs *sf);
 int host_read_quota(const char *path, struct hostfs_quota *quota);
+int host_read_file(const char *path, char *buf, int size);
 int host_is_local(const struct hostfs_statfs *sf);
 int host_spare_descriptors(void);
 int host_close(int fd);
+
+/* find_user.c */
+int host_find(int root, unsigned long long ino, char *path, int size);
+
+/* access_user.c */
+void host_learn_groups(void);
+int host_may_execute(int fd, unsigned int uid, unsigned int gid);
 
 /* data_user.c */
 long host_read_cached(int fd, const struct iovec *iov, int count, long long pos);

@@ -12,6 +12,8 @@
 #include "hostfs.h"
 #include "tree.h"
 
+struct watch;
+
 struct hostfs_sb {
 	char *path;
 	const struct hostfs_tree *tree;	/* NULL where no tree was given */
@@ -20,6 +22,12 @@ struct hostfs_sb {
 	 * true. Otherwise all is asked again.
 	 */
 	bool private;
+	bool flagged;			/* some files have flags, see flags.c */
+	bool sides;			/* some have attributes beside, see side.c */
+	struct mutex covered_mutex;	/* see covered.c: */
+	char *covered;
+	int covered_len;
+	unsigned long covered_asked;	/* in jiffies */
 	unsigned int dev_major, dev_minor;
 	struct hostfs_calls calls;
 };
@@ -40,9 +48,12 @@ struct hostfs_inode {
 	unsigned int changes;	/* made here, to tell an answer that is older */
 	bool stale;		/* the host knows better */
 	unsigned long asked;	/* in jiffies */
+	unsigned long touched;	/* in jiffies, changed here */
 	bool racy;		/* changed too recently for its time to tell */
 
 	bool no_caps;		/* known to have no security.capability */
+	struct watch *watch;	/* somebody does, see notify.c */
+	unsigned int flags;	/* chattr(1)'s, see flags.c */
 	bool marked;		/* a node that the host refused, see node.c */
 	bool nodes_asked, has_nodes;	/* a directory that may hold such */
 };
@@ -111,6 +122,24 @@ int hostfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 		   struct iattr *attr);
 int hostfs_update_time(struct inode *inode, enum fs_update_time type,
 		       unsigned int flags);
+
+/* export.c, covered.c */
+extern const struct export_operations hostfs_export_ops;
+bool hostfs_is_covered(struct inode *inode);
+
+/* notify.c */
+void hostfs_notify_init(void);
+void hostfs_forget_watch(struct inode *inode);
+
+/* flags.c */
+int hostfs_read_flags(struct super_block *sb, int dir_fd, const char *name,
+		      struct hostfs_stat *st);
+int hostfs_read_root_flags(struct super_block *sb, int fd,
+			   struct hostfs_stat *st);
+void hostfs_apply_flags(struct inode *inode, unsigned int flags);
+int hostfs_fileattr_get(struct dentry *dentry, struct file_kattr *fa);
+int hostfs_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry,
+			struct file_kattr *fa);
 
 /* hostfs_kern.c */
 extern const struct inode_operations hostfs_dir_iops;

@@ -29,11 +29,15 @@ static int pin_dir(struct inode *dir)
 static int stat_name(struct inode *dir, int fd, const char *name,
 		     struct hostfs_stat *st)
 {
-	int err = as_owner(dir->i_sb, host_stat, fd, name, st);
+	int err;
 
-	if (!err && HOSTFS_SB(dir->i_sb)->private)
-		err = hostfs_read_node(dir->i_sb, fd, name, st);
-	return err;
+	if (hostfs_is_side(dir, name))
+		return -ENOENT;
+	err = as_owner(dir->i_sb, host_stat, fd, name, st);
+	if (err || !HOSTFS_SB(dir->i_sb)->private)
+		return err;
+	return hostfs_read_node(dir->i_sb, fd, name, st) ?:
+	       hostfs_read_flags(dir->i_sb, fd, name, st);
 }
 
 static struct inode *get_name(struct inode *dir, int fd, const char *name)
@@ -200,6 +204,9 @@ static int remove_name(struct inode *dir, struct dentry *dentry, int is_dir)
 {
 	int fd, err;
 
+	/* The host would take away what is mounted there. */
+	if (hostfs_is_covered(d_inode(dentry)))
+		return -EBUSY;
 	hostfs_keep_fd(dentry);
 	fd = pin_dir(dir);
 	if (fd < 0)
@@ -284,6 +291,9 @@ static int hostfs_rename2(struct mnt_idmap *idmap,
 	struct inode *target = d_inode(new_dentry);
 	int fd, new_fd, err;
 
+	if (hostfs_is_covered(d_inode(old_dentry)) ||
+	    (target && hostfs_is_covered(target)))
+		return -EBUSY;
 	if (target && !(flags & RENAME_EXCHANGE))
 		hostfs_keep_fd(new_dentry);
 
@@ -332,6 +342,8 @@ const struct inode_operations hostfs_dir_iops = {
 	.get_inode_acl	= hostfs_get_acl,
 	.set_acl	= hostfs_set_acl,
 	.update_time	= hostfs_update_time,
+	.fileattr_get	= hostfs_fileattr_get,
+	.fileattr_set	= hostfs_fileattr_set,
 };
 
 /* Is the name on the host what it was? Only asked of a shared tree. */

@@ -130,6 +130,7 @@ void hostfs_changed(struct inode *inode)
 	spin_lock(&inode->i_lock);
 	hi->changes++;
 	hi->stale = true;
+	hi->touched = jiffies;
 	spin_unlock(&inode->i_lock);
 }
 
@@ -175,6 +176,8 @@ static int set_inode(struct inode *inode, void *data)
 	hi->marked = st->marked;
 	i_size_write(inode, st->size);
 	set_attributes(inode, st);
+	if (st->flags)
+		hostfs_apply_flags(inode, st->flags);
 
 	switch (inode->i_mode & S_IFMT) {
 	case S_IFREG:
@@ -229,7 +232,14 @@ static int owner_permission(struct inode *inode, int mask)
 	fd = hostfs_pin(inode, NULL, HOSTFS_PLACE);
 	if (fd < 0)
 		return fd;
-	err = as_owner(inode->i_sb, host_access, fd, mask);
+	err = 0;
+	if ((mask & MAY_EXEC) && S_ISREG(inode->i_mode)) {
+		mask &= ~MAY_EXEC;
+		err = as_owner(inode->i_sb, host_may_execute, fd, squash->uid,
+			       squash->gid);
+	}
+	if (!err && mask)
+		err = as_owner(inode->i_sb, host_access, fd, mask);
 	hostfs_unpin(inode);
 	return err;
 }
@@ -240,6 +250,7 @@ static int owner_permission(struct inode *inode, int mask)
  */
 int hostfs_permission(struct mnt_idmap *idmap, struct inode *inode, int mask)
 {
+	const struct hostfs_tree *squash;
 	int err;
 
 	if (!hostfs_fresh(inode) && !HOSTFS_SB(inode->i_sb)->private) {
@@ -249,11 +260,17 @@ int hostfs_permission(struct mnt_idmap *idmap, struct inode *inode, int mask)
 		if (err)
 			return err;
 	}
-	err = generic_permission(idmap, inode, mask);
-	if (err || !hostfs_squash(inode->i_sb))
-		return err;
+	squash = hostfs_squash(inode->i_sb);
+	/* Of groups and lists that let the owner in the host alone knows. */
+	if (!squash || from_kuid(&init_user_ns, current_fsuid()) != squash->uid) {
+		err = generic_permission(idmap, inode, mask);
+		if (err || !squash)
+			return err;
+	}
 	if (mask & MAY_NOT_BLOCK)
 		return -ECHILD;
+	if (hostfs_is_covered(inode))
+		return -EACCES;
 	return owner_permission(inode, mask);
 }
 
@@ -378,6 +395,8 @@ int hostfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 		err = set_size(inode, fd, &host);
 	else
 		err = as_owner(inode->i_sb, host_set_attr, fd, &host);
+	if (!err && HOSTFS_I(inode)->marked && (host.set & HOST_SET_MODE))
+		err = hostfs_set_node_mode(inode, fd, attr->ia_mode);
 	hostfs_unpin(inode);
 
 	/* To the host an id that it does not map is no id at all. */
@@ -462,4 +481,6 @@ const struct inode_operations hostfs_file_iops = {
 	.get_inode_acl	= hostfs_get_acl,
 	.set_acl	= hostfs_set_acl,
 	.update_time	= hostfs_update_time,
+	.fileattr_get	= hostfs_fileattr_get,
+	.fileattr_set	= hostfs_fileattr_set,
 };

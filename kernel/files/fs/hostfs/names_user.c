@@ -231,17 +231,25 @@ int host_statfs(int fd, struct hostfs_statfs *sf)
 	return 0;
 }
 
-/* The file at @path says the limit and what is used of it, in bytes. */
-int host_read_quota(const char *path, struct hostfs_quota *quota)
+/* What the file at @path holds, or as much as fits. */
+int host_read_file(const char *path, char *buf, int size)
 {
-	char text[64];
 	int fd, n;
 
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	n = result(read(fd, text, sizeof(text) - 1));
+	n = result(read(fd, buf, size));
 	close(fd);
+	return n;
+}
+
+/* The file at @path says the limit and what is used of it, in bytes. */
+int host_read_quota(const char *path, struct hostfs_quota *quota)
+{
+	char text[64];
+	int n = host_read_file(path, text, sizeof(text) - 1);
+
 	if (n < 0)
 		return n;
 	text[n] = '\0';

@@ -5,8 +5,9 @@
  * The host makes none for a user namespace. In place of one lies an empty
  * regular file, sticky, with the node's type and number in an attribute that
  * is not seen inside. The sticky bit, which means nothing on a regular file,
- * keeps the attribute from being asked for on every other empty file. The
- * directory has a mark too, as reading it would tell the wrong type.
+ * keeps the attribute from being asked for on every other empty file; the
+ * node's own is in the attribute. The directory has a mark too, as reading it
+ * would tell the wrong type.
  *
  * FIFOs, sockets and the whiteouts of overlayfs the host makes for anybody.
  */
@@ -17,19 +18,21 @@
 #include "hostfs_fs.h"
 #include "xattr.h"
 
-#define NODE_XATTR HOSTFS_HIDDEN "node"		/* "c 1:3" */
+#define NODE_XATTR HOSTFS_HIDDEN "node"		/* "c 1:3", sticky: "c 1:3 t" */
 #define NODES_XATTR HOSTFS_HIDDEN "nodes"	/* on the directory */
 
 umode_t hostfs_node_mode(umode_t known, umode_t host)
 {
-	return (known & S_IFMT) | (host & S_IALLUGO & ~HOSTFS_NODE_BIT);
+	return (known & (S_IFMT | HOSTFS_NODE_BIT)) |
+	       (host & S_IALLUGO & ~HOSTFS_NODE_BIT);
 }
 
 static int mark(struct super_block *sb, int fd, umode_t mode, dev_t rdev)
 {
 	char value[32];
-	int len = snprintf(value, sizeof(value), "%c %u:%u",
-			   S_ISBLK(mode) ? 'b' : 'c', MAJOR(rdev), MINOR(rdev));
+	int len = snprintf(value, sizeof(value), "%c %u:%u%s",
+			   S_ISBLK(mode) ? 'b' : 'c', MAJOR(rdev), MINOR(rdev),
+			   mode & HOSTFS_NODE_BIT ? " t" : "");
 
 	return as_self(sb, host_setxattr, fd, NODE_XATTR, value, len, 0);
 }
@@ -47,6 +50,7 @@ static int make_marked(struct inode *dir, int dir_fd, const char *name,
 	HOSTFS_I(dir)->nodes_asked = true;
 	HOSTFS_I(dir)->has_nodes = true;
 
+	/* Born without the bits that say more than the rights do. */
 	fd = as_caller(sb, host_tmpfile, dir_fd, mode & 0777);
 	if (fd < 0)
 		return fd;
@@ -54,7 +58,7 @@ static int make_marked(struct inode *dir, int dir_fd, const char *name,
 	if (!err)
 		err = as_self(sb, host_set_attr, fd, &(struct hostfs_attr) {
 			.set = HOST_SET_MODE,
-			.mode = (mode & 0777) | HOSTFS_NODE_BIT,
+			.mode = (mode & S_IALLUGO) | HOSTFS_NODE_BIT,
 		});
 	if (!err)
 		err = as_self(sb, host_link, fd, dir_fd, name);
@@ -80,7 +84,8 @@ int hostfs_read_node(struct super_block *sb, int dir_fd, const char *name,
 {
 	char value[32], type;
 	unsigned int major, minor;
-	int fd, n;
+	umode_t known;
+	int fd, n, end;
 
 	if (!S_ISREG(st->mode) || st->size || !(st->mode & HOSTFS_NODE_BIT))
 		return 0;
@@ -95,13 +100,25 @@ int hostfs_read_node(struct super_block *sb, int dir_fd, const char *name,
 	if (n < 0)
 		return n;
 	value[n] = '\0';
-	if (sscanf(value, "%c %u:%u", &type, &major, &minor) != 3)
+	if (sscanf(value, "%c %u:%u%n", &type, &major, &minor, &end) != 3)
 		return -EIO;
-	st->mode = hostfs_node_mode(type == 'b' ? S_IFBLK : S_IFCHR, st->mode);
+	known = type == 'b' ? S_IFBLK : S_IFCHR;
+	if (!strcmp(value + end, " t"))
+		known |= HOSTFS_NODE_BIT;
+	st->mode = hostfs_node_mode(known, st->mode);
 	st->rdev.maj = major;
 	st->rdev.min = minor;
 	st->marked = 1;
 	return 0;
+}
+
+/* The sticky bit of a node is not the one that its mark has on the host. */
+int hostfs_set_node_mode(struct inode *node, int fd, umode_t mode)
+{
+	if (!((mode ^ node->i_mode) & HOSTFS_NODE_BIT))
+		return 0;
+	mode = (node->i_mode & S_IFMT) | (mode & HOSTFS_NODE_BIT);
+	return mark(node->i_sb, fd, mode, node->i_rdev);
 }
 
 /* Whether regular files in @dir, as the host tells their type, may be nodes. */

@@ -102,8 +102,11 @@ static struct inode *hostfs_alloc_inode(struct super_block *sb)
 
 static void hostfs_evict_inode(struct inode *inode)
 {
+	hostfs_forget_watch(inode);
 	truncate_inode_pages_final(&inode->i_data);
 	clear_inode(inode);
+	if (!inode->i_nlink)
+		hostfs_drop_side(inode);
 	hostfs_close_fds(inode);
 }
 
@@ -164,6 +167,8 @@ static int hostfs_root(struct super_block *sb)
 	if (!err && !host_is_local(&sf))
 		hsb->calls.slow = true;
 	err = err ?: as_owner(sb, host_stat, fd, "", &st);
+	if (!err && hsb->private)
+		err = hostfs_read_root_flags(sb, fd, &st);
 	if (err)
 		goto close;
 	hsb->dev_major = st.dev.maj;
@@ -188,6 +193,7 @@ static int hostfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	struct hostfs_sb *hsb = HOSTFS_SB(sb);
 	int err;
 
+	mutex_init(&hsb->covered_mutex);
 	hsb->private = hsb->tree && !hsb->tree->ro && !hsb->tree->squash;
 
 	sb->s_blocksize = PAGE_SIZE;
@@ -200,6 +206,7 @@ static int hostfs_fill_super(struct super_block *sb, struct fs_context *fc)
 		/* VFS: umask and ACLs are ours; set-id bits don't come unseen. */
 		sb->s_flags |= SB_POSIXACL | SB_NOSEC;
 		sb->s_xattr = hostfs_private_xattrs;
+		sb->s_export_op = &hostfs_export_ops;
 	} else {
 		sb->s_xattr = hostfs_shared_xattrs;
 		set_default_d_op(sb, &hostfs_shared_dops);
@@ -312,8 +319,10 @@ static int hostfs_reconfigure(struct fs_context *fc)
 
 static void hostfs_free_sb(struct hostfs_sb *hsb)
 {
-	if (hsb)
+	if (hsb) {
 		kfree(hsb->path);
+		kfree(hsb->covered);
+	}
 	kfree(hsb);
 }
 
@@ -371,7 +380,9 @@ static struct file_system_type hostfs_type = {
 static int __init init_hostfs(void)
 {
 	hostfs_identity_init();
+	host_learn_groups();
 	hostfs_fd_init();
+	hostfs_notify_init();
 	hostfs_inode_cache = KMEM_CACHE(hostfs_inode, SLAB_RECLAIM_ACCOUNT);
 	if (!hostfs_inode_cache)
 		return -ENOMEM;

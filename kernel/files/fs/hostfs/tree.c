@@ -105,19 +105,29 @@ __uml_setup("hostfs_tree=", hostfs_tree_setup,
 	    "    the process that made it does. Network file systems are known to be.\n\n"
 );
 
+/* The tree that <name>:<file> names, and where the file begins. */
+static struct hostfs_tree * __init tree_of(const char *option, const char *given,
+					   const char **path)
+{
+	const char *colon = strchr(given, ':');
+
+	*path = colon + 1;
+	for (int i = 0; colon && i < nr_trees; i++)
+		if (strlen(trees[i].name) == colon - given &&
+		    !strncmp(trees[i].name, given, colon - given))
+			return &trees[i];
+	os_warn("%s=%s: no such tree\n", option, given);
+	return NULL;
+}
+
 static int __init hostfs_quota_setup(char *given, int *add)
 {
-	const char *path = strchr(given, ':');
+	const char *path;
+	struct hostfs_tree *tree = tree_of("hostfs_quota", given, &path);
 
 	*add = 0;
-	for (int i = 0; path && i < nr_trees; i++) {
-		if (strlen(trees[i].name) == path - given &&
-		    !strncmp(trees[i].name, given, path - given)) {
-			trees[i].quota = path + 1;
-			return 0;
-		}
-	}
-	os_warn("hostfs_quota=%s: no such tree\n", given);
+	if (tree)
+		tree->quota = path;
 	return 0;
 }
 
@@ -127,4 +137,23 @@ __uml_setup("hostfs_quota=", hostfs_quota_setup,
 	    "    hold, and how many it does, as two decimal numbers. That is what statfs(2)\n"
 	    "    and df tell then. The file may change at any time; while it cannot be read\n"
 	    "    they tell of the host's file system.\n\n"
+);
+
+static int __init hostfs_covered_setup(char *given, int *add)
+{
+	const char *path;
+	struct hostfs_tree *tree = tree_of("hostfs_covered", given, &path);
+
+	*add = 0;
+	if (tree)
+		tree->covered = path;
+	return 0;
+}
+
+__uml_setup("hostfs_covered=", hostfs_covered_setup,
+	    "hostfs_covered=<name>:<file>\n"
+	    "    <file> of the host names the places in the tree <name>, given before,\n"
+	    "    that the host has mounted something over: paths, each with a NUL behind\n"
+	    "    it. They can't be entered, read, written or removed. The file may change\n"
+	    "    at any time.\n\n"
 );

@@ -13,6 +13,7 @@ struct hostfs_tree {
 	const char *path;
 	bool ro;
 	const char *quota;	/* the file that tells of it, or NULL */
+	const char *covered;	/* the same, of what is mounted over, or NULL */
 	bool slow;		/* any call there may take long */
 	bool squash;		/* to the host all acts are of uid and gid */
 	unsigned int uid, gid;

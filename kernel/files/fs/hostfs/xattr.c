@@ -7,7 +7,7 @@
  * as user.hostfs.trusted.* and user.hostfs.security.*, a part of user.* that
  * is not seen inside. A security.capability that the tree came with is the
  * host's own; it can be read, and where it cannot be removed an empty one of
- * ours hides it.
+ * ours hides it. Links, FIFOs and sockets have theirs beside them, see side.c.
  */
 
 #include <linux/capability.h>
@@ -23,15 +23,31 @@ static bool is_hidden(const char *name)
 	return str_has_prefix(name, HOSTFS_HIDDEN);
 }
 
+/* What has the attributes of @inode on the host. */
+static int open_attributes(struct dentry *dentry, struct inode *inode, bool make)
+{
+	if (hostfs_needs_side(inode))
+		return hostfs_open_side(inode, make);
+	return hostfs_pin(inode, dentry, HOSTFS_PLACE);
+}
+
+static void close_attributes(struct inode *inode, int fd)
+{
+	if (hostfs_needs_side(inode))
+		host_close(fd);
+	else
+		hostfs_unpin(inode);
+}
+
 static ssize_t get_by_name(struct dentry *dentry, struct inode *inode,
 			   const char *name, void *value, size_t size)
 {
-	int fd = hostfs_pin(inode, dentry, HOSTFS_PLACE);
+	int fd = open_attributes(dentry, inode, false);
 	ssize_t n = fd;
 
 	if (fd >= 0) {
 		n = as_owner(inode->i_sb, host_getxattr, fd, name, value, size);
-		hostfs_unpin(inode);
+		close_attributes(inode, fd);
 	}
 	return n;
 }
@@ -40,7 +56,7 @@ static int set_by_name(struct dentry *dentry, struct inode *inode,
 		       const char *name, const void *value, size_t size,
 		       int flags)
 {
-	int fd = hostfs_pin(inode, dentry, HOSTFS_PLACE);
+	int fd = open_attributes(dentry, inode, value);
 	int err = fd;
 
 	if (fd >= 0) {
@@ -49,7 +65,7 @@ static int set_by_name(struct dentry *dentry, struct inode *inode,
 				       value, size, flags);
 		else
 			err = as_owner(inode->i_sb, host_removexattr, fd, name);
-		hostfs_unpin(inode);
+		close_attributes(inode, fd);
 		hostfs_changed(inode);
 	}
 	return err;
@@ -78,12 +94,12 @@ static int user_set(const struct xattr_handler *handler, struct mnt_idmap *idmap
 /* No attribute at all, as most files have. */
 static bool has_none(struct dentry *dentry, struct inode *inode)
 {
-	int fd = hostfs_pin(inode, dentry, HOSTFS_PLACE);
+	int fd = open_attributes(dentry, inode, false);
 	long n = fd;
 
 	if (fd >= 0) {
 		n = as_self(inode->i_sb, host_listxattr, fd, NULL, 0);
-		hostfs_unpin(inode);
+		close_attributes(inode, fd);
 	}
 	return n == 0;
 }
@@ -210,12 +226,12 @@ ssize_t hostfs_listxattr(struct dentry *dentry, char *list, size_t size)
 	host = kvmalloc(XATTR_LIST_MAX, GFP_KERNEL);
 	if (!host)
 		return -ENOMEM;
-	fd = hostfs_pin(inode, dentry, HOSTFS_PLACE);
+	fd = open_attributes(dentry, inode, false);
 	n = fd;
 	if (fd >= 0) {
 		n = as_owner(inode->i_sb, host_listxattr, fd, host,
 			     XATTR_LIST_MAX);
-		hostfs_unpin(inode);
+		close_attributes(inode, fd);
 	}
 	for (name = host; n > 0 && name < host + n; name += strlen(name) + 1) {
 		const char *inside = inside_name(dentry, name);
@@ -233,5 +249,5 @@ ssize_t hostfs_listxattr(struct dentry *dentry, char *list, size_t size)
 		used += len;
 	}
 	kvfree(host);
-	return n == -EOPNOTSUPP ? 0 : n < 0 ? n : used;
+	return n == -EOPNOTSUPP || n == -ENODATA ? 0 : n < 0 ? n : used;
 }

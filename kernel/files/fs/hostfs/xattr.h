@@ -22,6 +22,14 @@ int hostfs_set_acl(struct mnt_idmap *idmap, struct dentry *dentry,
 		   struct posix_acl *acl, int type);
 int hostfs_create_mode(struct inode *dir, umode_t *mode);
 
+/* side.c */
+#define HOSTFS_SIDE ".hostfs-attributes"	/* in a private tree's root */
+
+bool hostfs_needs_side(struct inode *inode);
+bool hostfs_is_side(struct inode *dir, const char *name);
+int hostfs_open_side(struct inode *inode, bool make);
+void hostfs_drop_side(struct inode *inode);
+
 /* node.c */
 #define HOSTFS_NODE_BIT S_ISVTX
 
@@ -32,5 +40,6 @@ int hostfs_read_node(struct super_block *sb, int dir_fd, const char *name,
 bool hostfs_has_nodes(struct inode *dir);
 int hostfs_node_moves(struct inode *node, struct inode *dir, int dir_fd);
 umode_t hostfs_node_mode(umode_t known, umode_t host);
+int hostfs_set_node_mode(struct inode *node, int fd, umode_t mode);
 
 #endif
