@@ -14,7 +14,8 @@ from pathlib import Path
 from gaoler import files
 from gaoler.machines.record import Record
 
-MOUNTS = Path("/proc/self/mountinfo")
+MOUNTS = Path("/proc/1/mountinfo")
+"""The host's own view: the daemon's is not told of mounts where none are shared."""
 LIMIT = 16384
 """Bytes of the list that a machine's kernel reads (kernel/files/fs/hostfs/covered.c)."""
 _OCTAL = re.compile(rb"\\([0-7]{3})")
@@ -23,9 +24,7 @@ _OCTAL = re.compile(rb"\\([0-7]{3})")
 def below(home: str, mountinfo: bytes) -> list[bytes]:
     """Where something is mounted below `home`, as paths in it: the fifth field of proc_pid_mountinfo(5), unescaped."""
     top = os.fsencode(os.path.realpath(home)).rstrip(b"/") + b"/"
-    points = (
-        re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), line.split()[4]) for line in mountinfo.splitlines()
-    )
+    points = (_OCTAL.sub(lambda octal: bytes([int(octal[1], 8)]), line.split()[4]) for line in mountinfo.splitlines())
     return sorted({point.removeprefix(top) for point in points if point.startswith(top)})
 
 

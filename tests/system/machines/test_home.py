@@ -54,7 +54,11 @@ def test_both_are_root_in_their_own_machine(pair):
 def test_the_account_inside_is_the_owners(pair):
     for machine in pair:
         user = machine.user
-        assert machine.sh("id -u; id -g; echo $HOME", guest_user=user.name).split() == [str(user.uid), str(user.gid), str(user.home)]
+        assert machine.sh("id -u; id -g; echo $HOME", guest_user=user.name).split() == [
+            str(user.uid),
+            str(user.gid),
+            str(user.home),
+        ]
         assert machine.sh(f"getent passwd {user.name}").split(":")[6] == "/bin/bash"
 
 
@@ -205,3 +209,22 @@ def test_a_stop_leaves_the_home_in_order(gateway, alice, work):
         log = machine.gaol("log", check=True).stdout
         assert "Kernel panic" not in log and "fault at" not in log, log
     assert (work / "last").read_text() == "kept\n"
+
+
+def test_what_the_host_mounts_in_the_home_is_refused_and_never_written_under(hers, work):
+    """Also what is mounted while the machine runs, from the moment that the daemon hears of it until it is gone."""
+    place = work / "usb"
+    place.mkdir()
+    os.chown(place, hers.user.uid, hers.user.gid)
+    hers.sh(f"touch {place}/before")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=777", "tmpfs", place], check=True)
+    try:
+        hers.sh(f"until ! touch {place}/probe; do rm -f {place}/probe; sleep 0.05; done 2>/dev/null")
+        (place / "stick").write_text("the host's")
+        for attempt in (f"ls {place}", f"echo lost > {place}/lost", f"rmdir {place}", f"mv {place} {work}/elsewhere"):
+            assert hers.sh(f"{attempt} 2>/dev/null || echo refused") == "refused"
+        assert os.path.ismount(place)
+    finally:
+        subprocess.run(["umount", place], check=True)
+    hers.sh(f"until touch {place}/after 2>/dev/null; do sleep 0.05; done; rm -f {place}/probe")
+    assert {path.name for path in place.iterdir()} == {"before", "after"}
