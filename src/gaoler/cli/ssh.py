@@ -71,6 +71,7 @@ def _options(name: str) -> dict[str, str]:
         "HostName": address,
         "User": str(machine["user"]),
         "IdentityFile": str(identity),
+        "IdentitiesOnly": "yes",  # an agent's many keys would be tried first, and sshd takes six
         "UserKnownHostsFile": str(known),
         "StrictHostKeyChecking": "yes",
         "CheckHostIP": "no",

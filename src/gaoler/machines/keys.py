@@ -1,4 +1,4 @@
-"""An ssh key pair for each owner: gaoler lets it into his machines, and gives him its private half."""
+"""An ssh key pair for each machine: it lets in whoever holds the private half, which only its owner is given; both go with it."""
 
 from __future__ import annotations
 
@@ -7,29 +7,30 @@ import tempfile
 import threading
 from pathlib import Path
 
-from gaoler.configuration.account import Account
 from gaoler.host.command import run
 
+FILES = ("ssh_key", "ssh_key.pub", "ssh_host_keys")
+"""What is kept beside a machine's record: the pair, and the host keys that its sshd had when it was first asked."""
 _making = threading.Lock()
 
 
-def _pair(directory: Path, owner: Account) -> Path:
-    key = directory / str(owner.uid)
+def _pair(directory: Path) -> Path:
+    key = directory / FILES[0]
     with _making:
         if key.exists():
             return key
         with tempfile.TemporaryDirectory(dir=directory) as scratch:
             new = Path(scratch) / "key"
-            run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"gaoler for {owner.name}", "-f", str(new)])
+            run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "gaoler", "-f", str(new)])
             os.replace(new.with_suffix(".pub"), key.with_suffix(".pub"))
             os.replace(new, key)
     return key
 
 
-def public(directory: Path, owner: Account) -> str:
-    """The line for authorized_keys."""
-    return _pair(directory, owner).with_suffix(".pub").read_text()
+def public(directory: Path) -> str:
+    """The line for authorized_keys, of the machine whose record lies in `directory`."""
+    return _pair(directory).with_suffix(".pub").read_text()
 
 
-def private(directory: Path, owner: Account) -> str:
-    return _pair(directory, owner).read_text()
+def private(directory: Path) -> str:
+    return _pair(directory).read_text()

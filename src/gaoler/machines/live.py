@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 
 from gaoler.host.process import Process
@@ -37,8 +38,8 @@ class Live:
         return self.ready or bool(self.missing)
 
 
-def told(live: Live, text: str) -> Live:
-    """The machine as it is after one milestone; nonsense changes nothing."""
+def told(live: Live, text: str, own: Callable[[str], bool]) -> Live:
+    """The machine as it is after one milestone; nonsense changes nothing, nor does an address that is not its `own`."""
     words = text.split(" ")
     match words:
         case ["gaol", "agent"]:
@@ -55,20 +56,20 @@ def told(live: Live, text: str) -> Live:
             missing = tuple(name for name in MISSING if name in names.split(","))
             return replace(live, missing=missing, ready=live.ready and not missing)
         case ["gaol", "address", value]:
-            return replace(live, address=_address(value, 4) or live.address)
+            return replace(live, address=_address(value, 4, own) or live.address)
         case ["gaol", "address6", value]:
-            return replace(live, address6=_address(value, 6) or live.address6)
+            return replace(live, address6=_address(value, 6, own) or live.address6)
     return live
 
 
-def _address(text: str, version: int) -> str | None:
+def _address(text: str, version: int, own: Callable[[str], bool]) -> str | None:
     try:
         address = ipaddress.ip_address(text[:64])
     except ValueError:
         return None
     if address.version != version or address.is_multicast or address.is_loopback or address.is_unspecified:
         return None
-    return str(address)
+    return str(address) if own(str(address)) else None
 
 
 def encode(live: Live) -> bytes:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 from gaoler.configuration import model as configuration
 from gaoler.errors import Failed
+from gaoler.files import replace
 from gaoler.host.net import links, routing
 from gaoler.host.net.dnsmasq import Dnsmasq
 from gaoler.host.net.guard import Guard
+from gaoler.host.net.guard_rules import interface_identifier, own_ip6
 from gaoler.host.net.tap import open_tap
 from gaoler.machines.cables import Cables
 from gaoler.machines.record import Record
@@ -54,6 +58,7 @@ class Network:
     def prepare(self) -> None:
         """Make what the mode needs; what is there already stays. Raises GaolerError."""
         settings = self.settings
+        self._leave_former()
         if settings.mode == "none":
             return
         if settings.mode == "bridge" and not links.link_exists(settings.bridge):
@@ -66,14 +71,42 @@ class Network:
             self._prepare_private(self._dnsmasq)
         self.guard.install()
 
+    @property
+    def _made(self) -> Path:
+        """What was made on this host for private mode, for a daemon that is configured otherwise."""
+        return self._state / "made.json"
+
+    def _leave_former(self) -> None:
+        """Take down what another configuration made, once no machine that runs is plugged into it any more."""
+        try:
+            former = json.loads(self._made.read_text())
+        except FileNotFoundError:
+            return
+        settings, bridge = self.settings, former["bridge"]
+        if [port for port in links.ports(bridge) if port.startswith(self.prefix)]:
+            return
+        if settings.mode == "private" and settings.bridge == bridge:
+            for address in set(former["addresses"]) - set(self._own_addresses()):
+                links.delete_address(bridge, address)
+            return
+        Dnsmasq(self._state, bridge, settings.subnet, settings.subnet6, settings.domain).stop()
+        routing.disable(self.prefix, bridge)
+        links.delete_link(bridge)
+        self._made.unlink()
+
+    def _own_addresses(self) -> list[str]:
+        """The host's on the private bridge."""
+        settings = self.settings
+        ip6 = [f"{self.gateway6}/{settings.subnet6.prefixlen}"] if settings.subnet6 else []
+        return [f"{self.gateway}/{settings.subnet.prefixlen}", *ip6]
+
     def _prepare_private(self, dnsmasq: Dnsmasq) -> None:
         settings = self.settings
-        own = [f"{self.gateway}/{settings.subnet.prefixlen}"]
-        if settings.subnet6:
-            own.append(f"{self.gateway6}/{settings.subnet6.prefixlen}")
+        own = self._own_addresses()
+        self._state.mkdir(parents=True, exist_ok=True)
+        replace(self._made, json.dumps({"bridge": settings.bridge, "addresses": own}).encode())
         links.ensure_bridge(settings.bridge, own)
         routing.enable(self._routes)
-        self._state.mkdir(parents=True, exist_ok=True)
         dnsmasq.start()
 
     @property
@@ -108,6 +141,7 @@ class Network:
             self._dnsmasq.stop()
             routing.disable(self.prefix, self.settings.bridge)
             links.delete_link(self.settings.bridge)
+            self._made.unlink(missing_ok=True)
         if self.settings.mode != "none":
             self.guard.uninstall()
 
@@ -158,6 +192,18 @@ class Network:
         """Let the machine's port send what is the machine's to send; `leases` are what DHCP gave it already."""
         own = [address for address in (record.address, record.address6) if address]
         self.guard.add(self.tap_name(record), record.mac, own or None, leases)
+
+    def gave(self, record: Record, address: str) -> bool:
+        """Whether an address that the machine says it has was given to it, leased by DHCP, or follows from its MAC."""
+        if not record.network or self.settings.mode == "none":
+            return False
+        told = ip_address(address)
+        if isinstance(told, IPv4Address):
+            known = self.guard.leases(self.tap_name(record)) if self.settings.mode == "bridge" else [record.address]
+            return address in known
+        given = [IPv6Address(record.address6)] if record.address6 else []
+        made = int(told) & (1 << 64) - 1 == interface_identifier(record.mac) and not told.is_link_local
+        return int(told) in own_ip6(record.mac, given) if self.settings.mode == "private" else made
 
     def unplug(self, record: Record) -> None:
         """Forget the machine, whose process has ended; its TAP is gone a moment later. Does nothing where there is nothing."""

@@ -52,6 +52,7 @@ class Recovery:
                 _log.error("machine %s: %s", machine.record.id, error)
         self._clear_strays()
         self._jailer.owners.clear()
+        shutil.rmtree(self._jailer.paths.former_keys, ignore_errors=True)
 
     def _recorded(self) -> Iterator[Machine]:
         paths = self._jailer.paths
@@ -88,7 +89,8 @@ class Recovery:
             return
         for line in (b"gaol agent\n" + kept).decode(errors="replace").splitlines():
             if machine.live:
-                self._running.note(machine, partial(live.told, text=line))
+                own = partial(self._jailer.network.gave, machine.record)
+                self._running.note(machine, partial(live.told, text=line, own=own))
 
     def _found(self, machine: Machine) -> live.Live | None:
         try:

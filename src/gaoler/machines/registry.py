@@ -14,7 +14,7 @@ from gaoler.configuration.account import Account
 from gaoler.configuration.grants import limit_of
 from gaoler.configuration.model import Configuration
 from gaoler.errors import Failed, LimitReached, NotFound
-from gaoler.machines import observed, record
+from gaoler.machines import keys, observed, record
 from gaoler.machines.jailing import IDS, Jailer
 from gaoler.machines.machine import Machine
 from gaoler.machines.record import Record
@@ -82,7 +82,7 @@ class Registry:
     def forget(self, machine: Machine) -> None:
         """Remove its record, and know it no longer."""
         directory = self._record_path(machine.record).parent
-        for name in ("record.json", "console.log", "console.log.1"):
+        for name in ("record.json", "console.log", "console.log.1", *keys.FILES):
             (directory / name).unlink(missing_ok=True)
         if directory.is_dir() and not any(directory.iterdir()):
             directory.rmdir()
@@ -102,12 +102,15 @@ class Registry:
                 limit="machines",
             )
 
+    def _slots(self) -> int:
+        """How many places there are."""
+        ids, network = self.configuration.ids.count // IDS, self.jailer.network.capacity
+        return ids if network is None else min(ids, network)
+
     def _free_slot(self) -> int:
         """A place that is not taken, and was not lately: ids and addresses of the dead come back late."""
         taken = {machine.record.slot for machine in self._machines.values()}
-        slots, network = self.configuration.ids.count // IDS, self.jailer.network.capacity
-        if network is not None:
-            slots = min(slots, network)
+        slots = self._slots()
         for step in range(slots):
             slot = (self._next_slot + step) % slots
             if slot not in taken:
@@ -119,6 +122,20 @@ class Registry:
             "gaol ls --all",
             limit="ids",
         )
+
+    def settle_in(self, machine: Machine) -> None:
+        """Give a machine that is about to start the addresses of the network as it is configured now, and a place that there is.
+
+        Whoever holds its lock may. Raises Failed, LimitReached.
+        """
+        record, slot = machine.record, machine.record.slot
+        with self._lock:
+            if slot >= self._slots():
+                slot = self._free_slot()
+        addresses = self.jailer.network.addresses(record.id, slot)
+        found = (addresses.address, addresses.address6) if record.network else (None, None)
+        if (record.slot, record.address, record.address6) != (slot, *found):
+            self.change(machine, slot=slot, address=found[0], address6=found[1])
 
     # records
 
@@ -150,6 +167,10 @@ class Registry:
         except Failed as error:
             _log.error("%s: stopped all the same: %s", machine.record.id, error)
             machine.record = machine.record.with_(wanted="stopped")
+
+    def directory(self, of: Record) -> Path:
+        """Where what belongs to a machine beside its record is kept, for as long as there is the machine."""
+        return self._record_path(of).parent
 
     def _record_path(self, of: Record) -> Path:
         return self.jailer.runtime(of).record if of.ephemeral else self.paths.records / of.id / "record.json"

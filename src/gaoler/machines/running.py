@@ -61,10 +61,9 @@ class Running:
                 reach("start.wanted")
                 if self._jailer.left_over(machine.record):
                     self._jailer.release(machine.record)  # of a start, or a stop, that was cut short
+                self._registry.settle_in(machine)
                 with ExitStack() as undo:
-                    started, notify = self._jailer.start(
-                        machine.record, kernel, keys.public(paths.keys, machine.record.owner), self._pinned()
-                    )
+                    started, notify = self._jailer.start(machine.record, kernel, self._authorized(machine.record), self._pinned())
                     undo.callback(self._jailer.release, machine.record)
                     undo.callback(notify.close)
                     self._weigh(machine.record)
@@ -89,6 +88,10 @@ class Running:
             self._quotas.limit(now, self._jailer.gaol(now))
         _log.info("%s: held to what is granted today: %s", now.id, above(self._configuration.limits, machine.record) or "pids")
         self._registry.change(machine, **now.shape())
+
+    def _authorized(self, of: Record) -> str:
+        """Who may log in by ssh: where no sshd is started, nobody, which saves the making of a key."""
+        return "" if of.ephemeral else keys.public(self._registry.directory(of))
 
     def take_over(self, machine: Machine, found: Live) -> None:
         """Go on with a machine that an earlier daemon started. Raises GaolerError, OSError."""

@@ -9,6 +9,7 @@ import socket
 import time
 from dataclasses import dataclass
 
+from gaoler import files
 from gaoler.errors import Failed
 from gaoler.host import agent, console
 from gaoler.machines import keys, readiness
@@ -110,15 +111,21 @@ class Sessions:
         if not (address and live.sshd):
             lacks = "address" if not address else "sshd"
             raise Failed(f"{record.name} can't be reached by ssh", f"it has no {lacks}", f"gaol shell {record.name}")
-        printed = self.output_of(machine, ("sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub"), limit=16384, timeout=5).decode(
-            errors="replace"
-        )
         return SshDetails(
             address=address,
             user=record.owner.name if record.owner.uid else "root",
-            identity=keys.private(self._jailer.paths.keys, record.owner),
-            host_keys=tuple(line[:2000] for line in printed.splitlines()[:8]),
+            identity=keys.private(self._registry.directory(record)),
+            host_keys=self._host_keys(machine),
         )
+
+    def _host_keys(self, machine: Machine) -> tuple[str, ...]:
+        """What its sshd had when it was first asked: one that has others by now is told from it, whatever it says of itself."""
+        kept = self._registry.directory(machine.record) / keys.FILES[2]
+        if not kept.exists():
+            command = ("sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub")
+            said = self.output_of(machine, command, limit=16384, timeout=5).decode(errors="replace")
+            files.write(kept, "\n".join(line[:2000] for line in said.splitlines()[:8]).encode(), durable=False)
+        return tuple(kept.read_text().splitlines())
 
     def console_text(self, machine: Machine) -> str:
         """What the console said, safe to show."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from gaoler.errors import Failed, GaolerError, LimitReached, NotFound
 from gaoler.host import btrfs
 from gaoler.host.rename import exchange
+from gaoler.machines import keys
 from gaoler.machines.failpoints import reach
 from gaoler.machines.jailing import Jailer
 from gaoler.machines.machine import Machine
@@ -95,6 +96,7 @@ class Snapshots:
                 self._quotas.limit(self._quotas.held(machine.record), fresh)
                 reach("restore.staged")
                 exchange(fresh, gaol)
+                (self._registry.directory(machine.record) / keys.FILES[2]).unlink(missing_ok=True)  # of before its first start
                 reach("restore.exchanged")
 
     def remove(self, machine: Machine, tag: str) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from gaoler import background
@@ -219,8 +220,9 @@ class Watches:
             seen.process.kill()  # it may only halt, and never end
             return f"its kernel panicked: {notification.text[:200]}"
         text = notification.text
-        if notification.kind == "user" and live.told(seen, text) != seen:
-            self._on_told(machine, lambda known: live.told(known, text))
+        own = partial(self._jailer.network.gave, machine.record)
+        if notification.kind == "user" and live.told(seen, text, own) != seen:
+            self._on_told(machine, lambda known: live.told(known, text, own))
         return None
 
     # as time goes by

@@ -51,7 +51,8 @@ class Paths:
         return self.private / "spares"
 
     @property
-    def keys(self) -> Path:
+    def former_keys(self) -> Path:
+        """Of whole accounts, which earlier versions kept; machines have keys of their own."""
         return self.private / "keys"
 
     @property
@@ -81,7 +82,6 @@ class Paths:
             self.generations,
             self.staging,
             self.spares,
-            self.keys,
         ):
             path.mkdir(mode=0o700, exist_ok=True)
         self.kernels.mkdir(mode=0o755, exist_ok=True)

@@ -184,6 +184,22 @@ def test_isolated_machines_do_not_meet_at_the_gateway(places):
     assert asks(places.machine, places.lan, "10.232.0.2")
 
 
+def test_frames_within_other_bridges_of_the_host_pass(places):
+    """With br_netfilter, which Docker loads, they pass by the rules of forwarding, too."""
+    ip("link", "add", "other", "type", "bridge")
+    ip("link", "set", "other", "up")
+    for place, address in ((places.lan, "10.235.0.1"), (places.office, "10.235.0.2")):
+        ip("link", "add", f"o{address[-1]}", "type", "veth", "peer", "name", "eth2", "netns", place.name)
+        ip("link", "set", f"o{address[-1]}", "master", "other", "up")
+        place.run("ip", "address", "add", f"{address}/24", "dev", "eth2")
+        place.run("ip", "link", "set", "eth2", "up")
+    hook = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
+    if hook.exists():
+        hook.write_text("1")
+    routing.enable(ROUTES)
+    assert asks(places.lan, places.office, "10.235.0.2")
+
+
 def test_the_resolver_answers_machines_alone(places):
     routing.enable(ROUTES)
     with socket.create_server(("10.231.0.1", 53)):

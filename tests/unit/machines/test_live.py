@@ -6,10 +6,14 @@ from hypothesis import strategies as st
 
 from gaoler.host.process import Process
 from gaoler.machines import live
-from gaoler.machines.live import Live, told
+from gaoler.machines.live import Live
 from gaoler.machines.observed import Observed
 
 START = Live(Process(10, 20), 1.0, "7.2-abc")
+
+
+def told(now, text, own=lambda address: True):
+    return live.told(now, text, own)
 
 
 def after(*texts):
@@ -29,6 +33,15 @@ def test_missing_and_later_there():
     assert now.missing == ("address", "sshd")
     assert Observed(now).state == "running"
     assert Observed(told(now, "gaol ready")).state == "ready"
+
+
+def test_an_address_of_another_is_not_believed():
+    """`gaol ssh` would go there."""
+    own = {"10.1.2.3", "fd00::3"}.__contains__
+    now = told(told(START, "gaol address 10.1.2.4", own), "gaol address6 fd00::4", own)
+    assert now == START
+    now = told(told(START, "gaol address 10.1.2.3", own), "gaol address6 fd00::3", own)
+    assert (now.address, now.address6) == ("10.1.2.3", "fd00::3")
 
 
 @pytest.mark.parametrize(

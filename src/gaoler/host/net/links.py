@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -47,6 +48,26 @@ def ensure_bridge(name: str, addresses: list[str]) -> None:
             ),
             accept=errno.EEXIST,
         )
+
+
+def delete_address(name: str, text: str) -> None:
+    """Take an address ("10.1.0.1/20") from an interface; nothing where it is not there."""
+    address = ip_interface(text)
+    with suppress(NotFound):
+        index = _index(name)
+        _try(
+            f"cannot take {text} from {name}",
+            lambda ip: ip.addr("del", index=index, address=str(address.ip), prefixlen=address.network.prefixlen),
+            accept=errno.EADDRNOTAVAIL,
+        )
+
+
+def ports(bridge: str) -> list[str]:
+    """Names of the interfaces that are plugged into a bridge; none where there is no such bridge."""
+    try:
+        return sorted(os.listdir(f"/sys/class/net/{bridge}/brif"))
+    except FileNotFoundError:
+        return []
 
 
 def delete_link(name: str) -> None:

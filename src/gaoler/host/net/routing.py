@@ -21,7 +21,11 @@ from gaoler.host.net import links, nft
 
 _SYSCTL = Path("/proc/sys/net")
 _HOST = "gaoler_host"
-"""The table that all daemons of a host share: which bridges are theirs."""
+"""The tables that all daemons of a host share: which bridges are theirs."""
+_BIT = 1 << 28
+"""Of the mark of a frame while it is forwarded within a bridge. With br_netfilter, which Docker loads, such frames come by the
+rules for what is routed, too, and by nothing else can they be told from that."""
+_BRIDGED = f"meta mark & {_BIT:#x}"
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,8 @@ def disable(prefix: str, bridge: str) -> None:
             nft.transact(f'add element inet {_HOST} bridges {{ "{bridge}" }}\n'
                          f'delete element inet {_HOST} bridges {{ "{bridge}" }}\n', "can't forget a bridge")  # fmt: skip
             return
-        nft.transact(f"add table inet {_HOST}\ndelete table inet {_HOST}\n", "can't take the routing rules away")
+        for family in ("inet", "bridge"):
+            nft.transact(f"add table {family} {_HOST}\ndelete table {family} {_HOST}\n", "can't take the routing rules away")
         for name, value in before.items():
             with suppress(OSError):  # an interface may have gone
                 if (_SYSCTL / name).read_text().strip() != value:
@@ -93,11 +98,19 @@ def _host_rules(bridge: str, *, alone: bool) -> str:
         f'add element inet {_HOST} bridges {{ "{bridge}" }}',
         f"add chain inet {_HOST} forward {{ type filter hook forward priority filter; policy accept; }}",
         f"flush chain inet {_HOST} forward",
+        f"add table bridge {_HOST}",
+        f"add chain bridge {_HOST} within {{ type filter hook forward priority -10; policy accept; }}",
+        f"add chain bridge {_HOST} leaving {{ type filter hook postrouting priority -310; policy accept; }}",
+        f"flush chain bridge {_HOST} within",
+        f"flush chain bridge {_HOST} leaving",
+        f"add rule bridge {_HOST} within meta mark set meta mark or {_BIT:#x}",
+        f"add rule bridge {_HOST} leaving meta mark set meta mark and {~_BIT & 0xFFFFFFFF:#x}",
     ]
     if alone:
         lines += [
             f"add rule inet {_HOST} forward iifname @bridges accept",
             f"add rule inet {_HOST} forward oifname @bridges accept",
+            f"add rule inet {_HOST} forward {_BRIDGED} != 0 accept",
             f'add rule inet {_HOST} forward drop comment "this host did not forward it before gaoler"',
         ]
     return "\n".join([*lines, ""])
@@ -107,7 +120,7 @@ def _rules(routes: Routes) -> str:
     table, bridge = f"inet {routes.table}", f'"{routes.bridge}"'
     forward = []
     if routes.isolate:
-        forward.append(f"iifname {bridge} oifname {bridge} drop")
+        forward.append(f"{_BRIDGED} == 0 iifname {bridge} oifname {bridge} drop")
     if routes.masquerade:
         forward.append(f"iifname != {bridge} oifname {bridge} ct state != {{ established, related }} drop")
     resolver = [f'iifname != {{ {bridge}, "lo" }} ip daddr {routes.gateway} meta l4proto {{ tcp, udp }} th dport 53 drop']
