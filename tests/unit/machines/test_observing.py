@@ -28,7 +28,7 @@ LIVE = Live(Process(10, 20), 1.0, "7.2-abc")
 OTHER = replace(LIVE, process=Process(11, 20))
 EVENTS = {
     "starts": (1.0,), "runs": (LIVE,), "was_not_started": ("no room",), "was_found": (OTHER,), "was_lost": ("it went down",),
-    "told": (lambda known: told(known, "gaol ready"),), "stops": ("ttl",), "ended": (None,), "was_stopped": (), "went": (),
+    "told": (lambda known: told(known, "gaol ready", lambda _: True),), "stops": ("ttl",), "ended": (None,), "was_stopped": (), "went": (),
 }  # fmt: skip
 PHASES = {
     "down": Observed(reason="it failed"),
@@ -106,12 +106,12 @@ def file(tmp_path):
 def test_two_that_come_at_once_are_both_kept(running, file):
     machine = Machine(WEB)
     machine.happen(observed.was_found, LIVE)
-    other = threading.Thread(target=running.note, args=(machine, lambda known: told(known, "gaol sshd")))
+    other = threading.Thread(target=running.note, args=(machine, lambda known: told(known, "gaol sshd", lambda _: True)))
 
     def slow(known):
         other.start()
         other.join(0.2)  # it would be through by now if it were not made to wait
-        return told(known, "gaol agent")
+        return told(known, "gaol agent", lambda _: True)
 
     running.note(machine, slow)
     other.join()
@@ -121,7 +121,7 @@ def test_two_that_come_at_once_are_both_kept(running, file):
 
 def test_of_a_machine_that_has_ended_nothing_is_noted(running, file):
     machine = Machine(WEB)
-    running.note(machine, lambda known: told(known, "gaol ready"))
+    running.note(machine, lambda known: told(known, "gaol ready", lambda _: True))
     assert machine.live is None
     assert not file.exists()
 
@@ -131,7 +131,7 @@ def test_who_waits_is_woken(running, file):
     machine.happen(observed.was_found, LIVE)
     waiting = threading.Thread(target=machine.wait, args=(lambda seen: seen.state == "ready", 20.0))
     waiting.start()
-    running.note(machine, lambda known: told(known, "gaol ready"))
+    running.note(machine, lambda known: told(known, "gaol ready", lambda _: True))
     waiting.join(20.0)
     assert not waiting.is_alive()
     assert not machine.wait(lambda seen: seen.live is None, 0.01)
