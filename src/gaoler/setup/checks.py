@@ -34,6 +34,7 @@ SOFTWARE = {
     "databases": "mariadb-server sqlite3",
     "files": "git fio acl attr",
     "builds": "gcc make libc6-dev python3-venv python3-dev npm cargo",
+    "debugging": "gdb strace valgrind",
     "kernel network": "wireguard-tools ipset ebtables tcpdump",
     "kernel features": "btrfs-progs dosfstools squashfs-tools genisoimage bindfs fuse3 nfs-kernel-server",
     "block devices": "fdisk lvm2 cryptsetup-bin",
