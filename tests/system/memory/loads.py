@@ -46,7 +46,7 @@ class Loaded:
     def lives(self) -> None:
         """It is the same machine, it does what it is told, and the host has killed none of its processes."""
         info = self.machine.info()
-        assert (info["state"], info["pid"], info["reason"]) == ("ready", self.pid, None)
+        assert (info["state"], info["pid"]) == ("ready", self.pid), info["reason"]
         until(lambda: self.machine.exec("true", timeout=LONG).returncode == 0, "it starts programs, once those killed have gone")
         assert not cgroup.ran_out_of_memory(self.group)
 
