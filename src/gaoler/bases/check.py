@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gaoler.bases.tree import Tree
+from gaoler.bases.tree import Tree, walk
 from gaoler.host import libc
 from gaoler.host.ids import IDS
 
@@ -104,7 +104,7 @@ def survey(path: Path) -> Survey:
     strangers: list[str] = []
     root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        for directory, names, others, below in os.fwalk(dir_fd=root):
+        for directory, names, others, below in walk(root):
             for name in (*names, *others):
                 found = os.lstat(name, dir_fd=below)
                 files += 1

@@ -151,6 +151,7 @@ class BaseSync:
         resumed = self.bases.has_incoming(name)
         report = space.watch(self.bases.paths.store, report)
         source = kinds.source_of(recipe, self._means)
+        kinds.look(source)
         try:
             fetched = source.fetch(Work(self.bases, name, report, lock))
         finally:

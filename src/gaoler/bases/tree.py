@@ -11,7 +11,6 @@ import errno
 import fnmatch
 import os
 import secrets
-import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +25,73 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK
 
 #: What openat2 says of a path that is not there, or goes where it may not.
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV)
+
+
+DEEPEST = 4096
+"""Directories below each other. Each takes a descriptor while it is walked; no path to deeper ones can be named at once."""
+
+
+def walk(top: int, *, leaving: bool = False) -> Iterator[tuple[str, list[str], list[str], int]]:
+    """As os.fwalk(dir_fd=top) follows no link, but to any depth that is sane: that one recurses, and ends at a thousand.
+
+    `leaving`: each directory after all below it, rather than before. Raises OSError for a tree that is deeper.
+    """
+    opened, paths = [os.open(".", _DIRECTORY | os.O_CLOEXEC, dir_fd=top)], ["."]
+    try:
+        found = _listed(opened[-1])
+        below = [list(reversed(found[0]))]
+        if not leaving:
+            yield paths[-1], *found, opened[-1]
+        while opened:
+            if below[-1]:
+                name = below[-1].pop()
+                try:
+                    here = os.open(name, _DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=opened[-1])
+                except OSError as error:
+                    if error.errno in _ABSENT:  # it was one when it was listed
+                        continue
+                    raise
+                opened.append(here)
+                paths.append(f"{paths[-1]}/{name}")
+                if len(opened) > DEEPEST:
+                    raise OSError(errno.ENAMETOOLONG, f"a tree of more than {DEEPEST} directories below each other")
+                found = _listed(here)
+                below.append(list(reversed(found[0])))
+                if not leaving:
+                    yield paths[-1], *found, here
+                continue
+            if leaving:
+                yield paths[-1], *_listed(opened[-1]), opened[-1]
+            below.pop()
+            paths.pop()
+            os.close(opened.pop())
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+
+
+def _listed(directory: int) -> tuple[list[str], list[str]]:
+    """The names of directories, and of all else: links are what they are, wherever they lead."""
+    directories: list[str] = []
+    others: list[str] = []
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            (directories if entry.is_dir(follow_symlinks=False) else others).append(entry.name)
+    return directories, others
+
+
+def _remove_directory(name: str, parent: int) -> None:
+    """With all it holds, by descriptor, following no link."""
+    top = os.open(name, _DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        for _, directories, others, here in walk(top, leaving=True):
+            for other in others:
+                os.unlink(other, dir_fd=here)
+            for directory in directories:
+                os.rmdir(directory, dir_fd=here)
+    finally:
+        os.close(top)
+    os.rmdir(name, dir_fd=parent)
 
 
 class Tree:
@@ -86,7 +152,7 @@ class Tree:
         parent, _, name = path.rpartition("/")
         with self.directory(parent) as descriptor:
             if kind == stat.S_IFDIR:
-                shutil.rmtree(name, dir_fd=descriptor)  # walks by descriptor and follows no link
+                _remove_directory(name, descriptor)
             else:
                 os.unlink(name, dir_fd=descriptor)
 
@@ -99,10 +165,8 @@ class Tree:
         """Removes all below a directory but the directories, whose owners and modes programs rely on."""
         try:
             with self.directory(path) as descriptor:
-                for _, directories, files, below in os.fwalk(dir_fd=descriptor):
-                    # A link to a directory counts as one here, but is not walked into.
-                    links = [name for name in directories if stat.S_ISLNK(os.lstat(name, dir_fd=below).st_mode)]
-                    for name in (*files, *links):
+                for _, _, files, below in walk(descriptor):
+                    for name in files:
                         os.unlink(name, dir_fd=below)
         except OSError as error:
             if error.errno not in _ABSENT:
@@ -114,7 +178,7 @@ class Tree:
         new = f".{secrets.token_hex(8)}"
         with self.directory(parent) as descriptor:
             if self.kind(path) == stat.S_IFDIR:
-                shutil.rmtree(name, dir_fd=descriptor)
+                _remove_directory(name, descriptor)
             file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode, dir_fd=descriptor)
             with open(file, "wb") as out:
                 if owner:

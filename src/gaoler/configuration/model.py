@@ -96,6 +96,15 @@ class Machines(Section):
     memory: Size = Field(512 << 20, description="memory of machines that say nothing")
     cpus: float = Field(1.0, gt=0, description="processors' worth of time")
     mode: Literal["seccomp", "ptrace"] = Field("seccomp", description="how programs inside are held")
+    all_memory: Size | None = Field(
+        None, description="memory of all machines together (default: the host's, less an eighth, and less 512M at least)"
+    )
+    all_pids: int | None = Field(
+        None, ge=64, description="processes and threads of all machines together (default: half of what the host can have)"
+    )
+    all_disk: Size | None = Field(
+        None, description="what all machines' files may take together (default: fifteen sixteenths of the store)"
+    )
     deadline: Duration = Field(15, description="how long up waits for a machine to be ready")
     grace: Duration = Field(10, description="how long down waits for a machine's programs to end")
 
@@ -109,6 +118,8 @@ class Grant(Section):
     cpus: float | None = Field(None, gt=0)
     disk: Size | None = None
     pids: int | None = Field(None, ge=64)
+    owner_memory: Size | None = None
+    owner_pids: int | None = Field(None, ge=0)
     ttl: Duration | None = None
     idle: Duration | None = None
     weight: int | None = Field(None, ge=1, le=10000)
@@ -125,6 +136,12 @@ class Limits(Section):
         "times `machines`; needs `store.quotas`",
     )
     pids: int = Field(4096, ge=64, description="processes and threads of one machine on the host")
+    owner_memory: Size = Field(
+        0, description="memory of all machines of a user together (0: half of what all users' may have, machines.all_memory)"
+    )
+    owner_pids: int = Field(
+        0, ge=0, description="processes and threads of all machines of a user together (0: half of machines.all_pids)"
+    )
     ttl: Duration = Field(0, description="how long a machine may run (0: for ever)")
     idle: Duration = Field(0, description="a machine that does nothing for so long is stopped (0: never)")
     weight: int = Field(

@@ -14,7 +14,7 @@ from gaoler.errors import GaolerError
 from gaoler.host import btrfs, cgroup, facilities, programs
 from gaoler.host.net import links
 from gaoler.kernels import installed as kernels
-from gaoler.machines import record
+from gaoler.machines import ceilings, record
 from gaoler.machines.request import above
 from gaoler.store.paths import GUEST_FILES, Paths
 from gaoler.units import show_duration, show_size
@@ -47,6 +47,7 @@ def run(configuration: Configuration, *, names: bool = False) -> list[Check]:
         ("syncs", lambda: _syncs(configuration), "gaol base ls; gaol base info NAME says why"),
         ("network", lambda: _network(configuration), "the bridge that [network] names must be there"),
         ("limits", lambda: _limits(configuration, names), ""),
+        ("promises", lambda: _promises(configuration), ""),
         ("ids", lambda: _ids(configuration), "another [ids] range"),
     ]
     return [_check(name, look, hint) for name, look, hint in checks]
@@ -157,6 +158,22 @@ def _network(configuration: Configuration) -> str:
         found += f"; machines are reached {inwards}"
         found += "" if network.masquerade is False else ", and reach out as this host (network.masquerade)"
     return found
+
+
+def _promises(configuration: Configuration) -> str:
+    """What all machines may take, were each to take what it was given; and what happens beyond what there is."""
+    records = list(record.kept(Paths(configuration.store.path, configuration.daemon.runtime).records))
+    ceiling, disk = ceilings.of_all(configuration), ceilings.disk_of_all(configuration)
+    kinds: tuple[tuple[str, float, float, Callable[[float], str], str], ...] = (
+        ("memory", sum(of.memory for of in records), ceiling.memory, show_size, "the kernel ends a machine"),
+        ("processes", sum(of.pids for of in records), ceiling.pids, "{:.0f}".format, "fork fails in machines"),
+        ("disk", sum(of.disk or 0 for of in records), disk, show_size, "writing fails in machines"),
+    )
+    told = []
+    for name, promised, there, show, then in kinds:
+        beyond = f" (beyond that {then})" if promised > there else ""
+        told.append(f"{name} {show(promised)}, of {show(there)} that there is{beyond}")
+    return f"{len(records)} machines together may take " + "; ".join(told)
 
 
 def _limits(configuration: Configuration, names: bool) -> str:

@@ -9,6 +9,7 @@ from gaoler.configuration.grants import limit_of
 from gaoler.configuration.model import Configuration
 from gaoler.errors import Failed, GaolerError
 from gaoler.host import btrfs
+from gaoler.machines import ceilings
 from gaoler.machines.record import Record
 from gaoler.machines.request import Request, held
 from gaoler.store.paths import Paths
@@ -65,7 +66,7 @@ class Quotas:
         and each that comes after has a limit of its own.
         """
         one, machines = (limit_of(self._configuration.limits, of.owner, key).value for key in ("disk", "machines"))
-        if self._without or not (of.disk or one):
+        if self._without:
             return
         if btrfs.quotas(gaol) is None:  # an administrator has turned them off since
             self.prepare()
@@ -76,8 +77,9 @@ class Quotas:
             return
         if of.disk:
             btrfs.set_limit(gaol, of.disk)
-        if one and of.owner.uid:
-            btrfs.charge(gaol, of.owner.uid, int(one * machines))
+        if of.owner.uid:
+            everybody = ceilings.disk_of_all(self._configuration)
+            btrfs.charge(gaol, of.owner.uid, int(one * machines) if one else None, everybody)
 
     def _shared(self, of: Record) -> int:
         """Bytes that a machine has of its base, which full quotas count too."""

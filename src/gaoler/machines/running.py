@@ -12,9 +12,9 @@ from contextlib import ExitStack
 from gaoler import files
 from gaoler.configuration.grants import limit_of
 from gaoler.errors import Failed, GaolerError
-from gaoler.host import mconsole
+from gaoler.host import cgroup, mconsole
 from gaoler.kernels import installed as kernels
-from gaoler.machines import keys, live, observed
+from gaoler.machines import ceilings, keys, live, observed
 from gaoler.machines.failpoints import reach
 from gaoler.machines.jailing import Jailer, bind_notify
 from gaoler.machines.live import Live
@@ -102,7 +102,10 @@ class Running:
         self._watches.attend(machine, notify)
 
     def _weigh(self, of: Record) -> None:
-        """Give the machine's owner, with all machines of theirs that run, the weight that the administrator grants."""
+        """Give the machine's owner, with all machines of theirs that run, weight and ceiling that the administrator grants."""
+        everybody, owners = ceilings.of_all(self._configuration), ceilings.of_owner(self._configuration, of.owner)
+        cgroup.limit(cgroup.PARENT, everybody.memory, everybody.pids)
+        self._jailer.owners.limit(of.owner.uid, owners.memory, owners.pids)
         self._jailer.owners.weigh(of.owner.uid, int(limit_of(self._configuration.limits, of.owner, "weight").value))
 
     def _pinned(self) -> dict[int, int]:

@@ -40,6 +40,8 @@ _DATAGRAMS_AT_ONCE = 16
 """Milestones taken from one machine before the others have their turn."""
 _LAST, _SHOWN = 2048, 120
 """Bytes of a console's end that are looked at for its last line; characters of that which are shown."""
+_STARVED_LOOKS, _STARVED_AGAIN = 20, 0.05
+"""How often it is looked whom the kernel has killed for want of memory; seconds in between."""
 _KERNEL_TIME = re.compile(r"^\[ *\d+\.\d+\] ")
 OUT_OF_MEMORY = "it took more memory than it was given, and the host ended it"
 _log = logging.getLogger(__name__)
@@ -121,12 +123,22 @@ class Watches:
             self._forget(watch, pidfd)
             _later(lambda: self._on_end(machine, seen))
 
-        def starved() -> None:
-            """The kernel has killed one of its processes; what is left of it is no machine."""
-            assert watch.out_of_memory is not None
-            self._forget(watch, watch.out_of_memory)
-            watch.reason = OUT_OF_MEMORY
-            seen.process.kill()
+        def starved(looks: int = _STARVED_LOOKS) -> None:
+            """Memory has run out, of this machine or of all of its owner's: who is chosen is killed a moment after this is told.
+
+            Where the kernel has killed one of its processes, what is left of it is no machine.
+            """
+            with watch.lock:
+                if watch.closed or watch.out_of_memory is None:
+                    return
+                with suppress(BlockingIOError):
+                    os.read(watch.out_of_memory, 8)
+            if cgroup.ran_out_of_memory(self._jailer.cgroup(machine.record)):
+                self._forget(watch, watch.out_of_memory)
+                watch.reason = OUT_OF_MEMORY
+                seen.process.kill()
+            elif looks:
+                self._monitor.after(_STARVED_AGAIN, lambda: starved(looks - 1))
 
         self._listen(watch, watch.notify.fileno(), lambda: self._hear(machine, watch))
         self._listen(watch, watch.output, lambda: _read_console(watch))

@@ -163,6 +163,22 @@ def test_what_a_group_may_write_outlives_its_subvolumes(store):  # noqa: F811
     (current / "more").write_bytes(os.urandom(1 << 20))
 
 
+def test_all_groups_together_have_a_limit(store):  # noqa: F811
+    """Each within its own, which nobody has here."""
+    btrfs.enable_quotas(store)
+    for uid in (1000, 1001):
+        btrfs.create(store / f"of{uid}")
+        btrfs.charge(store / f"of{uid}", uid, None, 24 << 20)
+    (store / "of1000/fits").write_bytes(os.urandom(16 << 20))
+    btrfs.sync(store)
+    write_until_refused(store / "of1001/more")
+    btrfs.sync(store)
+    assert 4 << 20 <= btrfs.quota(store / "of1001").used <= 8 << 20
+    btrfs.charge(store / "of1001", 1001, None, 48 << 20)
+    (store / "of1001/again").write_bytes(os.urandom(1 << 20))
+    btrfs.sync(store)
+
+
 def test_a_store_is_made_once(tmp_path):
     image, target = tmp_path / "image", tmp_path / "a store"
     for _ in range(2):

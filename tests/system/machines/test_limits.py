@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 
+from gaoler.host import cgroup
+from gaoler.host.cgroup import owners
+from gaoler.host.jail.bundle import OOM_SCORE
 from system.conftest import opened
 from system.support import users
 from system.support.components import components
@@ -139,6 +143,29 @@ def test_a_full_disk_is_the_machines_own(gateway, alice):
 def test_memory_ends_with_the_machines_own(gateway, alice):
     done = gateway.gaol("run", "--no-network", "--memory", "96M", "--", "tail", "/dev/zero", user=alice)
     assert done.returncode == 137
+
+
+def test_an_owners_machines_have_a_ceiling_together(gateway, alice, bob, limited):
+    """Each within its own limit, both beyond their owner's: one of hers ends, and says why; another's does not notice."""
+    limited(user={alice.name: {"owner_memory": "400M", "owner_pids": 300}})
+    group = owners.Groups(gateway.prefix).of(alice.uid)
+    fill = "(head -c 220M /dev/zero | tail -c 220M | sleep 1000) > /dev/null 2>&1 < /dev/null &"
+    with ExitStack() as stack:
+        first, second, others = (
+            stack.enter_context(running(gateway, user, name, "--no-network", "--memory", "300M"))
+            for user, name in ((alice, "first"), (alice, "second"), (bob, "others"))
+        )
+        limits = {place.name: place.read_text().strip() for at in cgroup.directories(group) for place in at.glob("pids.max")}
+        assert limits == {"pids.max": "300"}
+        adjusted = Path(f"/proc/{first.info()['pid']}/oom_score_adj").read_text().strip()
+        assert adjusted == str(OOM_SCORE), "machines end before the host's services"
+        for machine in (others, first, second):
+            machine.sh(fill)
+        until(lambda: "failed" in {first.info()["state"], second.info()["state"]}, "one of hers has ended")
+        states = {machine.info()["state"]: machine.info()["reason"] for machine in (first, second)}
+        assert set(states) == {"failed", "ready"}, "the kernel has chosen one, and the other runs on"
+        assert "memory" in states["failed"]
+        assert others.info()["state"] == "ready"
 
 
 def test_quotas_that_somebody_turned_off_are_turned_on_again(gateway, alice):

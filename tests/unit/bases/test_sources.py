@@ -1,5 +1,6 @@
 """The kinds of sources: one list of them, and what can be seen before any work."""
 
+import os
 from pathlib import Path
 from typing import get_args
 
@@ -10,7 +11,7 @@ from gaoler.bases.rsync import Access
 from gaoler.bases.sources import kinds
 from gaoler.bases.sources.source import Means, Registries
 from gaoler.cli import bases as cli
-from gaoler.errors import Failed, NotFound, Usage
+from gaoler.errors import Failed, NotAllowed, NotFound, Usage
 from gaoler.wire import requests
 
 
@@ -21,6 +22,39 @@ def means(tmp_path):
 
     access = Access(tmp_path / "key", tmp_path / "known", tmp_path / "password", 65536)
     return Means(access, Registries(tmp_path / "credentials", tmp_path / "certificates", (), 65536), tmp_path, take)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="root's own paths")
+def test_nobody_but_root_chooses_what_a_path_leads_to(means, tmp_path):
+    """A user's directory, one that others may write, and a link that somebody may turn elsewhere later."""
+    def source(kind, path):
+        recipe = Recipe(kind, str(path))
+        return lambda: kinds.look(kinds.source_of(recipe, means))
+
+    tree, archive = tmp_path / "mine/tree", tmp_path / "mine/tree.tar"
+    tree.mkdir(parents=True)
+    archive.touch()
+    looks = [source(kind, tree) for kind in ("directory", "rsync", "oci")] + [source("tar", archive)]
+    for look in looks:
+        look()
+    (tmp_path / "mine").chmod(0o775)
+    for look in looks:
+        with pytest.raises(NotAllowed, match="others than root may write mine"):
+            look()
+    (tmp_path / "mine").chmod(0o755)
+    os.chown(tmp_path / "mine", 65534, 0)
+    for look in looks:
+        with pytest.raises(NotAllowed, match="mine in it is not root's"):
+            look()
+    os.chown(tmp_path / "mine", 0, 0)
+    (tmp_path / "mine").rename(tmp_path / "real")
+    (tmp_path / "mine").symlink_to(tmp_path / "real")
+    for look in looks:
+        with pytest.raises(NotAllowed, match="mine in it is a link"):
+            look()
+    with pytest.raises(NotFound):
+        source("directory", tmp_path / "real/none")()
+    source("rsync", "rsync://master/tree")()
 
 
 def test_what_can_be_asked_for_is_what_there_is():

@@ -5,7 +5,8 @@ import stat
 
 import pytest
 
-from gaoler.bases import clean
+from gaoler.bases import check, clean
+from gaoler.bases import tree as tree_module
 from gaoler.bases.tree import Tree
 
 
@@ -36,6 +37,40 @@ def fill(tree):
 
 def contents(tree):
     return {str(path.relative_to(tree)): path.read_bytes() if path.is_file() else None for path in sorted(tree.rglob("*"))}
+
+
+def nested(tree, depth):
+    """A directory in a directory in a directory: no path names the last one at once."""
+    here = os.open(tree, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(os.open("file", os.O_WRONLY | os.O_CREAT, dir_fd=here))
+    os.close(here)
+
+
+@pytest.mark.parametrize("place", ["root/.ssh", "tmp/deep", "var/log/deep"])
+def test_however_deep_a_tree_is_it_is_looked_through_and_cleaned(base, place):
+    (base / place).mkdir(parents=True, exist_ok=True)
+    nested(base / place, 1500)
+    before = len(os.listdir("/proc/self/fd"))
+    assert check.survey(base).files > 1500
+    clean.clean(base)
+    assert clean.leftovers(base) == []
+    assert len(os.listdir("/proc/self/fd")) == before
+    with Tree(base) as tree:
+        tree.remove("root")
+        tree.remove("var")
+    assert not (base / "var").exists()
+
+
+def test_a_tree_that_is_deeper_than_is_sane_is_an_error_like_others(base, monkeypatch):
+    monkeypatch.setattr(tree_module, "DEEPEST", 100)
+    nested(base / "etc", 101)
+    with pytest.raises(OSError, match="below each other"):
+        check.survey(base)
 
 
 def test_a_clean_base(base):

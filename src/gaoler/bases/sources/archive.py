@@ -22,6 +22,9 @@ class Tar(Made):
     def check(self) -> None:
         self._must_be_absolute()
 
+    def paths(self) -> list[str]:
+        return [self.argument]
+
     def fill(self, tree: Path, work: Work) -> Path:
         fill(self.argument, subvolume(tree), work.report, lock=work.lock)
         return tree

@@ -77,6 +77,9 @@ class Oci(Made):
     def check(self) -> None:
         reference(self.argument)
 
+    def paths(self) -> list[str]:
+        return [self.argument] if reference(self.argument) is None else []
+
     def digest(self, work: Work) -> str | None:
         """Of an image in a registry. From then on, what has it is what is fetched, whoever moves the tag meanwhile."""
         name = reference(self.argument)

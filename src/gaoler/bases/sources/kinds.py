@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 from gaoler.bases.history import Recipe
+from gaoler.bases.sources import trusted
 from gaoler.bases.sources.arch import Pacstrap
 from gaoler.bases.sources.archive import Tar
 from gaoler.bases.sources.debian import Mmdebstrap
@@ -31,3 +34,12 @@ def check(recipe: Recipe, means: Means) -> None:
             those = " or --".join(kind for kind, takes in KINDS.items() if option in takes.options)
             raise Usage(f"--{option} means nothing to --{recipe.kind}", f"it goes with --{those}", "gaol base add -h")
     source.check()
+    look(source)
+
+
+def look(source: Source) -> None:
+    """See that nobody but root chooses what is read, at each sync anew. Raises NotFound, NotAllowed."""
+    for path in source.paths():
+        trusted.check(path)
+    if source.keyring and os.path.lexists(source.keyring):  # its kind tells where one comes from that is not there
+        trusted.check(source.keyring)

@@ -18,6 +18,9 @@ class Rsync(Source):
     def check(self) -> None:
         rsync.kind_of(self.argument)
 
+    def paths(self) -> list[str]:
+        return [self.argument] if rsync.kind_of(self.argument) == "local" else []
+
     def fetch(self, work: Work) -> Fetched:
         return Fetched(rsync.sync(self.argument, work.incoming(), self.means.access, work.report, lock=work.lock))
 

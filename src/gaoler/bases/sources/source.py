@@ -89,6 +89,10 @@ class Source(ABC):
     def check(self) -> None:  # noqa: B027 - most have nothing to see
         """What can be seen before any work. Raises Usage, NotFound."""
 
+    def paths(self) -> list[str]:
+        """Those of this host that root reads for it. They must be root's alone to change."""
+        return []
+
     @abstractmethod
     def fetch(self, work: Work) -> Fetched:
         """Fill `incoming`, unless nothing has changed. Raises GaolerError."""

@@ -176,8 +176,10 @@ def set_limit(path: Path, size: int | None) -> None:
         ioctl.limit_qgroup(subvolume, ioctl.subvolume_info(subvolume)[0], size)
 
 
-def charge(path: Path, group: int, size: int) -> None:
+def charge(path: Path, group: int, size: int | None, everybody: int | None = None) -> None:
     """Count what subvolume `path` writes from now on to a group of subvolumes, which hold at most `size` bytes together.
+
+    `everybody` is how many bytes all such groups hold at most; None for any number.
 
     It counts for as long as it is there, in snapshots and clones too that outlive the subvolume. For simple quotas.
     """
@@ -190,6 +192,13 @@ def charge(path: Path, group: int, size: int) -> None:
         ioctl.limit_qgroup(beside, parent, size)
         with suppress(FileExistsError):
             ioctl.assign_qgroup(beside, ioctl.subvolume_info(subvolume)[0], parent)
+        if everybody is None:
+            return
+        with suppress(FileExistsError):
+            ioctl.create_qgroup(beside, ioctl.QGROUP_OF_ALL)
+        ioctl.limit_qgroup(beside, ioctl.QGROUP_OF_ALL, everybody)
+        with suppress(FileExistsError):
+            ioctl.assign_qgroup(beside, parent, ioctl.QGROUP_OF_ALL)
 
 
 def quota(path: Path) -> Quota | None:

@@ -156,6 +156,10 @@ def qgroup(number: int) -> int:
     return 1 << 48 | number
 
 
+QGROUP_OF_ALL = 2 << 48
+"""The group of all such groups, 2/0."""
+
+
 def create_qgroup(any_directory: int, identity: int) -> None:
     fcntl.ioctl(any_directory, _QGROUP_CREATE, bytearray(struct.pack("=2Q", 1, identity)))
 

@@ -17,6 +17,7 @@ from gaoler.host.cgroup.v1 import V1
 from gaoler.host.cgroup.v2 import V2
 
 ROOT = Path("/sys/fs/cgroup")
+PAGE = os.sysconf("SC_PAGE_SIZE")
 
 PARENT = "gaoler"
 """Machines' groups are below this one, in their owners' (owners.py), as other runtimes have one below the root. At each
@@ -68,6 +69,21 @@ def processes(cgroup: str) -> set[int]:
 def weigh_parent() -> None:
     """Give all machines together their share of the processors."""
     host().weigh_all(PARENT)
+
+
+def limit(cgroup: str, memory: int, pids: int) -> None:
+    """Let all in a group have so many bytes of memory, and processes and threads, at most; nothing where there is no group."""
+    write(cgroup, host().ceilings(memory // PAGE * PAGE, pids))
+
+
+def write(cgroup: str, values: dict[str, str]) -> None:
+    """Write to those of a group's files that are there, and say something else."""
+    for directory in directories(cgroup):
+        for name, value in values.items():
+            file = directory / name
+            with suppress(OSError):  # not there, or its machine has ended meanwhile and taken it along
+                if file.read_text().split() != value.split():
+                    file.write_text(value)
 
 
 def remove_empty(cgroup: str) -> None:

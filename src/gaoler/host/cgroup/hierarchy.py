@@ -47,6 +47,10 @@ class Hierarchy(ABC):
     def weights(self, weight: int) -> dict[str, str]:
         """Files, and what to write there, for a group to weigh `weight` where the others have 100."""
 
+    @abstractmethod
+    def ceilings(self, memory: int, pids: int) -> dict[str, str]:
+        """Files, and what to write there, for all in a group to have so many bytes, processes and threads at most."""
+
     def oom_event(self, group: str) -> int | None:  # noqa: ARG002
         """A descriptor that is readable once the group has run out of memory; None where the kernel kills all of it then."""
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from gaoler.host import cgroup
 
@@ -55,9 +55,8 @@ class Groups:
         """Give an owner's machines together `weight` (1 to 10000) where another's have theirs, 100 without a word of the
         administrator's.
         """
-        for directory in cgroup.directories(self.of(uid)):
-            for name, value in cgroup.host().weights(weight).items():
-                file = directory / name
-                with suppress(OSError):  # not there, or its machine has ended meanwhile and taken it along
-                    if file.read_text().split() != value.split():
-                        file.write_text(value)
+        cgroup.write(self.of(uid), cgroup.host().weights(weight))
+
+    def limit(self, uid: int, memory: int, pids: int) -> None:
+        """Let an owner's machines together have so many bytes of memory, and processes and threads, at most."""
+        cgroup.limit(self.of(uid), memory, pids)

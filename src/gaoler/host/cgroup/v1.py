@@ -45,6 +45,9 @@ class V1(Hierarchy):
         """Of the processors."""
         return {"cpu.shares": f"{max(_LEAST, weight * _SHARES // 100)}"}
 
+    def ceilings(self, memory: int, pids: int) -> dict[str, str]:
+        return {"memory.limit_in_bytes": f"{memory}", "pids.max": f"{pids}"}
+
     def oom_event(self, group: str) -> int | None:
         """The kernel kills one process, and the rest of a machine would limp on: whoever hears this ends it."""
         memory = self.root / "memory" / group

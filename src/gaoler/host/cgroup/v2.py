@@ -19,6 +19,9 @@ class V2(Hierarchy):
         """Of the processors; of the disk, too, where the host has a scheduler for it that knows of weights."""
         return {"cpu.weight": f"{weight}", "io.weight": f"default {weight}"}
 
+    def ceilings(self, memory: int, pids: int) -> dict[str, str]:
+        return {"memory.max": f"{memory}", "pids.max": f"{pids}"}
+
     def ran_out_of_memory(self, group: str) -> bool:
         return keyed(self.root / group / "memory.events", "oom_kill") > 0
 

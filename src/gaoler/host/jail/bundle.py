@@ -16,6 +16,11 @@ _MIB = 1024 * 1024
 # The physical memory's file holds a little more than the memory: UML rounds and adds its own image to it.
 _SHM_SLACK = 64 * _MIB
 
+OOM_SCORE = 600
+"""When the host's memory ends, machines end before its services (0): of equal size a machine counts as so many thousandths of all
+memory more (oom_score_adj of proc(5)).
+"""
+
 # Over files inside, root must be what root is elsewhere: that takes these and no others.
 CAPABILITIES = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_SETGID", "CAP_SETUID")
 
@@ -123,6 +128,7 @@ def configuration(
             "capabilities": {kind: list(CAPABILITIES) for kind in ("bounding", "effective", "permitted")},
             "rlimits": list(limits),
             "noNewPrivileges": True,
+            "oomScoreAdj": OOM_SCORE,
         },
         "root": {"path": str(skeleton), "readonly": True},
         "mounts": _mounts(jail, home, ids, huge_pages=huge_pages),

@@ -97,6 +97,32 @@ def test_groups_of_others_are_left_alone(both):
     assert {path.name for path in both.glob("memory/gaoler/*")} == {"t.1000", "u.1000", "t.x", "t-1"}
 
 
+def test_an_owners_machines_and_all_have_a_ceiling_on_version_1(root):
+    for group in ("gaoler", "gaoler/t.1000"):
+        for name in ("memory", "pids", "cpu,cpuacct"):
+            (root / name / group).mkdir(parents=True)
+        (root / "memory" / group / "memory.limit_in_bytes").write_text("9223372036854771712\n")
+        (root / "pids" / group / "pids.max").write_text("max\n")
+    owners.Groups("t").limit(1000, (1 << 30) + 5, 500)
+    cgroup.limit(cgroup.PARENT, 2 << 30, 900)
+    found = [
+        (root / "memory" / group / "memory.limit_in_bytes").read_text() + " " + (root / "pids" / group / "pids.max").read_text()
+        for group in ("gaoler/t.1000", "gaoler")
+    ]
+    assert found == [f"{1 << 30} 500", f"{2 << 30} 900"]
+    assert list((root / "cpu,cpuacct/gaoler/t.1000").iterdir()) == []
+
+
+def test_an_owners_machines_have_a_ceiling_on_version_2(root):
+    (root / "cgroup.controllers").touch()
+    own = root / "gaoler/t.1000"
+    own.mkdir(parents=True)
+    for name in ("memory.max", "pids.max"):
+        (own / name).write_text("max\n")
+    owners.Groups("t").limit(1000, 1 << 30, 500)
+    assert [(own / name).read_text() for name in ("memory.max", "pids.max")] == [f"{1 << 30}", "500"]
+
+
 @pytest.mark.parametrize(("weight", "shares"), [(100, "1024"), (300, "3072"), (1, "10"), (10000, "102400")])
 def test_an_owner_weighs_what_is_granted_on_version_1(both, weight, shares):
     owners.Groups("t").weigh(1000, weight)
