@@ -1,11 +1,14 @@
 """What a machine's owner leaves behind in it, and others are not to have when it becomes a base.
 
 The owner's account, made by the guest's step `account`, would stay in everybody's machine; with it a password, were one set,
-and keys that let its owner in.
+and keys that let its owner in. What else may be a secret is told by where it lies, and by what the machine began with: nothing in
+root's home, no backup of account files and no key that its base did not have becomes everybody's.
 """
 
 from __future__ import annotations
 
+import stat
+from contextlib import ExitStack
 from pathlib import Path
 
 from gaoler.bases.tree import Tree
@@ -22,10 +25,54 @@ _PERSONAL = (
 )
 
 
-def disown(base: Path, owner: str) -> None:
-    """Take homes, the owner's account and everybody's passwords out of a tree that was a machine. Raises OSError."""
-    with Tree(base) as tree:
+#: Patterns of what is taken out unless the machine's base had the very same.
+_SECRETS = (
+    "root/*",
+    *(f"etc/{table}?*" for table in ("passwd", "shadow", "group", "gshadow", "subuid", "subgid")),
+    *(f"etc/.{table}*" for table in ("passwd", "shadow", "group", "gshadow")),
+    "var/backups/*",
+    "etc/wireguard/*",
+    "etc/amnezia/*",
+    "etc/openvpn/*",
+    "etc/tinc/*",
+    "etc/ipsec.secrets",
+    "etc/ipsec.d/private/*",
+    "etc/swanctl/private/*",
+    "etc/NetworkManager/system-connections/*",
+    "etc/wpa_supplicant/*.conf",
+    "etc/systemd/network/*.netdev",
+    "etc/ssl/private/*",
+    "etc/pki/tls/private/*",
+    "etc/letsencrypt",
+    "etc/*.keytab",
+    "etc/docker/key.json",
+    "etc/containers/auth.json",
+    "etc/apt/auth.conf",
+    "etc/apt/auth.conf.d/*",
+    "etc/netplan/*",
+    "etc/sudoers.d/*~",
+    "var/lib/tailscale/*",
+    "var/lib/acme/*",
+    "var/lib/iwd/*",
+    "var/lib/bluetooth/*",
+)
+
+
+def disown(base: Path, owner: str, home: str = "", began: Path | None = None) -> None:
+    """Take homes, the owner's account, everybody's passwords and what may be a secret out of a tree that was a machine.
+
+    `home` is where the owner's lay, `began` the tree that the machine began with, as far as they are known. Raises OSError.
+    """
+    with ExitStack() as trees:
+        tree = trees.enter_context(Tree(base))
+        had = trees.enter_context(Tree(began)) if began else None
         tree.empty("home")
+        where = home.strip("/")
+        if where and had and not had.kind(where):  # or it is what a system lies in, as /usr/sbin is some accounts' home
+            tree.remove(where)
+        for pattern in _SECRETS:
+            for path in tree.names(pattern):
+                _as_it_began(tree, had, path)
         for place in _PERSONAL:
             tree.remove(place.format(owner))
         tree.rewrite("etc/hosts", _anywhere)
@@ -33,8 +80,23 @@ def disown(base: Path, owner: str) -> None:
             name = owner.encode()
             for table in ("etc/passwd", "etc/shadow", "etc/subuid", "etc/subgid"):
                 tree.rewrite(table, lambda text: _without(text, name))
-            tree.rewrite("etc/group", lambda text: _left(text, name))
+            for table in ("etc/group", "etc/gshadow"):
+                tree.rewrite(table, lambda text: _left(text, name))
         tree.rewrite("etc/shadow", _locked)
+
+
+def _as_it_began(tree: Tree, had: Tree | None, name: str) -> None:
+    """Put what the machine began with in the place of what is there, if that is another thing; else take it out."""
+    waiting = [name]
+    while waiting:
+        path = waiting.pop()
+        kind = tree.kind(path)
+        if had is None or had.kind(path) != kind or kind not in (stat.S_IFREG, stat.S_IFDIR):
+            tree.remove(path)
+        elif kind == stat.S_IFDIR:
+            waiting += tree.names(f"{path}/*")
+        else:
+            tree.put_back(path, had)
 
 
 def _anywhere(hosts: bytes) -> bytes:

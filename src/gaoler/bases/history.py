@@ -39,10 +39,11 @@ class Recipe(_File):
     mirror: str | None = None
     keyring: str | None = None
 
-    @property
-    def owner(self) -> str | None:
-        """Whose machine it is made from."""
-        return self.argument.partition("/")[0] if self.kind == "machine" else None
+    publisher: str | None = None
+    publisher_uid: int | None = None
+    """Who published it, by both: a later account has one of them at most. None: administrators, who made it for everybody, also
+    where it is made from a user's machine.
+    """
 
     def __str__(self) -> str:
         return f"{self.kind} {self.argument}".strip()

@@ -192,17 +192,34 @@ class Tree:
 
         Nothing is done where no regular file is, or one of more than 4 MB: none that is rewritten is as large.
         """
-        if self.kind(path) != stat.S_IFREG:
+        found = self.read(path)
+        if found is None:
             return
+        content, state = found
+        changed = change(content)
+        if changed != content:
+            self.write(path, changed, stat.S_IMODE(state.st_mode), owner=(state.st_uid, state.st_gid))
+
+    def read(self, path: str) -> tuple[bytes, os.stat_result] | None:
+        """A regular file of less than 4 MB, with its state; None where there is another thing."""
+        if self.kind(path) != stat.S_IFREG:
+            return None
         parent, _, name = path.rpartition("/")
         with self.directory(parent) as descriptor:
             file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=descriptor)
             with open(file, "rb") as old:
                 state = os.fstat(file)
-                content = old.read(_REWRITTEN_MAX) if state.st_size < _REWRITTEN_MAX else b""
-        changed = change(content)
-        if changed != content:
-            self.write(path, changed, stat.S_IMODE(state.st_mode), owner=(state.st_uid, state.st_gid))
+                return (old.read(_REWRITTEN_MAX), state) if state.st_size < _REWRITTEN_MAX else None
+
+    def put_back(self, path: str, other: Tree) -> None:
+        """Make a file what it is in another tree; nothing, where there is no file to compare it with."""
+        here, there = self.read(path), other.read(path)
+        if here and there and here[0] == there[0]:
+            return
+        self.remove(path)
+        if there:
+            content, state = there
+            self.write(path, content, stat.S_IMODE(state.st_mode), owner=(state.st_uid, state.st_gid))
 
     def make_directory(self, path: str, mode: int = 0o755) -> None:
         """Makes the directories of a path that are not there."""

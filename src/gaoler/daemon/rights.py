@@ -96,8 +96,12 @@ class Rights:
     # without becoming root over everybody's.
 
     def base(self, caller: Caller, name: str | None, to: str) -> None:
-        """To change a base; None: all of them. Raises NotAllowed, the same for no base and for another's."""
-        if name is None or not self._owns(caller, name):
+        """To change a base; None: all of them. Raises NotAllowed, the same for no base and for another's.
+
+        Whoever published it may, for as long as an administrator grants them to publish.
+        """
+        granted = limit_of(self._configuration.limits, caller.account, "bases").value
+        if name is None or not granted or not self._owns(caller, name):
             self.administrator(caller, to)
 
     @contextmanager
@@ -136,5 +140,5 @@ class Rights:
             )
 
     def _owns(self, caller: Caller, name: str) -> bool:
-        recipe = self._bases.recipe(base_name(name))
-        return recipe is not None and recipe.owner == caller.account.name
+        recipe, who = self._bases.recipe(base_name(name)), caller.account
+        return recipe is not None and (recipe.publisher, recipe.publisher_uid) == (who.name, who.uid)

@@ -9,6 +9,7 @@ from gaoler.bases.disown import disown
 from gaoler.errors import NotFound
 from gaoler.host import btrfs
 from gaoler.machines.jailing import Jailer
+from gaoler.machines.record import Record
 from gaoler.machines.registry import Registry
 from gaoler.machines.sessions import Sessions
 from gaoler.progress import Progress, Report
@@ -44,6 +45,12 @@ class Origins:
             with machine.lock:
                 self._registry.check_there(machine)
                 btrfs.snapshot(gaol, target)
-            disown(target, machine.record.owner.name)
+            disown(target, machine.record.owner.name, machine.record.owner.home, self._base_of(machine.record))
 
         return take
+
+    def _base_of(self, of: Record) -> Path | None:
+        """What a machine began with, where that is still there."""
+        paths = self._jailer.paths
+        tree = paths.generations / of.base / of.generation if of.generation else paths.store / of.base
+        return tree if tree.is_dir() else None

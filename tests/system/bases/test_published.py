@@ -139,6 +139,19 @@ def test_a_teacher_gives_a_machine_to_a_class(gateway: Gateway, teacher: User, b
     assert gateway.gaol("run", "--base", course, "--", "true", user=bob).returncode == 3
 
 
+def test_what_an_administrator_makes_of_a_users_machine_is_not_theirs(gateway: Gateway, teacher: User, course: str):
+    with running(gateway, teacher, "lent", "--no-network") as machine:
+        machine.sh("echo one > /srv/told; mkdir -p /root/.config; echo token > /root/.config/token; echo key > /etc/shadow.bak")
+        gateway.gaol("base", "add", course, "--machine", f"{teacher.name}/lent", check=True)
+        assert not (gateway.store / course / "root/.config").exists()
+        assert not (gateway.store / course / "etc/shadow.bak").exists()
+        machine.sh("echo two > /srv/told")
+        for words in (("sync", course), ("rollback", course), ("rm", course)):
+            assert gateway.gaol("base", *words, user=teacher).returncode == 4
+        assert machine.gaol("publish", course).returncode == 4
+        assert inside(gateway, course, "cat", "/srv/told") == "one\n"
+
+
 def test_without_a_grant_nobody_publishes(gateway: Gateway, alice: User):
     with running(gateway, alice, "mine", "--no-network") as machine:
         refused = machine.gaol("publish", "course")

@@ -146,7 +146,7 @@ def test_memory_ends_with_the_machines_own(gateway, alice):
 
 
 def test_an_owners_machines_have_a_ceiling_together(gateway, alice, bob, limited):
-    """Each within its own limit, both beyond their owner's: one of hers ends, and says why; another's does not notice."""
+    """Each within its own limit, both beyond their owner's: hers end, one at least, and say why; another's does not notice."""
     limited(user={alice.name: {"owner_memory": "400M", "owner_pids": 300}})
     group = owners.Groups(gateway.prefix).of(alice.uid)
     fill = "(head -c 220M /dev/zero | tail -c 220M | sleep 1000) > /dev/null 2>&1 < /dev/null &"
@@ -162,9 +162,8 @@ def test_an_owners_machines_have_a_ceiling_together(gateway, alice, bob, limited
         for machine in (others, first, second):
             machine.sh(fill)
         until(lambda: "failed" in {first.info()["state"], second.info()["state"]}, "one of hers has ended")
-        states = {machine.info()["state"]: machine.info()["reason"] for machine in (first, second)}
-        assert set(states) == {"failed", "ready"}, "the kernel has chosen one, and the other runs on"
-        assert "memory" in states["failed"]
+        reasons = [machine.info()["reason"] for machine in (first, second) if machine.info()["state"] == "failed"]
+        assert all("memory" in reason for reason in reasons), reasons
         assert others.info()["state"] == "ready"
 
 

@@ -1,5 +1,7 @@
 """A machine's owner leaves no account, no password and no home in a base."""
 
+import shutil
+
 import pytest
 
 from gaoler.bases.disown import disown
@@ -28,6 +30,52 @@ def test_the_account_goes_and_others_stay(base):
     assert (base / "etc/shadow").read_text() == "root:*:1:::::: \nalicia:!:1::::::\ndaemon:*:1::::::\n"
     assert (base / "etc/shadow").stat().st_mode & 0o777 == 0o640
     assert list((base / "home").iterdir()) == []
+
+
+KEYS = ("root/.config/gh/hosts.yml", "root/.ssh/id_rsa", "root/.bashrc", "root/notes", "etc/shadow.bak", "etc/passwd~", "etc/.shadow.swp",
+        "etc/gshadow-", "var/backups/shadow.bak", "etc/wireguard/wg0.conf", "etc/ssl/private/mine.key", "etc/krb5.keytab",
+        "etc/apt/auth.conf.d/corp.conf", "srv/homes/alice/.netrc")  # fmt: skip
+
+
+@pytest.fixture
+def began(tmp_path_factory):
+    """What the machine began with."""
+    tree = tmp_path_factory.mktemp("began")
+    for name, text in {"root/.bashrc": "its own", "root/.profile": "its own", "etc/ssl/private/its.key": "its own",
+                       "usr/sbin/program": "its own", "etc/shadow": "root:*:1::::::\n"}.items():  # fmt: skip
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(text)
+    return tree
+
+
+def put(tree, *names):
+    for name in names:
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text("secret")
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_nothing_that_may_be_a_secret_becomes_everybodys(base, began, known):
+    shutil.copytree(began, base, dirs_exist_ok=True)
+    put(base, *KEYS, "srv/course/exercise", "etc/nginx/nginx.conf", "usr/sbin/program")
+    (base / "root/dangling").symlink_to("/etc/shadow")
+    disown(base, "alice", "/srv/homes/alice", began if known else None)
+    left = {str(path.relative_to(base)) for path in base.rglob("*") if path.is_file() and path.read_text() == "secret"}
+    unknown = set() if known else {KEYS[-1]}  # nothing tells then that a system does not lie there
+    assert left == {"srv/course/exercise", "etc/nginx/nginx.conf", "usr/sbin/program"} | unknown
+    assert not (base / "root/dangling").is_symlink()
+    if known:
+        assert (base / "root/.bashrc").read_text() == (base / "root/.profile").read_text() == "its own"
+        assert (base / "etc/ssl/private/its.key").read_text() == "its own"
+    else:
+        assert list((base / "root").iterdir()) == []
+
+
+def test_a_home_that_a_system_lies_in_stays(base, began):
+    put(base, "usr/sbin/program")
+    disown(base, "daemon", "/usr/sbin", began)
+    disown(base, "daemon", "/", began)
+    assert (base / "usr/sbin/program").exists()
 
 
 def test_roots_account_is_the_trees_own(base):

@@ -2,10 +2,12 @@
 
 import os
 import pwd
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
+from gaoler.bases.history import Recipe
 from gaoler.configuration.model import Configuration
 from gaoler.daemon.caller import Caller, account_of
 from gaoler.daemon.rights import Rights
@@ -17,13 +19,16 @@ from unit.machines.test_record import OWNER, WEB
 
 
 class Bases:
-    """None is there yet."""
+    """None is there yet, or one of that recipe."""
+
+    def __init__(self, recipe=None):
+        self.made = recipe
 
     def all(self):
         return []
 
     def recipe(self, name):
-        return None
+        return self.made
 
     def is_taken(self, name):
         return False
@@ -32,8 +37,8 @@ class Bases:
 JAILER = SimpleNamespace(paths=None, network=SimpleNamespace(capacity=None))
 
 
-def rights(**limits):
-    return Rights(Configuration.model_validate({"limits": limits}), Registry(Configuration(), JAILER), Bases())
+def rights(recipe=None, **limits):
+    return Rights(Configuration.model_validate({"limits": limits}), Registry(Configuration(), JAILER), Bases(recipe))
 
 
 TEACHER, ADMIN = Caller(OWNER, 1, admin=False), Caller(OWNER, 1, admin=True)
@@ -53,6 +58,32 @@ def test_a_base_that_is_being_made_counts_until_it_is_given_up():
 def test_nobody_publishes_whom_nobody_lets():
     with pytest.raises(NotAllowed), rights().publishing(TEACHER, "course"):
         pass
+
+
+PUBLISHED = Recipe("machine", "alice/web", publisher="alice", publisher_uid=1000)
+
+
+def may(asked, caller=TEACHER):
+    try:
+        asked.base(caller, "course", "sync it")
+    except NotAllowed:
+        return False
+    return True
+
+
+def test_who_published_owns_and_not_whose_machine_it_was():
+    assert may(rights(PUBLISHED, bases=1))
+    assert not may(rights(Recipe("machine", "alice/web"), bases=1)), "an administrator made it"
+    assert may(rights(Recipe("machine", "alice/web")), ADMIN)
+
+
+def test_the_grant_is_looked_at_each_time():
+    assert not may(rights(PUBLISHED, bases=0))
+
+
+@pytest.mark.parametrize("other", [{"uid": 1001}, {"name": "bob"}])
+def test_a_later_account_of_that_name_or_uid_is_not_the_publisher(other):
+    assert not may(rights(PUBLISHED, bases=1), Caller(replace(OWNER, **other), 1, admin=False))
 
 
 @pytest.fixture

@@ -60,7 +60,9 @@ def remove(parts: Parts, request: requests.BaseRemove, conversation: Conversatio
 def publish(parts: Parts, request: requests.Publish, conversation: Conversation, machine: Machine) -> replies.BaseMade:
     caller, of = conversation.caller, machine.record
     with parts.rights.publishing(caller, request.base):
-        recipe = Recipe("machine", f"{of.owner.name}/{of.name}")
+        argument = f"{of.owner.name}/{of.name}"
+        by = None if caller.admin else caller.account
+        recipe = Recipe("machine", argument, publisher=by.name if by else None, publisher_uid=by.uid if by else None)
         result = parts.syncs.add(request.base, recipe, conversation.report, replace=not caller.admin)
     return replies.BaseMade(base=_view(parts, result.base), new=result.new)
 
