@@ -2,12 +2,14 @@
 
 What comes out of a machine is hostile: GNU tar keeps it inside the directory that it unpacks in, which is a fresh one, and
 without --same-permissions makes no set-id files. Of that only what was asked for, by its name, goes on to the target
-(scp's CVE-2019-6111), and what the machine complains is shown without its controls (CVE-2019-6109).
+(scp's CVE-2019-6111), and only files and directories: a link could lead whoever writes there next to anywhere, and a device is
+the host's where root copies. What the machine complains is shown without its controls (CVE-2019-6109), and not without end.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 import tempfile
@@ -23,6 +25,10 @@ from gaoler.client import Gaoler
 from gaoler.client.session import Session
 from gaoler.errors import Failed, NotFound, Usage
 
+_COMPLAINTS = 1 << 20
+"""Bytes of a machine's complaints that are shown."""
+_HEARD = 4096
+"""Bytes of our own tar's."""
 _TAR_IN = """
 if [ -d "$1" ]; then exec tar -xf - -C "$1"; fi
 case $1 in */) mkdir -p "$1" && exec tar -xf - -C "$1"; exit ;; esac
@@ -56,7 +62,7 @@ def _cp(options: Any) -> int:
         if into:
             _copy_in(Path(source), *into, options.user)
         elif name:
-            _copy_out(*name, Path(target), options.user)
+            _copy_out(*name, Path(target), options.user, links=options.links)
     return 0
 
 
@@ -85,7 +91,7 @@ def _copy_in(source: Path, name: str, path: str, user: str) -> None:
         raise Failed(f"not all of {source} was copied", "tar says why above", f"ls -lR {source}")
 
 
-def _copy_out(name: str, path: str, target: Path, user: str) -> None:
+def _copy_out(name: str, path: str, target: Path, user: str, *, links: bool) -> None:
     with _session(name, [_TAR_OUT, "cp", path], user) as session:  # first: who may not do that hears nothing else
         into = target if target.is_dir() else target.parent
         try:
@@ -96,19 +102,38 @@ def _copy_out(name: str, path: str, target: Path, user: str) -> None:
             argv = ["tar", "-xf", "-", "--no-same-owner", "--no-same-permissions", "-C", scratch.name]
             with subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as tar:
                 assert tar.stdin and tar.stderr
-                with _complaints() as errors:
+                with _heard(tar.stderr.fileno()) as heard, tar.stdin, _complaints() as errors:
                     code = session.copy(None, [tar.stdin.fileno(), errors])
-                tar.stdin.close()
-                complaint = tar.stderr.read().decode(errors="replace")
+                complaint = heard.decode(errors="replace")
             _check(session, code, name)
             if tar.returncode:
                 raise Failed(f"can't write {target}", " ".join(complaint.split())[:300], f"df {into}")
             wanted = os.path.basename(path.rstrip("/"))
+            left = _leave_out(scratch.name, links=links)
             for entry in Path(scratch.name).iterdir():
                 if wanted not in ("", ".", "..", entry.name):  # of the first three it is the content
                     why = f"the machine sent {entry.name[:99]} for {wanted[:99]}"
                     raise Failed("not copied", why, f"gaol exec {name} -- ls -la {path}")
                 _place(entry, target / entry.name if target.is_dir() else target)
+            if left:
+                raise Failed(
+                    f"{len(left)} links and special files were left out, such as {clean(left[0])[:200]}",
+                    "they may lead anywhere, or be devices",
+                    "gaol cp --links, for links",
+                )
+
+
+def _leave_out(scratch: str, *, links: bool) -> list[str]:
+    """Remove all but files, directories and, with `links`, symbolic links; says what that was."""
+    left = []
+    for directory, directories, others in os.walk(scratch):
+        for name in (*directories, *others):
+            path = os.path.join(directory, name)
+            mode = os.lstat(path).st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or (links and stat.S_ISLNK(mode))):
+                os.unlink(path)
+                left.append(os.path.relpath(path, scratch))
+    return left
 
 
 @contextmanager
@@ -117,9 +142,13 @@ def _complaints() -> Iterator[int]:
     reader, writer = os.pipe()
 
     def show() -> None:
-        while data := os.read(reader, 4096):
+        left = _COMPLAINTS
+        while left > 0 and (data := os.read(reader, 4096)):
+            left -= len(data)
             sys.stderr.write(clean(data.decode(errors="replace"), keep="\n\t"))
-        os.close(reader)
+        os.close(reader)  # whoever complains on finds nobody who listens
+        if left <= 0:
+            sys.stderr.write("\ngaol: the machine complains without end; the rest is not shown\n")
 
     shown = threading.Thread(target=show)
     shown.start()
@@ -128,6 +157,23 @@ def _complaints() -> Iterator[int]:
     finally:
         os.close(writer)
         shown.join()
+
+
+@contextmanager
+def _heard(descriptor: int) -> Iterator[bytearray]:
+    """What a program complains, the beginning of it; all is read, so that it never waits for us."""
+    heard = bytearray()
+
+    def hear() -> None:
+        while data := os.read(descriptor, 65536):
+            heard.extend(data[: max(0, _HEARD - len(heard))])
+
+    hearing = threading.Thread(target=hear)
+    hearing.start()
+    try:
+        yield heard
+    finally:
+        hearing.join()
 
 
 def _place(entry: Path, target: Path) -> None:
@@ -159,6 +205,7 @@ COMMANDS = {
         "Copy files and whole directories into a machine or out of it. The side in the machine is written NAME:PATH.",
         place("SRC... DST", "paths here, or NAME:PATH; several sources need a directory as DST", many=True, key="paths"),
         option("--user", "-u", value="USER", about="the user to read and write as inside", default="root"),
+        flag("--links", about="out of a machine, bring symbolic links, too: only from one that you trust"),
         flag("-r", "-R", "-a", "--recursive", about=""),  # cp's and scp's; it always is
         examples=(("gaol cp page.html web:/var/www/html/", "into the machine"), ("gaol cp web:/var/log/nginx .", "out of it")),
     ),

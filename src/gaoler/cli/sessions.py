@@ -70,6 +70,10 @@ def _command(options: Any, arguments: list[str], user: str = "root", directory: 
     return command
 
 
+_TO_END = 10.0
+"""Seconds that a command has to end after SIGTERM. Then we end without it, as at once when we are told a second time."""
+
+
 def _here() -> str:
     """The directory that we are in. Raises Failed where it is gone."""
     try:
@@ -108,11 +112,18 @@ def _attend(gaoler: Gaoler, options: Any) -> int:
                 resize()
             elif number == signal.SIGHUP and session.has_terminal:
                 session.hang_up()
+            elif number == signal.SIGALRM:
+                session.leave(128 + signal.SIGTERM)
+            elif number == signal.SIGTERM:
+                session.signal(number)
+                if signal.setitimer(signal.ITIMER_REAL, _TO_END)[0]:  # the second time they ask
+                    session.leave(128 + signal.SIGTERM)
             elif number != signal.SIGCONT:
                 session.signal(number)
 
     for name in _TO_PASS_ON:
         signal.signal(getattr(signal, name), note)
+    signal.signal(signal.SIGALRM, note)
     signal.signal(signal.SIGTTIN, signal.SIG_IGN)  # a read in the background fails instead of stopping us
     stdin = 0 if not options.no_stdin and terminal.readable() else None
     if raw:

@@ -48,6 +48,7 @@ class Session:
         self.complaint = ""
         self.killed = ""
         """What was killed inside for want of memory while the command ran, in the machine's words."""
+        self._left = False
         self.lost = False
         """Whether the machine ended before the command did."""
 
@@ -65,6 +66,11 @@ class Session:
             self.control.shutdown(SHUT_WR)
         except OSError:
             pass  # it has ended meanwhile
+
+    def leave(self, code: int) -> None:
+        """Hang up, and end with `code` whatever the machine does."""
+        self.hang_up()
+        self._code, self._left = code, True
 
     def _send(self, kind: bytes, payload: bytes) -> None:
         try:
@@ -89,7 +95,7 @@ class Session:
         if wake >= 0:
             poller.register(wake, select.POLLIN)
         listening = True
-        while sinks or listening:
+        while (sinks or listening) and not self._left:
             for descriptor, _ in poller.poll():
                 if descriptor == wake:
                     os.read(wake, 512)

@@ -6,8 +6,8 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 from gaoler import files
 from gaoler.configuration.grants import limit_of
@@ -28,6 +28,8 @@ from gaoler.machines.request import above
 from gaoler.machines.tally import Reason, Tally
 from gaoler.machines.watches import OUT_OF_MEMORY, Watches, last_words
 
+_BUSY = 30.0
+"""Seconds that a stop or a removal waits for a start, a snapshot or the like of the machine."""
 _log = logging.getLogger(__name__)
 
 
@@ -141,7 +143,7 @@ class Running:
 
     def stop(self, machine: Machine, *, force: bool = False, reason: Reason = "asked") -> None:
         """Stop the machine, its programs first unless `force`; nothing where it does not run. Raises Failed."""
-        with machine.lock:  # not in the middle of a start
+        with _locked(machine):  # not in the middle of a start
             self._registry.want_stopped(machine)
             seen = machine.live
             if seen is None:
@@ -194,7 +196,7 @@ class Running:
     def remove(self, machine: Machine, *, force: bool = False) -> None:
         """Stop the machine and throw its files away. Idempotent. Raises Failed."""
         self.stop(machine, force=force)
-        with machine.lock:
+        with _locked(machine):
             if machine.observed.gone:
                 return
             try:
@@ -209,6 +211,19 @@ class Running:
             reach("remove.deleted")
             self._registry.forget(machine)
             machine.happen(observed.went)
+
+
+@contextmanager
+def _locked(machine: Machine) -> Iterator[None]:
+    """Hold its lock. Raises Failed where that takes too long: what it waits for, a home that hangs, say, may never end."""
+    if not machine.lock.acquire(timeout=_BUSY):
+        name = machine.record.name
+        why = f"it is {machine.state}, and what is done to it takes more than {_BUSY:g} s; its owner's home may hang"
+        raise Failed(f"{name} is busy", why, f"gaol info {name}")
+    try:
+        yield
+    finally:
+        machine.lock.release()
 
 
 def _reason(machine: Machine, seen: Live, why: str | None) -> Reason:

@@ -236,7 +236,7 @@ def test_cp_in_and_out(quiet, gateway, alice):
         mkdir -p {work}/tree/sub && cd {work}
         head -c 3000000 /dev/urandom > tree/sub/data && echo text > tree/file && ln -s file tree/link && chmod 750 tree/sub
         gaol cp tree quiet:/srv/ && gaol cp tree/file quiet:/srv/renamed
-        gaol cp quiet:/srv/tree back && gaol cp quiet:/srv/renamed . && gaol cp quiet:/srv/tree/sub/data one
+        gaol cp --links quiet:/srv/tree back && gaol cp quiet:/srv/renamed . && gaol cp quiet:/srv/tree/sub/data one
         diff -r tree back && cmp tree/sub/data one && cmp tree/file renamed && test -L back/link
     """
     try:

@@ -183,6 +183,20 @@ def test_a_signal_that_the_command_handles_does_not_end_it(gateway, alice):
         assert process.wait(PATIENCE) == 3
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_command_that_ignores_sigterm_does_not_keep_us(gateway, alice, times):
+    """The first time it has ten seconds; the second time we don't wait."""
+    script = "trap '' TERM HUP; echo up; while :; do sleep 1; done"
+    process = gateway.popen("run", "--no-network", "--", "sh", "-c", script, user=alice,
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)  # fmt: skip
+    with process:
+        assert process.stdout.readline() == b"up\n"
+        for _ in range(times):
+            process.terminate()
+            until(lambda: b"\nSigPnd:\t0000000000000000" in Path(f"/proc/{process.pid}/status").read_bytes(), "it was heard")
+        assert process.wait(PATIENCE) == 143
+
+
 def test_a_killed_cli_takes_its_machine_along(gateway, alice):
     process = gateway.popen("run", "--", "sh", "-c", "echo up; exec tail -f /dev/null", user=alice,
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)  # fmt: skip

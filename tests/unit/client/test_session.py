@@ -42,6 +42,18 @@ def ends(sockets, code=0):
         end.close()
 
 
+def test_who_leaves_waits_for_nobody(machine):
+    """Whatever the machine does: it says nothing, and keeps all open."""
+    session, _ = machine(3)
+    reader, writer = os.pipe()
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.write(writer, b"x")
+    assert session.copy(None, [sink, sink], reader, lambda: session.leave(143)) == 143
+    assert not session.lost
+    for descriptor in (reader, writer, sink):
+        os.close(descriptor)
+
+
 def test_a_terminal_that_hangs_up_ends_the_session(machine, terminal):
     session, (control, stream) = machine(1)
     master, slave = terminal
