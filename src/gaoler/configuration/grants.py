@@ -24,7 +24,7 @@ class Limit:
 
 
 def limit_of(limits: Limits, account: Account, key: str) -> Limit:
-    """The limit that holds for an account; of several groups' the most generous one."""
+    """The limit that holds for an account; of several groups' the most generous one; a service has what it is granted by name."""
     own = getattr(limits.user.get(account.name), key, None)
     if own is not None:
         return Limit(own, f"limits.user.{account.name}.{key}")
@@ -33,4 +33,6 @@ def limit_of(limits: Limits, account: Account, key: str) -> Limit:
     if granted:
         value, name = max(granted, key=lambda one: one[0] or (0 if key in _COUNTS else float("inf")))
         return Limit(value, f"limits.group.{name}.{key}")
+    if key in _COUNTS and account.is_service:  # what has taken over a web server gets no machines by that
+        return Limit(0, f"limits.user.{account.name}.{key}")
     return Limit(getattr(limits, key), f"limits.{key}")

@@ -126,7 +126,12 @@ class Grant(Section):
 
 
 class Limits(Section):
-    machines: int = Field(8, ge=0, description="machines a user may have")
+    machines: int = Field(
+        8,
+        ge=0,
+        description="machines a user may have; accounts of services (uids below UID_MIN of login.defs, nobody) have none unless "
+        "they, or a group of theirs, are granted some",
+    )
     bases: int = Field(0, ge=0, description="bases a user may publish from machines of his own; administrators: any number")
     memory: Size = Field(4 << 30, description="memory of one machine")
     cpus: float = Field(4.0, gt=0, description="processors' worth of one machine")

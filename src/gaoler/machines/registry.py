@@ -94,6 +94,9 @@ class Registry:
         if name and any(machine.record.name == name and not machine.record.ephemeral for machine in own):
             raise NameTaken(f'there is a machine "{name}" already', "", f"gaol up {name}")
         limit = limit_of(self.configuration.limits, owner, "machines")
+        if owner.uid != 0 and not limit.value:
+            who = "as for all accounts of services" if owner.is_service else "set by the administrator"
+            raise LimitReached("you may have no machines", f"{limit.setting} is 0, {who}", "gaol ls", limit="machines")
         if owner.uid != 0 and len(own) >= limit.value:
             raise LimitReached(
                 f"you have {len(own)} machines",

