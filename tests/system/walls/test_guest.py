@@ -210,27 +210,27 @@ def test_a_copy_brings_what_was_asked_for_and_no_controls(gateway, alice, quiet,
 def test_a_copy_brings_files_and_directories_alone(gateway, alice, quiet, tmp_path):
     """A link in place of a file, a device, a FIFO: root copies, who could make each of them."""
     quiet.sh("mkdir -p /srv/t/sub; cd /srv/t; echo good > sub/file; ln -s /etc/shadow link; ln -s /etc dir; mkfifo fifo; mknod disk b 7 0")
-    done = gateway.gaol("cp", "quiet:/srv/t", str(tmp_path))
+    done = gateway.gaol("cp", f"{alice.name}/quiet:/srv/t", str(tmp_path))
     assert done.returncode == 1
     assert "4 links and special files were left out" in done.stderr and "--links" in done.stderr
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == ["t", "t/sub", "t/sub/file"]
-    assert gateway.gaol("cp", "quiet:/srv/t/link", str(tmp_path / "shadow")).returncode == 1
+    assert gateway.gaol("cp", f"{alice.name}/quiet:/srv/t/link", str(tmp_path / "shadow")).returncode == 1
     assert not os.path.lexists(tmp_path / "shadow")
-    assert gateway.gaol("cp", "--links", "quiet:/srv/t/link", str(tmp_path / "shadow")).returncode == 0
+    assert gateway.gaol("cp", "--links", f"{alice.name}/quiet:/srv/t/link", str(tmp_path / "shadow")).returncode == 0
     assert os.readlink(tmp_path / "shadow") == "/etc/shadow"
 
 
 def test_a_copy_ends_however_much_is_complained(gateway, alice, quiet, tmp_path):
     """By the machine without end, and by our own tar about each of many names."""
     quiet.sh("printf '#!/bin/sh\nexec yes complaint >&2\n' > /usr/local/bin/tar; chmod +x /usr/local/bin/tar")
-    done = gateway.gaol("cp", "quiet:/root", str(tmp_path), timeout=PATIENCE)
+    done = gateway.gaol("cp", f"{alice.name}/quiet:/root", str(tmp_path), timeout=PATIENCE)
     assert done.returncode == 1
     assert "complains without end" in done.stderr
     assert len(done.stderr) < 2 << 20
     script = "import sys, tarfile\nwith tarfile.open(fileobj=sys.stdout.buffer, mode='w|') as out:\n"
     script += "    for n in range(5000): out.addfile(tarfile.TarInfo('/' * 90 + f'x/{n}/../y'))\n"
     quiet.sh(f"cat > /usr/local/bin/tar <<'END'\n#!/usr/bin/python3\n{script}END")
-    assert gateway.gaol("cp", "quiet:/root", str(tmp_path), timeout=PATIENCE).returncode == 1
+    assert gateway.gaol("cp", f"{alice.name}/quiet:/root", str(tmp_path), timeout=PATIENCE).returncode == 1
 
 
 def test_what_is_typed_by_a_program_inside_stays_inside(gateway, alice, quiet):
