@@ -14,7 +14,7 @@ from gaoler.errors import GaolerError
 from gaoler.host import btrfs, cgroup, facilities, programs
 from gaoler.host.net import links
 from gaoler.kernels import installed as kernels
-from gaoler.machines import ceilings, record
+from gaoler.machines import ceilings, footprint, record
 from gaoler.machines.request import above
 from gaoler.store.paths import GUEST_FILES, Paths
 from gaoler.units import show_duration, show_size
@@ -164,8 +164,9 @@ def _promises(configuration: Configuration) -> str:
     """What all machines may take, were each to take what it was given; and what happens beyond what there is."""
     records = list(record.kept(Paths(configuration.store.path, configuration.daemon.runtime).records))
     ceiling, disk = ceilings.of_all(configuration), ceilings.disk_of_all(configuration)
+    memory = sum(footprint.host_memory(of.memory) for of in records)
     kinds: tuple[tuple[str, float, float, Callable[[float], str], str], ...] = (
-        ("memory", sum(of.memory for of in records), ceiling.memory, show_size, "the kernel ends a machine"),
+        ("memory", memory, ceiling.memory, show_size, "the kernel ends a machine"),
         ("processes", sum(of.pids for of in records), ceiling.pids, "{:.0f}".format, "fork fails in machines"),
         ("disk", sum(of.disk or 0 for of in records), disk, show_size, "writing fails in machines"),
     )
