@@ -107,6 +107,11 @@ class Machines(Section):
     )
     deadline: Duration = Field(15, description="how long up waits for a machine to be ready")
     grace: Duration = Field(10, description="how long down waits for a machine's programs to end")
+    ahead: Duration = Field(
+        300,
+        description="how long after a run or up the same owner's next throw-away machine waits, started already, which takes "
+        "some 35 MB; it makes way where memory or the limit of machines is reached (0: none is made ahead)",
+    )
 
 
 class Grant(Section):

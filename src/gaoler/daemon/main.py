@@ -107,6 +107,7 @@ def serve(configuration: Configuration) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     server.serve()
+    parts.spares.close()
 
 
 def _notify_systemd(message: str) -> None:

@@ -73,8 +73,9 @@ class _Gauges(Collector):
 
     def _of_machines(self) -> Iterator[Metric]:
         there = self._registry.all()
-        states = Counter(machine.state for machine in there)
+        states = Counter(machine.state for machine in there if not machine.is_spare)
         yield _labelled("gaoler_machines", "Machines by state.", "state", {state: states[state] for state in get_args(State)})
+        yield _one("gaoler_machines_ahead", "Machines that wait for their owners' next run.", sum(one.is_spare for one in there))
         running = [machine.record for machine in there if machine.live]
         yield _one("gaoler_machine_owners", "Users with machines that run.", len({record.owner.uid for record in running}))
         granted = sum(record.memory for record in running)

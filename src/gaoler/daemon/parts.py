@@ -13,6 +13,7 @@ from gaoler.daemon.caller import uid_of
 from gaoler.daemon.metrics import Metrics
 from gaoler.daemon.rights import Rights
 from gaoler.host.cgroup import owners
+from gaoler.machines.ahead import Ahead
 from gaoler.machines.arriving import Arriving
 from gaoler.machines.jailing import Jailer
 from gaoler.machines.making import Making
@@ -24,6 +25,7 @@ from gaoler.machines.registry import Registry
 from gaoler.machines.running import Running
 from gaoler.machines.sessions import Sessions
 from gaoler.machines.snapshots import Snapshots
+from gaoler.machines.spares import Spares
 from gaoler.machines.tally import Tally
 from gaoler.progress import Report
 from gaoler.store.paths import Paths
@@ -41,6 +43,7 @@ class Parts:
     bases: Bases
     quotas: Quotas
     registry: Registry
+    spares: Spares
     making: Making
     running: Running
     sessions: Sessions
@@ -58,9 +61,11 @@ def assemble(configuration: Configuration, network: Network) -> Parts:
     monitor, tally, bases = Monitor(), Tally(), Bases(paths)
     jailer = Jailer(paths, daemon.prefix, configuration.ids.first, network, owners.Groups(daemon.prefix))
     registry, quotas = Registry(configuration, jailer), Quotas(configuration, paths)
-    making = Making(registry, jailer, bases, quotas)
     running = Running(registry, jailer, quotas, monitor, tally)
+    spares = Spares(running)
+    making = Making(registry, jailer, bases, quotas, spares)
     sessions = Sessions(registry, jailer)
+    ahead = Ahead(registry, jailer, bases, making, running, spares, monitor)
     origins = Origins(registry, jailer, sessions)
 
     def take(machine: str) -> Callable[[Path, Report], None]:
@@ -84,11 +89,12 @@ def assemble(configuration: Configuration, network: Network) -> Parts:
         bases=bases,
         quotas=quotas,
         registry=registry,
+        spares=spares,
         making=making,
         running=running,
         sessions=sessions,
         snapshots=Snapshots(registry, jailer, quotas, making),
-        arriving=Arriving(registry, making, running, sessions),
+        arriving=Arriving(registry, making, running, sessions, ahead),
         syncs=syncs,
         metrics=Metrics(configuration, registry, jailer, bases, tally.registry),
         rights=Rights(configuration, registry, bases),

@@ -8,6 +8,9 @@ from gaoler.machines import disks, footprint, watches
 from gaoler.machines.machine import Machine
 from gaoler.wire import messages
 
+AHEAD = "(ahead)"
+"""What `top` calls a machine that waits for its owner's next `run`: no machine can be named so."""
+
 
 def info_of(parts: Parts, machine: Machine) -> messages.Info:
     """`org.gaoler`'s Info of a machine, at this moment."""
@@ -50,11 +53,11 @@ def usage_of(parts: Parts, machine: Machine) -> messages.Usage | None:
         return None
     used = cgroup.used(parts.jailer.cgroup(machine.record))
     return messages.Usage(
-        name=machine.record.name,
+        name=AHEAD if machine.is_spare else machine.record.name,
         owner=machine.record.owner.name,
         memory=used.memory,
         memory_limit=machine.record.memory,
         cpu_seconds=used.cpu_seconds,
         tasks=used.tasks,
-        uptime=live.process.age(),
+        uptime=live.age,
     )

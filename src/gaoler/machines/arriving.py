@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from gaoler.configuration.account import Account
 from gaoler.errors import Failed, GaolerError
 from gaoler.machines import readiness
+from gaoler.machines.ahead import Ahead
+from gaoler.machines.failpoints import reach
 from gaoler.machines.machine import Machine
 from gaoler.machines.making import Making
 from gaoler.machines.registry import NameTaken, Registry
 from gaoler.machines.request import Wishes, complete, show
 from gaoler.machines.running import Running
-from gaoler.machines.sessions import Sessions
+from gaoler.machines.sessions import Command, Opened, Sessions
 from gaoler.progress import Progress, Report
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Passing:
+    """A machine of `run`, and the streams of its command, which are the caller's to close."""
+
+    machine: Machine
+    opened: Opened
 
 
 class Arriving:
     """Every method may be called from any thread."""
 
-    def __init__(self, registry: Registry, making: Making, running: Running, sessions: Sessions) -> None:
+    def __init__(self, registry: Registry, making: Making, running: Running, sessions: Sessions, ahead: Ahead) -> None:
         self._registry = registry
         self._making = making
         self._running = running
         self._sessions = sessions
+        self._ahead = ahead
         self._configuration = registry.configuration
 
     def up(self, owner: Account, name: str, wishes: Wishes, report: Report) -> Machine:
@@ -37,25 +52,56 @@ class Arriving:
         if not readiness.wait_ready(machine, self._configuration.machines.deadline):
             self._running.note(machine, readiness.lacking(machine))
         self._making.clone_ahead(machine.record.base)
+        self._ahead.begin(owner, Wishes(), instead=False)
         return machine
 
     @contextmanager
-    def passing(self, owner: Account, wishes: Wishes) -> Iterator[Machine]:
-        """A fresh machine that starts, and is gone when the caller is done with it.
+    def passing(self, owner: Account, wishes: Wishes, command: Callable[[Machine], Command]) -> Iterator[Passing]:
+        """A fresh machine with a command on its way in, that is gone when the caller is done with it.
 
-        Commands may be sent to it at once: they wait for its agent. Raises GaolerError.
+        It is the one that was made ahead for exactly these wishes, or one that just starts: the command waits for its agent.
+        Raises GaolerError.
         """
-        machine = self._making.create(owner, None, complete(self._configuration, owner, wishes))
+        with self._ahead.run_of(owner, wishes):
+            waiting = self._ahead.take(owner, wishes)
+            opened = self._opened(waiting, command) if waiting else None
+            if waiting is not None and opened is not None:
+                machine = waiting
+            else:
+                machine = self._making.create(owner, None, complete(self._configuration, owner, wishes))
+            try:
+                if opened is None:
+                    opened = self._started(machine, command)
+                self._running.give(machine)
+                reach("run.given")
+                yield Passing(machine, opened)
+            except GaolerError as error:
+                raise self._with_console(machine, error) from None
+            finally:
+                self._running.remove(machine, force=True)
+                self._making.clone_ahead(machine.record.base)
+
+    def _opened(self, waiting: Machine, command: Callable[[Machine], Command]) -> Opened | None:
+        """The command in a machine that was made ahead; None, and the machine is gone, where it has died meanwhile."""
+        opened = None
         try:
-            self._running.start(machine)
-            if self._waits_for_address(machine):
-                readiness.wait_agent(machine, self._configuration.machines.deadline)
-            yield machine
-        except GaolerError as error:
-            raise self._with_console(machine, error) from None
-        finally:
-            self._running.remove(machine, force=True)
-            self._making.clone_ahead(machine.record.base)
+            opened = self._sessions.open(waiting, command(waiting))
+            if waiting.live and waiting.live.process.alive():
+                return opened
+            opened.close()
+        except Failed as error:
+            _log.info("%s, made ahead, is not used: %s", waiting.record.id, error)
+        except BaseException:
+            self._running.remove(waiting, force=True)
+            raise
+        self._running.remove(waiting, force=True)
+        return None
+
+    def _started(self, machine: Machine, command: Callable[[Machine], Command]) -> Opened:
+        self._running.start(machine)
+        if self._waits_for_address(machine):
+            readiness.wait_agent(machine, self._configuration.machines.deadline)
+        return self._sessions.open(machine, command(machine))
 
     def _found_or_made(self, owner: Account, name: str, wishes: Wishes, report: Report) -> Machine:
         found = self._registry.get(owner.uid, name)

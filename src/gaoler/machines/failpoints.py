@@ -27,6 +27,10 @@ MOMENTS = (
     "snapshot.taken",
     "restore.staged",
     "restore.exchanged",
+    "ahead.created",
+    "ahead.started",
+    "ahead.taken",
+    "run.given",
 )
 _armed = os.environ.get("GAOLER_FAILPOINT", "")
 

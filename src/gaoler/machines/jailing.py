@@ -84,7 +84,10 @@ class Jailer:
                 plugged.result()
                 reach("start.plugged")
             undo.pop_all()
-        return Live(process, time.time(), kernel.name, address=record.address, address6=record.address6), notify
+        live = Live(
+            process, time.time(), kernel.name, address=record.address, address6=record.address6, given=not record.ephemeral
+        )
+        return live, notify
 
     def _write_settings(self, runtime: Runtime, record: Record, authorized_keys: str) -> None:
         for directory in (runtime.config, runtime.host, runtime.bundle):

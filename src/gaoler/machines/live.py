@@ -31,6 +31,15 @@ class Live:
     missing: tuple[str, ...] = ()
     address: str | None = None
     address6: str | None = None
+    given: bool = True
+    """Whether its owner has it. One that is thrown away is given when its command is on the way; without that it is nobody's."""
+    waited: float = 0.0
+    """Seconds that it ran before it was given."""
+
+    @property
+    def age(self) -> float:
+        """Seconds that its owner has had it."""
+        return self.process.age() - self.waited
 
     @property
     def settled(self) -> bool:

@@ -32,6 +32,11 @@ class Machine:
     def state(self) -> State:
         return self.observed.state
 
+    @property
+    def is_spare(self) -> bool:
+        """Whether it was made ahead, and still waits for whoever it will be given to."""
+        return self.record.spare and not (self.live and self.live.given)
+
     def runs_as(self, live: Live) -> bool:
         """Whether this run of it, and no later one, goes on."""
         now = self.live

@@ -11,7 +11,7 @@ from pathlib import Path
 from gaoler import background
 from gaoler.bases.generations import Bases
 from gaoler.configuration.account import Account
-from gaoler.errors import GaolerError
+from gaoler.errors import GaolerError, LimitReached
 from gaoler.kernels import installed as kernels
 from gaoler.machines.failpoints import reach
 from gaoler.machines.jailing import Jailer
@@ -20,6 +20,7 @@ from gaoler.machines.quotas import Quotas
 from gaoler.machines.record import Record
 from gaoler.machines.registry import Registry
 from gaoler.machines.request import Request
+from gaoler.machines.spares import Spares
 from gaoler.progress import Progress, Report, silent
 from gaoler.store.names import machine_name
 
@@ -29,11 +30,12 @@ _log = logging.getLogger(__name__)
 class Making:
     """Every method may be called from any thread."""
 
-    def __init__(self, registry: Registry, jailer: Jailer, bases: Bases, quotas: Quotas) -> None:
+    def __init__(self, registry: Registry, jailer: Jailer, bases: Bases, quotas: Quotas, spares: Spares) -> None:
         self._registry = registry
         self._jailer = jailer
         self._bases = bases
         self._quotas = quotas
+        self._spares = spares
 
     def create(
         self,
@@ -43,10 +45,12 @@ class Making:
         *,
         populate: Callable[[Path], None] | None = None,
         report: Report = silent,
+        spare: bool = False,
     ) -> Machine:
         """Make a machine, stopped, its gaol cloned from its base, or filled by `populate`. One without a name is thrown away.
 
-        Raises NotFound, Usage, LimitReached, NameTaken, Failed.
+        Machines made ahead make way where a limit is reached, but for another `spare`. Raises NotFound, Usage, LimitReached,
+        NameTaken, Failed.
         """
         base = self._bases.find(request.base)
         kernel = kernels.find(self._jailer.paths.kernels, request.kernel or "")
@@ -70,19 +74,30 @@ class Making:
                 address6=addresses.address6 if request.network else None,
                 created=time.time(),
                 ephemeral=name is None,
+                spare=spare,
                 wanted="stopped",
             )
 
+        def clone(gaol: Path) -> None:
+            report(Progress(f"cloning {base.name}"))  # by now nothing stands in the way
+            self._bases.clone(base, gaol)
+
+        while True:
+            try:
+                return self._add(owner, name, describe, populate or clone)
+            except LimitReached as reached:
+                if spare or not self._spares.spend(owner.uid if reached.limit == "machines" else None):
+                    raise
+
+    def _add(
+        self, owner: Account, name: str | None, describe: Callable[[str, int], Record], fill: Callable[[Path], None]
+    ) -> Machine:
         with self._registry.added(owner, name, describe) as machine, ExitStack() as undo:
             undo.callback(self._jailer.delete_gaol, machine.record)
             self._registry.save(machine.record)
             reach("create.recorded")
             gaol = self._jailer.gaol(machine.record)
-            if populate:
-                populate(gaol)
-            else:
-                report(Progress(f"cloning {base.name}"))  # by now nothing stands in the way
-                self._bases.clone(base, gaol)
+            fill(gaol)
             reach("create.cloned")
             self._quotas.limit(machine.record, gaol)
             undo.pop_all()

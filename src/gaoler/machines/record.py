@@ -56,6 +56,8 @@ class Record(Shape):
     created: float
     ephemeral: bool
     """Of `gaol run`: thrown away when it stops."""
+    spare: bool = False
+    """Made ahead for whoever runs something next: it is nobody's to see until it is given to them."""
     wanted: Wanted
 
     def with_(self, **changes: Any) -> Record:

@@ -65,7 +65,7 @@ class Recovery:
     def _settle(self, machine: Machine) -> None:
         of = machine.record
         found = self._found(machine)
-        if found is not None and of.wanted == "running":
+        if found is not None and found.given and of.wanted == "running":
             self._running.take_over(machine, found)
             background.begin(partial(self._catch_up, machine), "catch-up")
             _log.info("machine %s runs on", of.id)

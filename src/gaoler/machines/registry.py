@@ -89,6 +89,15 @@ class Registry:
         with self._lock:
             self._machines.pop(machine.record.id, None)
 
+    def has_room(self, owner: Account) -> bool:
+        """Whether the owner may have another machine now."""
+        with self._lock:
+            try:
+                self._check_room(owner, None)
+            except LimitReached:
+                return False
+            return True
+
     def _check_room(self, owner: Account, name: str | None) -> None:
         own = [machine for machine in self._machines.values() if machine.record.owner.uid == owner.uid]
         if name and any(machine.record.name == name and not machine.record.ephemeral for machine in own):

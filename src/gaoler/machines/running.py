@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 from gaoler import files
 from gaoler.configuration.grants import limit_of
@@ -103,6 +104,16 @@ class Running:
         self.note(machine, lambda known: known)
         self._watches.attend(machine, notify)
 
+    def give(self, machine: Machine) -> None:
+        """A machine that is thrown away has got its command: it is its owner's from now on, and its time begins."""
+
+        def given(known: Live) -> Live:
+            return known if known.given else replace(known, given=True, waited=known.process.age(), started=time.time())
+
+        before, now = self.note(machine, given)
+        if now.live and before.live and not before.live.given:
+            self._watches.time(machine, now.live)
+
     def _weigh(self, of: Record) -> None:
         """Give the machine's owner, with all machines of theirs that run, weight and ceiling that the administrator grants."""
         everybody, owners = ceilings.of_all(self._configuration), ceilings.of_owner(self._configuration, of.owner)
@@ -114,7 +125,7 @@ class Running:
         """Running machines by the processor that they are pinned to."""
         found: Counter[int] = Counter()
         for machine in self._registry.all():
-            if running := machine.live:
+            if (running := machine.live) and not machine.is_spare:  # which does nothing
                 try:
                     pinned = os.sched_getaffinity(running.process.pid)
                 except ProcessLookupError:
@@ -123,8 +134,11 @@ class Running:
                     found.update(pinned)
         return found
 
-    def note(self, machine: Machine, change: Callable[[Live], Live]) -> None:
-        """Take note of what a running machine has become. `change` makes it of what is known by then: nothing told is lost."""
+    def note(self, machine: Machine, change: Callable[[Live], Live]) -> tuple[Observed, Observed]:
+        """Take note of what a running machine has become. `change` makes it of what is known by then: nothing told is lost.
+
+        Returns what was observed before, and what is now.
+        """
 
         def noted(seen: Observed) -> Observed:
             now = observed.told(seen, change)
@@ -137,7 +151,7 @@ class Running:
                     _log.warning("%s", error)
             return now
 
-        machine.happen(noted)  # one after the other, so that the file is never older than what is known
+        return machine.happen(noted)  # one after the other, so that the file is never older than what is known
 
     # stopping
 

@@ -79,7 +79,7 @@ class Watches:
         jailer: Jailer,
         monitor: Monitor,
         *,
-        on_told: Callable[[Machine, Callable[[Live], Live]], None],
+        on_told: Callable[[Machine, Callable[[Live], Live]], object],
         on_end: Callable[[Machine, Live], None],
         on_expiry: Callable[[Machine, Reason], None],
     ) -> None:
@@ -145,13 +145,14 @@ class Watches:
         self._monitor.watch(pidfd, died)
         if watch.out_of_memory is not None:
             self._monitor.watch(watch.out_of_memory, starved)
-        self._time(machine, seen)
+        if seen.given:
+            self.time(machine, seen)
 
-    def _time(self, machine: Machine, seen: Live) -> None:
-        """Set the clocks of what is to be done as it runs."""
+    def time(self, machine: Machine, seen: Live) -> None:
+        """Set the clocks of what is to be done while its owner has it."""
         of = machine.record
         if of.ttl:
-            self._monitor.after(of.ttl - seen.process.age(), lambda: self._expire(machine, seen))
+            self._monitor.after(of.ttl - seen.age, lambda: self._expire(machine, seen))
         if of.disk:
             self._monitor.after(disks.PERIOD, lambda: self._follow_disk(machine, seen))
         idle = limit_of(self._registry.configuration.limits, of.owner, "idle").value
@@ -320,4 +321,4 @@ def _later(work: Callable[[], None]) -> None:
 
 def expires(seen: Live | None, ttl: int | None) -> float | None:
     """When a machine's time to live is over, in seconds since the epoch as the clock stands now."""
-    return time.time() + ttl - seen.process.age() if seen and ttl else None
+    return time.time() + ttl - seen.age if seen and ttl else None

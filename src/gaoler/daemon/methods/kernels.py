@@ -27,6 +27,7 @@ def build(parts: Parts, request: requests.KernelBuild, conversation: Conversatio
 
 @administrators(methods.KERNEL_REMOVE)
 def remove(parts: Parts, request: requests.KernelRemove, _: Conversation) -> replies.Nothing:
+    parts.spares.drop(lambda spare: request.name in spare.key.kernel)
     there = parts.registry.all()
     used = {name for machine in there for name in (machine.record.kernel, machine.live and machine.live.kernel) if name}
     installed.remove(parts.paths.kernels, request.name, used)

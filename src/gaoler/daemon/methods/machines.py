@@ -38,7 +38,7 @@ def up(parts: Parts, request: requests.Up, conversation: Conversation, owner: Ac
 
 @listings(methods.LIST)
 def list_some(parts: Parts, _: requests.List, __: Conversation, found: list[Machine]) -> replies.Machines:
-    return replies.Machines(machines=[info_of(parts, machine) for machine in found])
+    return replies.Machines(machines=[info_of(parts, machine) for machine in found if not machine.is_spare])
 
 
 @of_machines(methods.INSPECT)

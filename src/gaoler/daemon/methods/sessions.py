@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 
 from gaoler.daemon.conversation import Conversation
 from gaoler.daemon.handling import anybodys, in_machines
@@ -21,15 +22,15 @@ _DEATH = 1.0
 @anybodys(methods.RUN)
 def run(parts: Parts, request: requests.Run, conversation: Conversation) -> replies.Session:
     deadline = parts.configuration.machines.deadline
-    with parts.arriving.passing(conversation.caller.account, wishes(request.spec)) as machine:
+    command = partial(_command, request.command)
+    with parts.arriving.passing(conversation.caller.account, wishes(request.spec), command) as passing:
+        machine = passing.machine
         told = replies.Session(session=machine.record.name)
-        # The agent finds the command waiting at its socket when it comes up, which saves a turn through here.
-        opened = parts.sessions.open(machine, _command(request.command, machine))
         with suppress(Closed):  # the caller has gone already; so does the machine
             try:
-                conversation.tell(told, opened.descriptors)
+                conversation.tell(told, passing.opened.descriptors)
             finally:
-                opened.close()
+                passing.opened.close()
             present = conversation.present(deadline)  # the caller's end of the connection is the machine's life
             if not machine.observed.answered:
                 readiness.wait_agent(machine, _DEATH)
