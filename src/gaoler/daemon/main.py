@@ -104,9 +104,11 @@ def serve(configuration: Configuration) -> None:
         _log.info("stopping; machines run on")
         server.close()
 
+    reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    server.serve()
+    server.serve(reader)
     parts.spares.close()
 
 

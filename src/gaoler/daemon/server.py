@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import socket
 import threading
 from collections import Counter
@@ -60,12 +61,24 @@ class Server:
         self._lock = threading.Lock()
         self._listener = _listen(path)
 
-    def serve(self) -> None:
-        """Accept connections until the listener is closed."""
-        while True:
+    def serve(self, wake: int) -> None:
+        """Accept connections until the listener is closed.
+
+        `wake` is a descriptor that is readable when a signal has come (signal.set_wakeup_fd): the kernel may hand it to
+        another thread than this one, which would go on waiting here, and it is this one that runs the handler.
+        """
+        poller = select.poll()
+        poller.register(wake, select.POLLIN)
+        poller.register(self._listener, select.POLLIN)
+        while self._listener.fileno() >= 0:
+            if any(descriptor == wake for descriptor, _ in poller.poll()):
+                os.read(wake, 512)
+                continue
             try:
                 sock, _ = self._listener.accept()
                 self._ask_in(sock)
+            except BlockingIOError:
+                continue  # who came has gone already
             except Exception as error:  # out of descriptors, threads or memory, most likely: some will come back
                 if self._listener.fileno() < 0:
                     return
@@ -237,4 +250,5 @@ def _listen(path: Path) -> socket.socket:
     sock.bind(str(path))
     path.chmod(0o666)  # everybody may ask; the kernel tells who it is
     sock.listen(128)
+    sock.setblocking(False)
     return sock

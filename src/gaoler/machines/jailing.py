@@ -175,7 +175,7 @@ def _discard(directory: Path) -> None:
         return
     except OSError:  # those of a former run are still going
         gone = directory
-    going = threading.Thread(target=shutil.rmtree, args=(gone, True), name="discard", daemon=True)
+    going = threading.Thread(target=shutil.rmtree, args=(gone, True), name="discard")  # waited for when the daemon ends
     going.start()
     if gone == directory:
         going.join()

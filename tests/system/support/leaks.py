@@ -111,5 +111,7 @@ def _files(gateway: Gateway) -> Iterator[str]:
     for place in places:
         with suppress(FileNotFoundError):
             for name in os.listdir(place):
+                if name.endswith(".gone"):
+                    continue  # a runtime directory on its way
                 yield f"file {place / name}"
 
