@@ -52,7 +52,12 @@ def test_single_things(call, quiet):
 def test_errors_have_their_form(call):
     reply = call("org.gaoler.Inspect", name="nothing")
     assert reply["error"] == "org.gaoler.Error"
-    assert {name: type(value) for name, value in reply["parameters"].items()} == {"what": str, "why": str, "hint": str, "code": int}
+    assert {name: type(value) for name, value in reply["parameters"].items()} == {
+        "what": str,
+        "why": str,
+        "hint": str,
+        "code": int,
+    }
     assert call("org.gaoler.Nothing")["error"] == "org.varlink.service.MethodNotFound"
     assert call("org.gaoler.Inspect", nonsense=1)["parameters"]["code"] == 2
 
@@ -60,7 +65,9 @@ def test_errors_have_their_form(call):
 @pytest.fixture
 def interface(call):
     assert "org.gaoler" in call("org.varlink.service.GetInfo")["parameters"]["interfaces"]
-    return published.read(call("org.varlink.service.GetInterfaceDescription", interface="org.gaoler")["parameters"]["description"])
+    return published.read(
+        call("org.varlink.service.GetInterfaceDescription", interface="org.gaoler")["parameters"]["description"]
+    )
 
 
 def replies(gateway, method, **parameters):
@@ -89,7 +96,7 @@ def test_what_methods_answer_is_what_is_published(gateway, interface):
         ("Run", {"spec": {"network": False}, "command": command}),
         ("Up", {"name": "told"}), ("Exec", {"name": "told", "command": command}), ("List", {}), ("Top", {}),
         ("Ssh", {"name": "told"}), ("Inspect", {"name": "told"}), ("Log", {"name": "told"}), ("Wait", {"name": "told", "until": "ready"}),
-        ("Snapshot", {"name": "root/told", "tag": "one"}), ("Publish", {"name": "told", "base": "told"}),
+        ("Snapshot", {"name": "root/told", "tag": "one"}), ("SnapshotList", {"name": "told"}), ("Publish", {"name": "told", "base": "told"}),
         ("Clone", {"name": "told", "owner": "root", "new": "again"}), ("Down", {"name": "told"}),
         ("Restore", {"name": "told", "tag": "one"}), ("SnapshotRemove", {"name": "told", "tag": "one"}),
         ("Remove", {"name": "told"}), ("Remove", {"name": "again"}),
