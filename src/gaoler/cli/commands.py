@@ -22,6 +22,8 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "log": ("views", "show a machine's console"),
         "wait": ("machines", "wait until a machine is ready, or has stopped"),
         "down": ("machines", "stop a machine; its files stay"),
+        "freeze": ("machines", "have machines stand still, just as they are"),
+        "thaw": ("machines", "let frozen machines go on"),
         "rm": ("machines", "stop a machine and delete it, with its files and snapshots"),
     },
     "Files and copies": {

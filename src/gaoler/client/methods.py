@@ -134,6 +134,24 @@ class Methods:
         found: Info = self.call("Down", None, name=name, owner=owner, force=force)["machine"]
         return found
 
+    def freeze(
+        self,
+        name: str,
+        owner: str | None = None,
+    ) -> Info:
+        """Have a machine's programs stand still, just as they are, until it is thawed. Who may: the machine's owner, and administrators."""
+        found: Info = self.call("Freeze", None, name=name, owner=owner)["machine"]
+        return found
+
+    def thaw(
+        self,
+        name: str,
+        owner: str | None = None,
+    ) -> Info:
+        """Let a machine's programs go on; nothing where they do. Who may: the machine's owner, and administrators."""
+        found: Info = self.call("Thaw", None, name=name, owner=owner)["machine"]
+        return found
+
     def remove(
         self,
         name: str,

@@ -47,6 +47,7 @@ class Arriving:
         machine = self._found_or_made(owner, name, wishes, report)
         report(Progress("starting"))
         self._refresh_owner(machine, owner)
+        self._running.thaw(machine)
         self._running.start(machine)
         report(Progress("waiting until it is ready"))
         if not readiness.wait_ready(machine, self._configuration.machines.deadline):

@@ -13,7 +13,7 @@ from typing import Concatenate, Literal, ParamSpec
 from gaoler.machines.live import Live
 from gaoler.machines.tally import Reason
 
-State = Literal["starting", "ready", "running", "stopping", "stopped", "failed"]
+State = Literal["starting", "ready", "running", "frozen", "stopping", "stopped", "failed"]
 """What a user is told. Running is up, but not ready: something is missing."""
 Phase = Literal["down", "starting", "up", "stopping", "ended"]
 """What is being done. Ended: its process has gone, and whoever stops it has not finished yet."""
@@ -34,6 +34,8 @@ class Observed:
     """When its start began, of `time.monotonic()`; None once it is ready, and for one that was found running."""
     answered: bool = False
     """Whether its agent has come up since its last start, also when it has ended since."""
+    frozen: bool = False
+    """Whether its programs stand still, as somebody wished."""
     gone: bool = False
     """Thrown away: nothing of it is left but in the hands of those who waited for it."""
 
@@ -51,6 +53,8 @@ class Observed:
             return "failed" if self.reason else "stopped"
         if self.busy == "stopping" or self.live.stopping:
             return "stopping"
+        if self.frozen:
+            return "frozen"
         if self.live.ready:
             return "ready"
         return "running" if self.live.missing else "starting"
@@ -84,7 +88,7 @@ def starts(seen: Observed, now: float) -> Observed:
 @_in("starting")
 def runs(seen: Observed, live: Live) -> Observed:
     """Its kernel runs in its jail."""
-    return replace(seen, live=live, busy=None)
+    return replace(seen, live=live, busy=None, frozen=False)
 
 
 @_in("starting", "up")
@@ -94,9 +98,9 @@ def was_not_started(seen: Observed, reason: str) -> Observed:
 
 
 @_in("down")
-def was_found(seen: Observed, live: Live) -> Observed:
+def was_found(seen: Observed, live: Live, *, frozen: bool = False) -> Observed:
     """A daemon that has just started found it running."""
-    return replace(seen, live=live)
+    return replace(seen, live=live, frozen=frozen)
 
 
 @_in("down")
@@ -113,6 +117,18 @@ def told(seen: Observed, change: Callable[[Live], Live]) -> Observed:
     return replace(seen, live=live, answered=seen.answered or live.agent, begun=None if live.ready else seen.begun)
 
 
+@_in("up")
+def froze(seen: Observed) -> Observed:
+    """Its programs stand still."""
+    return replace(seen, frozen=True)
+
+
+@_in("up", "stopping")
+def thawed(seen: Observed) -> Observed:
+    """They go on."""
+    return replace(seen, frozen=False)
+
+
 @_in("up", "stopping")
 def stops(seen: Observed, why: Reason) -> Observed:
     """Somebody has begun to stop it."""
@@ -122,7 +138,7 @@ def stops(seen: Observed, why: Reason) -> Observed:
 @_in("up", "stopping")
 def ended(seen: Observed, reason: str | None) -> Observed:
     """Its process has gone, and what it had on the host; `reason` where that was not wanted."""
-    return replace(seen, live=None, reason=reason)
+    return replace(seen, live=None, reason=reason, frozen=False)
 
 
 @_in("stopping", "ended")

@@ -98,7 +98,7 @@ class Running:
 
     def take_over(self, machine: Machine, found: Live) -> None:
         """Go on with a machine that an earlier daemon started. Raises GaolerError, OSError."""
-        machine.happen(observed.was_found, found)
+        machine.happen(observed.was_found, found, frozen=cgroup.is_frozen(self._jailer.cgroup(machine.record)))
         self._weigh(machine.record)
         notify = bind_notify(self._jailer.runtime(machine.record))
         self.note(machine, lambda known: known)
@@ -113,6 +113,23 @@ class Running:
         before, now = self.note(machine, given)
         if now.live and before.live and not before.live.given:
             self._watches.time(machine, now.live)
+
+    def freeze(self, machine: Machine) -> None:
+        """Have all of a machine's programs stand still, and its kernel with them, until `thaw`. Raises Failed."""
+        with machine.lock:
+            self._registry.check_there(machine)
+            if machine.live is None:
+                name = machine.record.name
+                raise Failed(f"{name} is not running", f"it is {machine.state}", f"gaol up {name}")
+            cgroup.freeze(self._jailer.cgroup(machine.record))
+            machine.happen(observed.froze)
+
+    def thaw(self, machine: Machine) -> None:
+        """Let them go on; nothing where they do. Raises Failed."""
+        with machine.lock:
+            if machine.observed.frozen:
+                cgroup.thaw(self._jailer.cgroup(machine.record))
+                machine.happen(observed.thawed)
 
     def _weigh(self, of: Record) -> None:
         """Give the machine's owner, with all machines of theirs that run, weight and ceiling that the administrator grants."""
@@ -158,6 +175,7 @@ class Running:
     def stop(self, machine: Machine, *, force: bool = False, reason: Reason = "asked") -> None:
         """Stop the machine, its programs first unless `force`; nothing where it does not run. Raises Failed."""
         with _locked(machine):  # not in the middle of a start
+            self.thaw(machine)  # first: what stands still does not even die
             self._registry.want_stopped(machine)
             seen = machine.live
             if seen is None:

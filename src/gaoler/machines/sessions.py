@@ -61,6 +61,9 @@ class Sessions:
 
     def open(self, machine: Machine, command: Command) -> Opened:
         """Start a command inside; its streams are the caller's to close. Raises Failed."""
+        if machine.observed.frozen:
+            name = machine.record.name
+            raise Failed(f"{name} is frozen", "its programs stand still, and so would the command", f"gaol thaw {name}")
         request = agent.SessionRequest(
             cookie=secrets.token_hex(16),
             user=command.user,

@@ -266,7 +266,8 @@ class Watches:
         def look() -> None:
             if not machine.runs_as(seen):
                 return
-            kept = idling.judge(mark, self._mark(machine), period)
+            now = self._mark(machine)
+            kept = now if machine.observed.frozen else idling.judge(mark, now, period)
             if kept is None:
                 _log.info("%s: idle for %g s", machine.record.id, period)
                 _later(lambda: self._on_expiry(machine, "idle"))

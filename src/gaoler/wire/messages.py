@@ -28,7 +28,7 @@ class Info(Message):
 
     name: str
     owner: str
-    state: Literal["starting", "ready", "running", "stopping", "stopped", "failed"]
+    state: Literal["starting", "ready", "running", "frozen", "stopping", "stopped", "failed"]
     missing: list[str]
     base: str
     generation: str | None

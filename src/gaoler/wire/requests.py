@@ -88,6 +88,14 @@ class Down(OfNamed):
     force: bool = False
 
 
+class Freeze(OfNamed):
+    """Have a machine's programs stand still, just as they are, until it is thawed."""
+
+
+class Thaw(OfNamed):
+    """Let a machine's programs go on; nothing where they do."""
+
+
 class Remove(OfNamed):
     """Stop a machine and throw it away, with its snapshots."""
 

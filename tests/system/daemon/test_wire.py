@@ -96,7 +96,7 @@ def test_what_methods_answer_is_what_is_published(gateway, interface):
         ("Run", {"spec": {"network": False}, "command": command}),
         ("Up", {"name": "told"}), ("Exec", {"name": "told", "command": command}), ("List", {}), ("Top", {}),
         ("Ssh", {"name": "told"}), ("Inspect", {"name": "told"}), ("Log", {"name": "told"}), ("Wait", {"name": "told", "until": "ready"}),
-        ("Snapshot", {"name": "root/told", "tag": "one"}), ("SnapshotList", {"name": "told"}), ("Publish", {"name": "told", "base": "told"}),
+        ("Freeze", {"name": "told"}), ("Thaw", {"name": "told"}), ("Snapshot", {"name": "root/told", "tag": "one"}), ("SnapshotList", {"name": "told"}), ("Publish", {"name": "told", "base": "told"}),
         ("Clone", {"name": "told", "owner": "root", "new": "again"}), ("Down", {"name": "told"}),
         ("Restore", {"name": "told", "tag": "one"}), ("SnapshotRemove", {"name": "told", "tag": "one"}),
         ("Remove", {"name": "told"}), ("Remove", {"name": "again"}),

@@ -30,7 +30,8 @@ LIVE = Live(Process(10, 20), 1.0, "7.2-abc")
 OTHER = replace(LIVE, process=Process(11, 20))
 EVENTS = {
     "starts": (1.0,), "runs": (LIVE,), "was_not_started": ("no room",), "was_found": (OTHER,), "was_lost": ("it went down",),
-    "told": (lambda known: told(known, "gaol ready", lambda _: True),), "stops": ("ttl",), "ended": (None,), "was_stopped": (), "went": (),
+    "told": (lambda known: told(known, "gaol ready", lambda _: True),), "froze": (), "thawed": (), "stops": ("ttl",), "ended": (None,),
+    "was_stopped": (), "went": (),
 }  # fmt: skip
 PHASES = {
     "down": Observed(reason="it failed"),
@@ -46,6 +47,8 @@ BECOMES = {
     "was_found": {"down": "up"},
     "was_lost": {"down": "down"},
     "told": {"up": "up", "stopping": "stopping"},
+    "froze": {"up": "up"},
+    "thawed": {"up": "up", "stopping": "stopping"},
     "stops": {"up": "stopping", "stopping": "stopping"},
     "ended": {"up": "down", "stopping": "ended"},
     "was_stopped": {"stopping": "up", "ended": "down"},
@@ -76,8 +79,9 @@ def test_whatever_happens_in_whatever_order_it_is_in_a_phase_that_makes_sense(ev
     seen = Observed()
     for event in events:
         before, seen = seen, happens(seen, event)
-        assert seen.state in ("starting", "ready", "running", "stopping", "stopped", "failed")
+        assert seen.state in ("starting", "ready", "running", "frozen", "stopping", "stopped", "failed")
         assert (seen.live is None) == (seen.phase in ("down", "starting", "ended"))
+        assert seen.live is not None or not seen.frozen, "what has ended is not frozen"
         assert seen.gone >= before.gone, "what is gone stays so"
         if seen.live is not None and seen.live.agent:
             assert seen.answered

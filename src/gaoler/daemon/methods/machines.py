@@ -63,6 +63,18 @@ def down(parts: Parts, request: requests.Down, _: Conversation, machine: Machine
     return replies.OneMachine(machine=info_of(parts, machine))
 
 
+@of_machines(methods.FREEZE)
+def freeze(parts: Parts, _: requests.Freeze, __: Conversation, machine: Machine) -> replies.OneMachine:
+    parts.running.freeze(machine)
+    return replies.OneMachine(machine=info_of(parts, machine))
+
+
+@of_machines(methods.THAW)
+def thaw(parts: Parts, _: requests.Thaw, __: Conversation, machine: Machine) -> replies.OneMachine:
+    parts.running.thaw(machine)
+    return replies.OneMachine(machine=info_of(parts, machine))
+
+
 @of_machines(methods.REMOVE)
 def remove(parts: Parts, request: requests.Remove, _: Conversation, machine: Machine) -> replies.Nothing:
     parts.running.remove(machine, force=request.force)

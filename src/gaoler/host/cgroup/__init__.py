@@ -136,6 +136,35 @@ def ran_out_of_memory(cgroup: str) -> bool:
     return host().ran_out_of_memory(relative(cgroup))
 
 
+def freeze(cgroup: str, timeout: float = 2.0) -> None:
+    """Hold all processes of a group; returns when they stand still. Raises Failed after `timeout` seconds: they go on then."""
+    group, deadline = relative(cgroup), time.monotonic() + timeout
+    try:
+        host().freeze(group, frozen=True)
+        while not host().is_frozen(group):
+            if time.monotonic() > deadline:
+                host().freeze(group, frozen=False)
+                raise Failed("its processes don't stand still", f"one of them waited for the host for {timeout:g} s", "gaol top")
+            time.sleep(0.001)
+    except OSError as error:
+        raise Failed(f"can't freeze control group {cgroup}", error.strerror or str(error), "gaol doctor") from None
+
+
+def thaw(cgroup: str) -> None:
+    """Let the processes of a group go on; nothing where they do. Raises Failed."""
+    try:
+        host().freeze(relative(cgroup), frozen=False)
+    except FileNotFoundError:
+        pass  # it has gone
+    except OSError as error:
+        raise Failed(f"can't thaw control group {cgroup}", error.strerror or str(error), "gaol doctor") from None
+
+
+def is_frozen(cgroup: str) -> bool:
+    """Whether all processes of a group stand still."""
+    return host().is_frozen(relative(cgroup))
+
+
 def used(cgroup: str) -> Used:
     """What a group uses now. Zeros for what the host does not count."""
     return host().used(relative(cgroup))

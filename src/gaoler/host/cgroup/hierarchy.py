@@ -60,6 +60,14 @@ class Hierarchy(ABC):
         """Whether the kernel has killed a process of the group for want of memory."""
 
     @abstractmethod
+    def freeze(self, group: str, *, frozen: bool) -> None:
+        """Begin to hold all processes of the group, or let them go on. Raises OSError."""
+
+    @abstractmethod
+    def is_frozen(self, group: str) -> bool:
+        """Whether all of them stand still."""
+
+    @abstractmethod
     def used(self, group: str) -> Used:
         """Zeros for what the host does not count."""
 

@@ -60,6 +60,15 @@ class V1(Hierarchy):
             return None
         return event
 
+    def freeze(self, group: str, *, frozen: bool) -> None:
+        (self.root / "freezer" / group / "freezer.state").write_text("FROZEN" if frozen else "THAWED")
+
+    def is_frozen(self, group: str) -> bool:
+        try:
+            return (self.root / "freezer" / group / "freezer.state").read_text() == "FROZEN\n"
+        except OSError:  # it has gone, or the host has no freezer
+            return False
+
     def ran_out_of_memory(self, group: str) -> bool:
         return keyed(self.root / "memory" / group / "memory.oom_control", "oom_kill") > 0
 

@@ -22,6 +22,12 @@ class V2(Hierarchy):
     def ceilings(self, memory: int, pids: int) -> dict[str, str]:
         return {"memory.max": f"{memory}", "pids.max": f"{pids}"}
 
+    def freeze(self, group: str, *, frozen: bool) -> None:
+        (self.root / group / "cgroup.freeze").write_text("1" if frozen else "0")
+
+    def is_frozen(self, group: str) -> bool:
+        return keyed(self.root / group / "cgroup.events", "frozen") > 0
+
     def ran_out_of_memory(self, group: str) -> bool:
         return keyed(self.root / group / "memory.events", "oom_kill") > 0
 
