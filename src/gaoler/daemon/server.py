@@ -61,17 +61,19 @@ class Server:
         self._lock = threading.Lock()
         self._listener = _listen(path)
 
-    def serve(self, wake: int) -> None:
+    def serve(self, wake: int | None = None) -> None:
         """Accept connections until the listener is closed.
 
         `wake` is a descriptor that is readable when a signal has come (signal.set_wakeup_fd): the kernel may hand it to
         another thread than this one, which would go on waiting here, and it is this one that runs the handler.
         """
         poller = select.poll()
-        poller.register(wake, select.POLLIN)
+        if wake is not None:
+            poller.register(wake, select.POLLIN)
         poller.register(self._listener, select.POLLIN)
         while self._listener.fileno() >= 0:
-            if any(descriptor == wake for descriptor, _ in poller.poll()):
+            ready = {descriptor for descriptor, _ in poller.poll()}
+            if wake is not None and wake in ready:
                 os.read(wake, 512)
                 continue
             try:

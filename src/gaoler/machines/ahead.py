@@ -13,12 +13,13 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from gaoler import background
 from gaoler.bases.generations import Bases
 from gaoler.configuration.account import Account
 from gaoler.errors import GaolerError
 from gaoler.host import memory
 from gaoler.kernels import installed as kernels
-from gaoler.machines import readiness
+from gaoler.machines import readiness, reclaiming
 from gaoler.machines.failpoints import reach
 from gaoler.machines.jailing import Jailer
 from gaoler.machines.machine import Machine
@@ -29,8 +30,6 @@ from gaoler.machines.request import Wishes, complete
 from gaoler.machines.running import Running
 from gaoler.machines.spares import Key, Spare, Spares
 
-LOW = 0.1
-"""Of the host's memory: with less than that available none is made, and none is kept."""
 _LOOK = 5.0
 """Seconds between looks at those that wait."""
 _log = logging.getLogger(__name__)
@@ -84,17 +83,17 @@ class Ahead:
     def begin(self, owner: Account, wishes: Wishes, *, instead: bool = True) -> None:
         """Make the owner's next machine, in the background; where another one waits, `instead` of it or not at all."""
         if self._settings.ahead and (instead or not self._spares.has(owner.uid)):
-            threading.Thread(target=self._begin, args=(owner, wishes), name="ahead", daemon=True).start()
+            background.begin(lambda: self._begin(owner, wishes), "ahead")
 
     def _begin(self, owner: Account, wishes: Wishes) -> None:
         try:
             key = self._key(owner, wishes)
-            if memory.available() - key.request.memory < LOW * memory.total() or not self._registry.has_room(owner):
+            if _short(key.request.memory) or not self._registry.has_room(owner):
                 return
             spare = self._spares.keep(key, self._settings.ahead)
             if spare is not None:
                 self._make(spare)
-        except (GaolerError, OSError) as error:
+        except (GaolerError, OSError, RuntimeError, MemoryError) as error:  # a thread or memory that the host lacks
             _log.info("no machine ahead for %s: %s", owner.name, error)
 
     def _make(self, spare: Spare) -> None:
@@ -127,10 +126,10 @@ class Ahead:
         self._monitor.after(_LOOK, self._look_later)
 
     def _look_later(self) -> None:
-        threading.Thread(target=self._look, name="ahead", daemon=True).start()  # what it ends takes time
+        background.begin(self._look, "ahead")  # what it ends takes time
 
     def _look(self) -> None:
-        now, short = time.monotonic(), memory.available() < LOW * memory.total()
+        now, short = time.monotonic(), _short(0)
         self._spares.drop(lambda spare: short or spare.until <= now or (spare.made.done() and self._is_stale(spare)))
         with self._lock:
             self._looking = bool(len(self._spares))
@@ -147,3 +146,9 @@ class Ahead:
             return spare.made.result().live is None or there != (spare.key.generation, spare.key.kernel)
         except (GaolerError, OSError):
             return True
+
+
+def _short(more: int) -> bool:
+    """Whether the host is short of memory, or would be with so many bytes less."""
+    host = memory.look()
+    return reclaiming.missing(host.total, host.available - more, host.stalled) > 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from gaoler import background
 from gaoler.errors import Failed, GaolerError
 from gaoler.host import btrfs, cgroup, console, cpus, jail
 from gaoler.host.cgroup import owners
@@ -174,11 +174,9 @@ def _discard(directory: Path) -> None:
     except FileNotFoundError:
         return
     except OSError:  # those of a former run are still going
-        gone = directory
-    going = threading.Thread(target=shutil.rmtree, args=(gone, True), name="discard")  # waited for when the daemon ends
-    going.start()
-    if gone == directory:
-        going.join()
+        shutil.rmtree(directory, ignore_errors=True)
+        return
+    background.begin(lambda: shutil.rmtree(gone, ignore_errors=True), "discard")
 
 
 def bind_notify(runtime: Runtime) -> socket.socket:

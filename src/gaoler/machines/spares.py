@@ -10,9 +10,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from gaoler import background
 from gaoler.configuration.account import Account
 from gaoler.errors import GaolerError
 from gaoler.machines.machine import Machine
@@ -21,7 +22,6 @@ from gaoler.machines.running import Running
 
 _PATIENCE = 20.0
 """Seconds to wait for one that is being made: more than a start may take."""
-_AT_ONCE = 8
 _log = logging.getLogger(__name__)
 
 
@@ -78,7 +78,7 @@ class Spares:
             machine = _made(spare)
             if machine is not None and machine.live is not None:
                 return machine
-        threading.Thread(target=self._end, args=(spare,), name="drop", daemon=True).start()
+        background.begin(lambda: self._end(spare), "drop")
         return None
 
     def spend(self, uid: int | None) -> bool:
@@ -95,9 +95,8 @@ class Spares:
         """End those of which that is true."""
         with self._lock:
             gone = [self._waiting.pop(uid) for uid, spare in list(self._waiting.items()) if stale(spare)]
-        if gone:
-            with ThreadPoolExecutor(_AT_ONCE) as pool:
-                list(pool.map(self._end, gone))
+        for spare in gone:
+            self._end(spare)
 
     def forget(self, spare: Spare) -> None:
         """One that could not be made."""
