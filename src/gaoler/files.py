@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from contextlib import suppress
@@ -41,4 +42,5 @@ def write(path: Path, data: bytes, *, durable: bool) -> None:
     try:
         replace(path, data, durable=durable)
     except OSError as error:
-        raise Failed(f"can't write {path}", error.strerror or str(error), "gaol store info") from None
+        why = "the file system it is on is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
+        raise Failed(f"can't write {path}", why, "gaol store info") from None
