@@ -48,7 +48,7 @@ DESTROYS = ("rm", "base rm", "kernel rm", "restore", "publish", "snapshot")
         ("restart 'a b'", "a restart is two commands", "gaol down 'a b' && gaol up 'a b'"),
         ("delete web", "rm deletes a machine, with its files and snapshots", "gaol rm --help"),
         ("snapshots web", "snapshot --list shows them", "gaol snapshot web --list"),
-        ("resize web", "gaol --help lists them", "gaol --help"),
+        ("resize web", "set changes a machine's memory, processors and disk", "gaol set web memory=1G"),
         ("pause web", "gaol --help lists them", "gaol --help"),
         ("share web", "gaol --help lists them", "gaol --help"),
         ("copy web web2", "cp copies files, clone copies a machine", "gaol cp --help"),

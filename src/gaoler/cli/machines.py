@@ -163,7 +163,7 @@ COMMANDS = {
     "up": Command(
         _up,
         "Make a machine unless there is one of that name, start it, and wait until it is ready. Prints its name and address. "
-        "The options shape a new machine; one that is there keeps what it was made with."
+        "The options shape a new machine; one that is there starts as it is, and gaol set changes it."
         "",
         MAYBE_MACHINE,
         *MACHINE_OPTIONS,

@@ -40,6 +40,9 @@ def _run(options: Any) -> int:
 def _exec(options: Any) -> int:
     if not options.words:
         raise _no_command(f"gaol exec {options.name} -- id")
+    if options.detach:
+        options.no_stdin = True
+        return _session(options, _command(options, ["sh", "-c", _DETACHED, "sh", *options.words], options.user))
     return _session(options, _command(options, options.words, options.user))
 
 
@@ -155,6 +158,14 @@ _NO_STDIN = flag("-n", "--no-stdin", about="don't read standard input: for backg
 # docker's, which say nothing new: there is a terminal where there is one here, and standard input is read.
 _DOCKERS = (flag("-i", "--interactive", about=""), flag("-t", "--tty", about=""))
 
+_DETACHED = """
+command -v "$1" >/dev/null || { echo "gaol: $1 is not installed in this machine" >&2; exit 127; }
+if [ -w /dev/console ]; then exec 3>/dev/console; else exec 3>/dev/null; fi
+setsid "$@" </dev/null >&3 2>&3 &
+echo $!
+"""
+"""A session of its own, which no hang-up ends."""
+
 COMMANDS = {
     "run": Command(
         _run,
@@ -177,6 +188,11 @@ COMMANDS = {
         MACHINE,
         USER,
         _NO_STDIN,
+        flag(
+            "-d",
+            "--detach",
+            about="leave it running inside, and print its process id; what it says goes to gaol log, if it is root's",
+        ),
         *_DOCKERS,
         words="COMMAND...",
         begin=AFTER_PLACES,

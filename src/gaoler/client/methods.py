@@ -226,6 +226,34 @@ class Methods:
         """Make a machine of the same owner, with the files of this one as they are now. Who may: the machine's owner, and administrators."""
         return self.call("Clone", None, name=name, owner=owner, new=new)
 
+    def set(
+        self,
+        name: str,
+        memory: int | None = None,
+        cpus: float | None = None,
+        disk: int | None = None,
+        ttl: int | None = None,
+        extend: int | None = None,
+        kernel: str | None = None,
+        init: Literal["startenv", "systemd"] | None = None,
+        mode: Literal["seccomp", "ptrace"] | None = None,
+        home: bool | None = None,
+        network: bool | None = None,
+        owner: str | None = None,
+    ) -> dict[str, Any]:
+        """Change what a machine was made with: `cpus`, `disk` and `ttl` at once, the rest at its next start. Who may: the machine's owner, and administrators."""
+        return self.call("Set", None, name=name, owner=owner, memory=memory, cpus=cpus, disk=disk, ttl=ttl, extend=extend, kernel=kernel, init=init, mode=mode, home=home, network=network)
+
+    def rename(
+        self,
+        name: str,
+        new: str,
+        owner: str | None = None,
+    ) -> Info:
+        """Give a stopped machine another name. Who may: the machine's owner, and administrators."""
+        found: Info = self.call("Rename", None, name=name, owner=owner, new=new)["machine"]
+        return found
+
     def publish(
         self,
         name: str,

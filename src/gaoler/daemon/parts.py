@@ -15,6 +15,7 @@ from gaoler.daemon.rights import Rights
 from gaoler.host.cgroup import owners
 from gaoler.machines.ahead import Ahead
 from gaoler.machines.arriving import Arriving
+from gaoler.machines.changing import Changing
 from gaoler.machines.jailing import Jailer
 from gaoler.machines.making import Making
 from gaoler.machines.monitor import Monitor
@@ -48,6 +49,7 @@ class Parts:
     running: Running
     sessions: Sessions
     snapshots: Snapshots
+    changing: Changing
     arriving: Arriving
     syncs: BaseSync
     metrics: Metrics
@@ -94,6 +96,7 @@ def assemble(configuration: Configuration, network: Network) -> Parts:
         running=running,
         sessions=sessions,
         snapshots=Snapshots(registry, jailer, quotas, making),
+        changing=Changing(configuration, registry, jailer, quotas, running),
         arriving=Arriving(registry, making, running, sessions, ahead),
         syncs=syncs,
         metrics=Metrics(configuration, registry, jailer, bases, tally.registry),

@@ -140,6 +140,6 @@ def _must_fit(machine: Machine, wishes: Wishes) -> None:
             name = machine.record.name
             raise Failed(
                 f"{name} is there already, and its {key} is {show(key, there)}",
-                "a machine keeps what it was made with",
-                f"gaol info {name}",
+                "up starts it as it is",
+                f"gaol set {name} {key}={show(key, wanted)}" if key != "base" else f"gaol up ANOTHER --base {wanted}",
             )

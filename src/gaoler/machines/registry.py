@@ -168,6 +168,14 @@ class Registry:
         self.save(changed)
         machine.record = changed
 
+    def rename(self, machine: Machine, name: str) -> None:
+        """Raises NameTaken."""
+        with self._lock:
+            own = (other for other in self._machines.values() if other.record.owner.uid == machine.record.owner.uid)
+            if any(other is not machine and other.record.name == name and not other.record.ephemeral for other in own):
+                raise NameTaken(f'there is a machine "{name}" already', "one's machines have names of their own", "gaol ls")
+            self.change(machine, name=name)
+
     def want(self, machine: Machine, wanted: record.Wanted) -> None:
         if machine.record.wanted != wanted and not machine.observed.gone:
             self.change(machine, wanted=wanted)

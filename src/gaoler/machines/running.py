@@ -170,6 +170,11 @@ class Running:
 
         return machine.happen(noted)  # one after the other, so that the file is never older than what is known
 
+    def retime(self, machine: Machine) -> None:
+        """Its time to live is another one."""
+        if machine.live:
+            self._watches.retime(machine, machine.live)
+
     # stopping
 
     def stop(self, machine: Machine, *, force: bool = False, reason: Reason = "asked") -> None:

@@ -44,6 +44,8 @@ _STARVED_LOOKS, _STARVED_AGAIN = 20, 0.05
 """How often it is looked whom the kernel has killed for want of memory; seconds in between."""
 _KERNEL_TIME = re.compile(r"^\[ *\d+\.\d+\] ")
 OUT_OF_MEMORY = "it took more memory than it was given, and the host ended it"
+_EARLY = 0.5
+"""Seconds that a clock may go off too early."""
 _log = logging.getLogger(__name__)
 
 
@@ -240,8 +242,14 @@ class Watches:
 
     # as time goes by
 
+    def retime(self, machine: Machine, seen: Live) -> None:
+        """Its time to live is another one: a clock for it, beside one that was set for the former."""
+        if machine.record.ttl:
+            self._monitor.after(machine.record.ttl - seen.process.age(), lambda: self._expire(machine, seen))
+
     def _expire(self, machine: Machine, seen: Live) -> None:
-        if machine.runs_as(seen):
+        ttl = machine.record.ttl  # as it is by now
+        if machine.runs_as(seen) and ttl and seen.process.age() > ttl - _EARLY:
             _log.info("%s: its time to live is over", machine.record.id)
             _later(lambda: self._on_expiry(machine, "ttl"))
 

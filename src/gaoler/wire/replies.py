@@ -73,6 +73,13 @@ class SnapshotInfos(Reply):
     snapshots: list[SnapshotInfo]
 
 
+class Changed(Reply):
+    """`later` is what counts from the machine's next start on."""
+
+    machine: Info
+    later: list[str]
+
+
 class Cloned(Reply):
     machine: Info
     note: str | None = None

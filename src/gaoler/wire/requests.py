@@ -141,6 +141,30 @@ class Clone(OfNamed):
     new: Name
 
 
+class Set(OfNamed):
+    """Change what a machine was made with: `cpus`, `disk` and `ttl` at once, the rest at its next start."""
+
+    memory: int | None = None
+    cpus: float | None = None
+    disk: int | None = None
+    """0: as much as there is."""
+    ttl: int | None = None
+    """0: for ever."""
+    extend: Annotated[int, Field(gt=0)] | None = None
+    """Seconds that it may run longer than it might."""
+    kernel: Name | None = None
+    init: Literal["startenv", "systemd"] | None = None
+    mode: Literal["seccomp", "ptrace"] | None = None
+    home: bool | None = None
+    network: bool | None = None
+
+
+class Rename(OfNamed):
+    """Give a stopped machine another name."""
+
+    new: Name
+
+
 class Publish(OfNamed):
     """Make a machine's files, as they are now, a base that others can clone."""
 

@@ -155,3 +155,57 @@ def test_the_log_begins_after_the_kernel_s_start(gateway, quiet, alice):
     assert "Linux version" in shown.splitlines()[0]
     assert "Memory:" not in shown
     assert "Memory:" in gateway.gaol("log", "quiet", "--boot", user=alice).stdout
+
+
+# changed afterwards
+
+
+def test_a_machine_can_be_changed(gateway, quiet, alice):
+    told = gateway.gaol("set", "quiet", "memory=300M", "cpus=0.5", "disk=100M", "ttl=2h", user=alice, check=True).stdout
+    assert told.startswith("quiet: cpus, disk, ttl changed\nquiet: memory will change at its next start")
+    info = gateway.json("info", "quiet", user=alice)
+    assert (info["memory"], info["cpus"], info["disk"]) == (300 << 20, 0.5, 100 << 20)
+    assert info["expires"] - time.time() == pytest.approx(7200, abs=300)
+    begin = gateway.json("top", user=alice)[0]["cpu_seconds"]
+    gateway.gaol("exec", "quiet", "--", "timeout", "4", "sh", "-c", "while :; do :; done", user=alice)
+    assert gateway.json("top", user=alice)[0]["cpu_seconds"] - begin < 3
+    gateway.gaol("extend", "quiet", "1h", user=alice, check=True)
+    assert gateway.json("info", "quiet", user=alice)["expires"] - time.time() == pytest.approx(10800, abs=300)
+    gateway.gaol("set", "quiet", "ttl=never", user=alice, check=True)
+    assert gateway.json("info", "quiet", user=alice)["expires"] is None
+    done = gateway.gaol("extend", "quiet", "1h", user=alice)
+    assert (done.returncode, "has no time to live" in done.stderr) == (1, True)
+    done = gateway.gaol("set", "quiet", "memory=90G", user=alice)
+    assert (done.returncode, "set by the administrator" in done.stderr) == (5, True)
+    gateway.gaol("down", "quiet", user=alice, check=True)
+    gateway.gaol("set", "quiet", "network=on", "home=off", user=alice, check=True)
+    gateway.gaol("up", "quiet", user=alice, check=True)
+    assert gateway.json("info", "quiet", user=alice)["address"]
+    inside = gateway.gaol("exec", "quiet", "--", "sh", "-c", "grep MemTotal /proc/meminfo; grep -c hostfs.*/home /proc/mounts", user=alice)
+    assert int(inside.stdout.split()[1]) > 256 << 10
+    assert inside.stdout.split()[-1] == "0"
+
+
+def test_a_time_to_live_that_was_set_ends_it(gateway, quiet, alice):
+    gateway.gaol("set", "quiet", "ttl=1h", user=alice, check=True)
+    gateway.gaol("set", "quiet", "ttl=2s", user=alice, check=True)
+    until(lambda: gateway.json("info", "quiet", user=alice)["state"] == "stopped", "its time is over")
+
+
+def test_a_machine_gets_another_name(gateway, quiet, alice):
+    assert gateway.gaol("rename", "quiet", "still", user=alice).returncode == 1  # it runs
+    gateway.gaol("down", "quiet", user=alice, check=True)
+    gateway.gaol("up", "other", "--no-network", user=alice, check=True)
+    assert gateway.gaol("rename", "quiet", "other", user=alice).returncode == 1
+    gateway.gaol("rename", "quiet", "still", user=alice, check=True)
+    gateway.gaol("up", "still", user=alice, check=True)
+    assert gateway.gaol("exec", "still", "--", "hostname", user=alice).stdout == "still\n"
+    for name in ("other", "still"):
+        gateway.gaol("rm", "--force", name, user=alice, check=True)
+
+
+def test_a_command_left_running(gateway, quiet, alice):
+    pid = gateway.gaol("exec", "--detach", "quiet", "--", "sh", "-c", "echo says; exec sleep 1000", user=alice, check=True).stdout.strip()
+    assert gateway.gaol("exec", "quiet", "--", "cat", f"/proc/{pid}/comm", user=alice).stdout == "sleep\n"
+    until(lambda: "says" in gateway.gaol("log", "quiet", user=alice).stdout, "it is in the log")
+    assert gateway.gaol("exec", "-d", "quiet", "--", "nosuch", user=alice).returncode == 127

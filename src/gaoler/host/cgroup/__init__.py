@@ -126,6 +126,15 @@ def pin(cgroup: str, cpu: int) -> None:
         done |= fresh
 
 
+def limit_cpus(cgroup: str, cpus: float) -> None:
+    """Let a group have `cpus` processors' time from now on. Raises Failed."""
+    for file, text in host().bandwidth(relative(cgroup), cpus).items():
+        try:
+            file.write_text(text)
+        except OSError as error:
+            raise Failed(f"can't change the processor time of {cgroup}", error.strerror or str(error), "gaol doctor") from None
+
+
 def oom_event(cgroup: str) -> int | None:
     """A descriptor that is readable once the group has run out of memory; None where the kernel kills all of it then."""
     return host().oom_event(relative(cgroup))

@@ -51,6 +51,10 @@ class Hierarchy(ABC):
     def ceilings(self, memory: int, pids: int) -> dict[str, str]:
         """Files, and what to write there, for all in a group to have so many bytes, processes and threads at most."""
 
+    @abstractmethod
+    def bandwidth(self, group: str, cpus: float) -> dict[Path, str]:
+        """Files, and what to write there, for a group to have `cpus` processors' time."""
+
     def oom_event(self, group: str) -> int | None:  # noqa: ARG002
         """A descriptor that is readable once the group has run out of memory; None where the kernel kills all of it then."""
         return None
@@ -70,6 +74,15 @@ class Hierarchy(ABC):
     @abstractmethod
     def used(self, group: str) -> Used:
         """Zeros for what the host does not count."""
+
+
+PERIOD = 100_000
+"""Microseconds in which a group has its share of processor time, as the runtime sets it."""
+
+
+def quota(cpus: float) -> int:
+    """Microseconds of a period."""
+    return max(1_000, round(cpus * PERIOD))
 
 
 def number(path: Path) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from gaoler.host.cgroup.hierarchy import Hierarchy, Used, keyed, number
+from gaoler.host.cgroup.hierarchy import Hierarchy, Used, keyed, number, quota
 
 _UNIFIED = "unified"  # where systemd puts an additional version 2 hierarchy, without controllers
 
@@ -47,6 +47,10 @@ class V1(Hierarchy):
 
     def ceilings(self, memory: int, pids: int) -> dict[str, str]:
         return {"memory.limit_in_bytes": f"{memory}", "pids.max": f"{pids}"}
+
+    def bandwidth(self, group: str, cpus: float) -> dict[Path, str]:
+        places = [place for place in self.directories(group) if (place / "cpu.cfs_quota_us").exists()]
+        return {place / "cpu.cfs_quota_us": str(quota(cpus)) for place in places}
 
     def oom_event(self, group: str) -> int | None:
         """The kernel kills one process, and the rest of a machine would limp on: whoever hears this ends it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gaoler.host.cgroup.hierarchy import Hierarchy, Used, keyed, number
+from gaoler.host.cgroup.hierarchy import PERIOD, Hierarchy, Used, keyed, number, quota
 
 
 class V2(Hierarchy):
@@ -27,6 +27,9 @@ class V2(Hierarchy):
 
     def is_frozen(self, group: str) -> bool:
         return keyed(self.root / group / "cgroup.events", "frozen") > 0
+
+    def bandwidth(self, group: str, cpus: float) -> dict[Path, str]:
+        return {self.root / group / "cpu.max": f"{quota(cpus)} {PERIOD}"}
 
     def ran_out_of_memory(self, group: str) -> bool:
         return keyed(self.root / group / "memory.events", "oom_kill") > 0

@@ -1,0 +1,105 @@
+"""set, extend, rename: machines changed after they were made."""
+
+from __future__ import annotations
+
+from gaoler.cli.arguments import JSON, MACHINE, Command, place
+from gaoler.cli.output import clean, show
+from gaoler.client import Gaoler
+from gaoler.errors import Usage
+from gaoler.units import duration, number, show_duration, size
+
+TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+def _without_end(convert: Callable[[str], int]) -> Callable[[str], int]:
+    return lambda text: 0 if text in ("never", "none", "unlimited", "0") else convert(text)
+
+
+def _switch(text: str) -> bool:
+    if text not in ("on", "off", "yes", "no", "true", "false"):
+        raise Usage(f'"{text[:40]}" is not on or off', "it is a switch", "gaol set NAME home=on")
+    return text in ("on", "yes", "true")
+
+
+_KEYS: dict[str, Callable[[str], Any]] = {
+    "memory": size,
+    "cpus": number,
+    "disk": _without_end(size),
+    "ttl": _without_end(duration),
+    "kernel": str,
+    "init": str,
+    "mode": str,
+    "home": _switch,
+    "network": _switch,
+}
+
+
+def _set(options: Any) -> int:
+    said = dict(_read(word, options.name) for word in options.settings)
+    with Gaoler() as gaoler:
+        reply = gaoler.call("Set", name=options.name, **said)
+    return show(reply, as_json=options.json, text=lambda: _tell(options.name, said, reply["later"]))
+
+
+def _read(word: str, name: str) -> tuple[str, Any]:
+    key, equals, value = word.removeprefix("--").partition("=")
+    if key not in _KEYS or not equals:
+        what = f'"{word[:40]}" is not a setting' if equals else f'"{word[:40]}" has no value'
+        raise Usage(what, f"a setting is KEY=VALUE; keys are {', '.join(_KEYS)}", f"gaol set {name} memory=1G")
+    return key, _KEYS[key](value)
+
+
+def _tell(name: str, said: dict[str, Any], later: list[str]) -> None:
+    now = [key for key in said if key not in later]
+    if now:
+        print(clean(f"{name}: {', '.join(now)} changed"))
+    if later:
+        print(clean(f"{name}: {', '.join(later)} will change at its next start: gaol down {name} && gaol up {name}"))
+
+
+def _extend(options: Any) -> int:
+    import time
+
+    with Gaoler() as gaoler:
+        machine = gaoler.call("Set", name=options.name, extend=duration(options.duration))["machine"]
+    left = show_duration(machine["expires"] - time.time()) if machine["expires"] else ""
+    told = f"{machine['name']} stops in {left}" if left else f"{machine['name']} may run longer from its next start on"
+    return show(machine, as_json=options.json, text=lambda: print(clean(told)))
+
+
+def _rename(options: Any) -> int:
+    with Gaoler() as gaoler:
+        machine = gaoler.call("Rename", name=options.name, new=options.new)["machine"]
+    return show(machine, as_json=options.json, text=lambda: print(clean(f"{options.name} is called {machine['name']} now")))
+
+
+COMMANDS = {
+    "set": Command(
+        _set,
+        "Change what a machine was made with. Processor time, disk and time to live change at once, the rest at its next start. "
+        "Keys are memory, cpus, disk, ttl (never: no end), kernel, init, mode, home (on, off), network (on, off).",
+        MACHINE,
+        place("KEY=VALUE", "what to change", many=True, key="settings"),
+        JSON,
+        examples=(("gaol set web memory=1G", ""), ("gaol set web cpus=2 disk=20G ttl=never", "")),
+    ),
+    "extend": Command(
+        _extend,
+        "Let a machine that has a time to live run longer.",
+        MACHINE,
+        place("DURATION", "how much longer, for instance 2h"),
+        JSON,
+        examples=(("gaol extend web 2h", ""),),
+    ),
+    "rename": Command(
+        _rename,
+        "Give a stopped machine another name.",
+        MACHINE,
+        place("NEW", "the new name"),
+        JSON,
+        examples=(("gaol rename web shop", ""),),
+    ),
+}

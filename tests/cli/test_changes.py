@@ -1,0 +1,35 @@
+"""set, extend, rename: what is written becomes what is asked for."""
+
+import pytest
+
+from cli.test_texts import MACHINE
+
+
+def test_settings_are_read(daemon, gaol):
+    daemon.answer("Set", machine=MACHINE, later=["memory", "home"])
+    done = gaol("set", "web", "memory=1G", "cpus=1.5", "disk=none", "ttl=never", "home=off", "init=systemd")
+    assert daemon.calls == [
+        ("Set", {"name": "web", "memory": 1 << 30, "cpus": 1.5, "disk": 0, "ttl": 0, "home": False, "init": "systemd"})
+    ]
+    assert done.stdout == (
+        "web: cpus, disk, ttl, init changed\nweb: memory, home will change at its next start: gaol down web && gaol up web\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [("memory", '"memory" has no value'), ("colour=red", '"colour=red" is not a setting'), ("home=maybe", '"maybe" is not on or off'),
+     ("memory=lots", '"lots" is not a size')],
+)  # fmt: skip
+def test_mistakes(daemon, gaol, word, said):
+    done = gaol("set", "web", word)
+    assert (done.returncode, daemon.calls) == (2, [])
+    assert done.stderr.startswith(f"gaol: {said}: ")
+
+
+def test_extend_and_rename(daemon, gaol):
+    daemon.answer("Set", machine=MACHINE, later=[])
+    daemon.answer("Rename", machine={**MACHINE, "name": "shop"})
+    assert gaol("extend", "web", "2h").returncode == 0
+    assert gaol("rename", "web", "shop").stdout == "web is called shop now\n"
+    assert daemon.calls == [("Set", {"name": "web", "extend": 7200}), ("Rename", {"name": "web", "new": "shop"})]
