@@ -23,7 +23,7 @@ INTERFACE = published.read(description())
 EXAMPLES = {
     "name": "web", "owner": "alice", "base": "debian", "new": "copy", "tag": "one", "until": "ready", "source": "tar",
     "generation": "1", "series": "7.2", "argument": "/a.tar", "mirror": "http://m", "keyring": "/k", "timeout": 1.5, "kernel": "7.2",
-    "memory": 1 << 28, "cpus": 2.0, "disk": 1 << 30, "ttl": 60, "init": "systemd", "mode": "ptrace", "home": False, "network": False,
+    "memory": 1 << 28, "cpus": 2.0, "disk": 1 << 30, "ttl": 60, "extend": 60, "init": "systemd", "mode": "ptrace", "home": False, "network": False,
     "arguments": ["id"], "user": "alice", "login": True, "directory": "/home", "environment": {"A": "b"},
     "terminal": {"rows": 24, "columns": 80}, "force": True, "all": True, "shrink": True, "replace": True,
 }  # fmt: skip
