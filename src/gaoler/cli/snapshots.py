@@ -23,8 +23,10 @@ def _snapshot(options: Any) -> int:
     if options.delete and options.tag is None:
         raise Usage("no snapshot named", "TAG is missing", f"gaol snapshot {options.name} --list")
     with Gaoler() as gaoler:
-        method = "SnapshotRemove" if options.delete else "Snapshot"
-        reply = gaoler.call(method, tag=options.tag, name=options.name)
+        if options.delete:
+            reply = gaoler.call("SnapshotRemove", tag=options.tag, name=options.name)
+        else:
+            reply = gaoler.call("Snapshot", tag=options.tag, name=options.name, memory=options.memory)
     _note(reply)
     return show(reply, as_json=options.json, text=None if options.delete else lambda: print(clean(reply["tag"])))
 
@@ -47,7 +49,7 @@ def _table(name: str, found: list[dict[str, Any]]) -> None:
 
 def _restore(options: Any) -> int:
     with Gaoler() as gaoler:
-        reply = gaoler.call("Restore", tag=options.tag, name=options.name)
+        reply = gaoler.call("Restore", tag=options.tag, name=options.name, files=options.files)
     _note(reply)
     told = f"{options.name} is as it was at {options.tag}; your home directory is as it is now"
     return show(reply, as_json=options.json, text=lambda: print(clean(told)))
@@ -72,6 +74,7 @@ COMMANDS = {
         "Save a machine's files as they are now, to go back to later. It may be running. Your home directory is not included.",
         MACHINE,
         place("TAG", "the name of the snapshot (default: the date and time)", optional=True),
+        flag("--memory", about="save what runs in it, too: restore goes on where it was"),
         flag("--list", "-l", about="list the machine's snapshots: when each was taken, and what it holds where that is counted"),
         flag("--delete", about="delete the snapshot TAG"),
         JSON,
@@ -79,9 +82,11 @@ COMMANDS = {
     ),
     "restore": Command(
         _restore,
-        "Put a stopped machine's files back as they were at a snapshot. Your home directory stays as it is.",
+        "Put a stopped machine's files back as they were at a snapshot. Your home directory stays as it is. "
+        "A machine whose snapshot has its memory goes on where it was.",
         MACHINE,
         place("TAG", "the snapshot"),
+        flag("--files", about="its files alone, though the snapshot has its memory"),
         JSON,
         examples=(("gaol restore web before-upgrade", ""),),
     ),

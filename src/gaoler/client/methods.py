@@ -184,10 +184,11 @@ class Methods:
         self,
         name: str,
         tag: str | None = None,
+        memory: bool = False,
         owner: str | None = None,
     ) -> dict[str, Any]:
-        """Remember a machine's files as they are now. Who may: the machine's owner, and administrators."""
-        return self.call("Snapshot", None, name=name, owner=owner, tag=tag)
+        """Remember a machine's files as they are now, and with `memory` what runs in it. Who may: the machine's owner, and administrators."""
+        return self.call("Snapshot", None, name=name, owner=owner, tag=tag, memory=memory)
 
     def snapshot_list(
         self,
@@ -211,10 +212,11 @@ class Methods:
         self,
         name: str,
         tag: str,
+        files: bool = False,
         owner: str | None = None,
     ) -> Info:
-        """Put a stopped machine's files back as a snapshot has them. Who may: the machine's owner, and administrators."""
-        found: Info = self.call("Restore", None, name=name, owner=owner, tag=tag)["machine"]
+        """Put a stopped machine's files back as a snapshot has them; one with memory goes on, unless `files` alone are wanted. Who may: the machine's owner, and administrators."""
+        found: Info = self.call("Restore", None, name=name, owner=owner, tag=tag, files=files)["machine"]
         return found
 
     def clone(

@@ -16,6 +16,7 @@ from gaoler.host.cgroup import owners
 from gaoler.machines.ahead import Ahead
 from gaoler.machines.arriving import Arriving
 from gaoler.machines.changing import Changing
+from gaoler.machines.copies import Copies
 from gaoler.machines.jailing import Jailer
 from gaoler.machines.making import Making
 from gaoler.machines.monitor import Monitor
@@ -50,6 +51,7 @@ class Parts:
     sessions: Sessions
     snapshots: Snapshots
     changing: Changing
+    copies: Copies
     arriving: Arriving
     syncs: BaseSync
     metrics: Metrics
@@ -81,6 +83,7 @@ def assemble(configuration: Configuration, network: Network) -> Parts:
         take=take,
         count=lambda base, result: tally.syncs.labels(base, result).inc(),
     )
+    snapshots = Snapshots(registry, jailer, quotas, making)
     return Parts(
         configuration=configuration,
         paths=paths,
@@ -95,8 +98,9 @@ def assemble(configuration: Configuration, network: Network) -> Parts:
         making=making,
         running=running,
         sessions=sessions,
-        snapshots=Snapshots(registry, jailer, quotas, making),
+        snapshots=snapshots,
         changing=Changing(configuration, registry, jailer, quotas, running),
+        copies=Copies(jailer, quotas, running, snapshots),
         arriving=Arriving(registry, making, running, sessions, ahead),
         syncs=syncs,
         metrics=Metrics(configuration, registry, jailer, bases, tally.registry),

@@ -54,9 +54,10 @@ def ctrl_alt_del(process: Process) -> None:
     send(process, "cad")
 
 
-def send(process: Process, command: str) -> None:
+def send(process: Process, command: str, descriptor: int | None = None) -> None:
     """Send a command (UML's uml_mconsole(1) has them) to the machine whose kernel is `process`; no answer is awaited.
 
+    `descriptor` goes with it, for a command that takes one (image).
     The answer would go to an address that the machine can't see: its network namespace and its root are its own.
     Raises Failed where the machine has no console or takes no commands.
     """
@@ -66,7 +67,9 @@ def send(process: Process, command: str) -> None:
     found = _socket_of(process)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC) as sender:
-            sender.sendto(_REQUEST.pack(_MAGIC, _VERSION, len(data), data), f"/proc/self/fd/{found}")
+            sender.connect(f"/proc/self/fd/{found}")
+            request = _REQUEST.pack(_MAGIC, _VERSION, len(data), data)
+            socket.send_fds(sender, [request], [] if descriptor is None else [descriptor])
     except OSError as error:
         why = "its queue is full" if isinstance(error, BlockingIOError) else error.strerror or str(error)
         raise Failed("the machine takes no commands", why, "gaol ls") from error

@@ -51,8 +51,10 @@ class Jailer:
     def cgroup(self, record: Record) -> str:
         return f"{self.owners.of(record.owner.uid)}/{self.container(record)}"
 
-    def start(self, record: Record, kernel: Kernel, authorized_keys: str, busy: dict[int, int]) -> tuple[Live, socket.socket]:
-        """Start the machine's kernel. `busy` is machines by processor. Raises GaolerError.
+    def start(
+        self, record: Record, kernel: Kernel, authorized_keys: str, busy: dict[int, int], image: tuple[int, ...] = ()
+    ) -> tuple[Live, socket.socket]:
+        """Start the machine's kernel. `busy` is machines by processor, `image` what to go on from. Raises GaolerError.
 
         Its milestones come to the socket, from now on: it is the caller's.
         """
@@ -80,6 +82,7 @@ class Jailer:
                     console=output,
                     agent=agent.fileno(),
                     tap=tap,
+                    image=image,
                     runtime=self.paths.jails,
                 )
                 plugged.result()
@@ -156,11 +159,11 @@ class Jailer:
         gaol = self.gaol(record)
         if gaol.exists():
             btrfs.delete(gaol)
-        snapshots = self.paths.snapshots / record.id
-        if snapshots.is_dir():
-            for path in snapshots.iterdir():
-                btrfs.delete(path)
-            snapshots.rmdir()
+        for kept in (self.paths.snapshots / record.id, self.paths.memory / record.id):
+            if kept.is_dir():
+                for path in kept.iterdir():
+                    btrfs.delete(path)
+                kept.rmdir()
 
 
 def _discard(directory: Path) -> None:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from typing import Any
 
 from gaoler import files
 from gaoler.configuration.grants import limit_of
@@ -49,15 +50,19 @@ class Running:
 
     # starting
 
-    def start(self, machine: Machine) -> None:
-        """Start the machine's kernel; a machine that runs already stays as it is. Raises GaolerError."""
+    def start(self, machine: Machine, image: tuple[tuple[int, ...], str, dict[str, Any]] | None = None) -> None:
+        """Start the machine's kernel; a machine that runs already stays as it is. Raises GaolerError.
+
+        With an `image` it goes on from that: descriptors, the kernel's name, and what the machine had told by then.
+        """
+        descriptors, needed, told = image or ((), machine.record.kernel or self._configuration.machines.kernel, {})
         with machine.lock:
             if machine.live is not None:
                 return
             self._registry.check_there(machine)
             self._hold(machine)
             paths = self._jailer.paths
-            kernel = kernels.find(paths.kernels, machine.record.kernel or self._configuration.machines.kernel)
+            kernel = kernels.find(paths.kernels, needed)
             machine.happen(observed.starts, time.monotonic())
             try:
                 self._registry.want(machine, "running")
@@ -66,7 +71,10 @@ class Running:
                     self._jailer.release(machine.record)  # of a start, or a stop, that was cut short
                 self._registry.settle_in(machine)
                 with ExitStack() as undo:
-                    started, notify = self._jailer.start(machine.record, kernel, self._authorized(machine.record), self._pinned())
+                    started, notify = self._jailer.start(
+                        machine.record, kernel, self._authorized(machine.record), self._pinned(), descriptors
+                    )
+                    started = replace(started, **told)
                     undo.callback(self._jailer.release, machine.record)
                     undo.callback(notify.close)
                     self._weigh(machine.record)

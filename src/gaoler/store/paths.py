@@ -38,6 +38,11 @@ class Paths:
         return self.private / "snapshots"
 
     @property
+    def memory(self) -> Path:
+        """What belongs to snapshots of running machines: kernel memory, root's alone."""
+        return self.private / "memory"
+
+    @property
     def generations(self) -> Path:
         return self.private / "generations"
 
@@ -79,6 +84,7 @@ class Paths:
             self.gaols,
             self.ephemeral,
             self.snapshots,
+            self.memory,
             self.generations,
             self.staging,
             self.spares,

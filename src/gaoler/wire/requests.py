@@ -114,9 +114,10 @@ class Ssh(OfMachine):
 
 
 class Snapshot(OfNamed):
-    """Remember a machine's files as they are now."""
+    """Remember a machine's files as they are now, and with `memory` what runs in it."""
 
     tag: Name | None = None
+    memory: bool = False
 
 
 class SnapshotList(OfNamed):
@@ -130,9 +131,10 @@ class SnapshotRemove(OfNamed):
 
 
 class Restore(OfNamed):
-    """Put a stopped machine's files back as a snapshot has them."""
+    """Put a stopped machine's files back as a snapshot has them; one with memory goes on, unless `files` alone are wanted."""
 
     tag: Name
+    files: bool = False
 
 
 class Clone(OfNamed):

@@ -32,6 +32,7 @@
 #include "hostfs_fs.h"
 
 #define UNDER_WAY_MAX	4	/* calls of a tree */
+#define HELPERS_MAX	64	/* of all */
 #define LONG_NS		(2 * NSEC_PER_MSEC)
 #define STUCK		msecs_to_jiffies(20)
 #define SLOW_FOR	msecs_to_jiffies(200)
@@ -43,7 +44,13 @@ static int nr_under_way;
 
 static DEFINE_MUTEX(start_lock);
 static bool pipes_open;
+static int pipes_irq;
 static int nr_helpers;
+static struct os_helper_thread *helpers[HELPERS_MAX];
+
+/* While an image is taken: what was submitted, and has to wait. */
+static bool holding;
+static LIST_HEAD(held);
 
 /* On a helper, or the kernel's own thread. */
 static void perform(void *data)
@@ -141,6 +148,7 @@ static int start_pipes(void)
 		host_close_pipes();
 		return err;
 	}
+	pipes_irq = err;
 	pipes_open = true;
 	return 0;
 }
@@ -156,8 +164,8 @@ static bool start_helpers(int needed)
 	mutex_lock(&start_lock);
 	nofs = memalloc_nofs_save();	/* this may be writeback */
 	err = start_pipes();
-	while (!err && nr_helpers < needed) {
-		err = host_start_helper(perform);
+	while (!err && nr_helpers < needed && nr_helpers < HELPERS_MAX) {
+		err = host_start_helper(perform, &helpers[nr_helpers]);
 		if (!err)
 			WRITE_ONCE(nr_helpers, nr_helpers + 1);
 	}
@@ -170,13 +178,19 @@ static bool start_helpers(int needed)
 }
 
 /* Begins a call; @call->done says when it has been made. */
-void hostfs_submit(struct super_block *sb, struct hostfs_call *call)
+static void submit(struct hostfs_call *call)
 {
-	struct hostfs_calls *calls = &HOSTFS_SB(sb)->calls;
+	struct hostfs_calls *calls = call->calls;
 	unsigned long flags;
 	int needed;
 
-	call->calls = calls;
+	spin_lock_irqsave(&calls_lock, flags);
+	if (holding) {
+		list_add_tail(&call->list, &held);
+		spin_unlock_irqrestore(&calls_lock, flags);
+		return;
+	}
+	spin_unlock_irqrestore(&calls_lock, flags);
 	if (!start_helpers(1)) {
 		perform(call);
 		local_irq_save(flags);
@@ -196,6 +210,54 @@ void hostfs_submit(struct super_block *sb, struct hostfs_call *call)
 	needed = nr_under_way;
 	spin_unlock_irqrestore(&calls_lock, flags);
 	start_helpers(needed);
+}
+
+void hostfs_submit(struct super_block *sb, struct hostfs_call *call)
+{
+	call->calls = &HOSTFS_SB(sb)->calls;
+	submit(call);
+}
+
+/*
+ * Lets no call be under way, nor a helper be there, until they are released.
+ * -EAGAIN where one takes longer than anybody wants to wait.
+ */
+int hostfs_hold_calls(void)
+{
+	unsigned long until = jiffies + HZ;
+
+	scoped_guard(spinlock_irqsave, &calls_lock)
+		holding = true;
+	mutex_lock(&start_lock);	/* no helper is being started */
+	while (READ_ONCE(nr_under_way)) {
+		if (time_after(jiffies, until)) {
+			mutex_unlock(&start_lock);
+			return -EAGAIN;
+		}
+		schedule_timeout_uninterruptible(1);
+	}
+	if (pipes_open) {
+		host_end_helpers(helpers, nr_helpers);
+		nr_helpers = 0;
+		um_free_irq(pipes_irq, &nr_helpers);
+		host_close_pipes();
+		pipes_open = false;
+	}
+	mutex_unlock(&start_lock);
+	return 0;
+}
+
+void hostfs_release_calls(void)
+{
+	struct hostfs_call *call, *next;
+	LIST_HEAD(calls);
+
+	scoped_guard(spinlock_irqsave, &calls_lock) {
+		holding = false;
+		list_splice_init(&held, &calls);
+	}
+	list_for_each_entry_safe(call, next, &calls, list)
+		submit(call);
 }
 
 /* What has to be done after a call and can't be in the interrupt. */

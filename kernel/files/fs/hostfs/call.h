@@ -45,6 +45,8 @@ struct hostfs_calls {
 /* call.c */
 void hostfs_calls_init(struct hostfs_calls *calls, bool slow);
 void hostfs_later(struct work_struct *work);
+int hostfs_hold_calls(void);
+void hostfs_release_calls(void);
 void hostfs_submit(struct super_block *sb, struct hostfs_call *call);
 long hostfs_call(struct super_block *sb, struct hostfs_call *call,
 		 enum hostfs_as as, bool slow);

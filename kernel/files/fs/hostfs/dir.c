@@ -11,50 +11,89 @@
 #include <linux/fs.h>
 #include <linux/dirent.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <image.h>
 #include "hostfs_fs.h"
 #include "xattr.h"
 
 #define READ_SIZE 16384
 
 struct reader {
-	int fd;
+	struct list_head list;
+	int fd;		/* -1: it has to be opened again */
 	loff_t pos;	/* where the next entry not yet given out is, or -1 */
 	int at, end;	/* of the entries not yet given out */
 	char entries[READ_SIZE];
 };
 
-static struct reader *start_reading(struct file *file)
-{
-	struct dentry *dentry = file_dentry(file);
-	struct reader *reader;
-	int fd;
+static LIST_HEAD(readers);
+static DEFINE_SPINLOCK(readers_lock);
 
-	if (file->private_data)
-		return file->private_data;
+static int open_reader(struct dentry *dentry, struct reader *reader)
+{
+	int fd, got;
 
 	fd = hostfs_pin(d_inode(dentry), dentry, HOSTFS_PLACE);
 	if (fd < 0)
-		return ERR_PTR(fd);
-	reader = kmalloc_obj(*reader);
-	if (reader) {
-		do {
-			reader->fd = as_owner(dentry->d_sb, host_open, fd, ".",
-					      HOSTFS_READ);
-		} while (reader->fd == -EMFILE && hostfs_spare_fds());
-	}
+		return fd;
+	do {
+		got = as_owner(dentry->d_sb, host_open, fd, ".", HOSTFS_READ);
+	} while (got == -EMFILE && hostfs_spare_fds());
 	hostfs_unpin(d_inode(dentry));
+	if (got < 0)
+		return got;
+	reader->fd = got;
+	return 0;
+}
+
+static struct reader *start_reading(struct file *file)
+{
+	struct reader *reader = file->private_data;
+	int err;
+
+	if (reader) {
+		/* It was, in the machine that this is a copy of. */
+		err = reader->fd < 0 ? open_reader(file_dentry(file), reader) : 0;
+		return err ? ERR_PTR(err) : reader;
+	}
+
+	reader = kmalloc_obj(*reader);
 	if (!reader)
 		return ERR_PTR(-ENOMEM);
-	if (reader->fd < 0) {
-		fd = reader->fd;
+	err = open_reader(file_dentry(file), reader);
+	if (err) {
 		kfree(reader);
-		return ERR_PTR(fd);
+		return ERR_PTR(err);
 	}
 	reader->pos = 0;
 	reader->at = 0;
 	reader->end = 0;
+	spin_lock(&readers_lock);
+	list_add(&reader->list, &readers);
+	spin_unlock(&readers_lock);
 	file->private_data = reader;
 	return reader;
+}
+
+int hostfs_own_readers(void)
+{
+	struct reader *reader;
+	int err = 0;
+
+	list_for_each_entry(reader, &readers, list)
+		err = err ?: os_image_owned(reader->fd);
+	return err;
+}
+
+void hostfs_forget_readers(void)
+{
+	struct reader *reader;
+
+	list_for_each_entry(reader, &readers, list) {
+		reader->fd = -1;
+		reader->pos = -1;
+		reader->at = reader->end = 0;
+	}
 }
 
 /* Returns what there is at @pos, NULL at the end. */
@@ -131,7 +170,12 @@ static int hostfs_dir_release(struct inode *inode, struct file *file)
 {
 	struct reader *reader = file->private_data;
 
-	if (reader)
+	if (!reader)
+		return 0;
+	spin_lock(&readers_lock);
+	list_del(&reader->list);
+	spin_unlock(&readers_lock);
+	if (reader->fd >= 0)
 		host_close(reader->fd);
 	kfree(reader);
 	return 0;

@@ -84,6 +84,16 @@ bool hostfs_spare_fds(void)
 	return true;
 }
 
+/* In another process, in which none is open. */
+void hostfs_forget_idle(void)
+{
+	int fds[HOSTFS_READ_WRITE];
+
+	while (!list_empty(&idle))
+		take_fds(list_first_entry(&idle, struct hostfs_inode, idle),
+			 fds);
+}
+
 static int fd_for(const struct hostfs_inode *hi, enum hostfs_use use)
 {
 	if (use == HOSTFS_READ_WRITE)

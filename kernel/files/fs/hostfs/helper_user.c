@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
+#include <image.h>
 #include "hostfs.h"
 
 static int to_helpers[2] = { -1, -1 };
@@ -60,19 +61,29 @@ static void *helper(void *unused)
 	for (;;) {
 		if (read(to_helpers[0], &call, sizeof(call)) != sizeof(call))
 			continue;
+		if (!call)
+			break;
 		perform(call);
 		put(from_helpers[1], call);
 	}
 	return NULL;
 }
 
-/* The thread ends with the process. */
-int host_start_helper(void (*function)(void *call))
+/* The thread ends with the process, if not before. */
+int host_start_helper(void (*function)(void *call),
+		      struct os_helper_thread **thread)
 {
-	struct os_helper_thread *thread;
-
 	perform = function;
-	return os_run_helper_thread(&thread, helper, NULL);
+	return os_run_helper_thread(thread, helper, NULL);
+}
+
+/* All that there are, with no call under way. */
+void host_end_helpers(struct os_helper_thread **threads, int count)
+{
+	for (int i = 0; i < count; i++)
+		put(to_helpers[1], NULL);
+	for (int i = 0; i < count; i++)
+		os_join_helper_thread(threads[i]);
 }
 
 void host_hand_over(void *call)

@@ -102,6 +102,8 @@ int host_find(int root, unsigned long long ino, char *path, int size);
 /* access_user.c */
 void host_learn_groups(void);
 int host_may_execute(int fd, unsigned int uid, unsigned int gid);
+int host_open_below(int dir, const char *path, enum hostfs_use use);
+int host_keep(int fd, int dir, const char *name);
 
 /* data_user.c */
 long host_read_cached(int fd, const struct iovec *iov, int count, long long pos);
@@ -126,7 +128,9 @@ long host_listxattr(int fd, char *list, unsigned long size);
 /* helper_user.c */
 int host_open_pipes(void);
 void host_close_pipes(void);
-int host_start_helper(void (*perform)(void *call));
+int host_start_helper(void (*perform)(void *call),
+		      struct os_helper_thread **thread);
+void host_end_helpers(struct os_helper_thread **threads, int count);
 void host_hand_over(void *call);
 void *host_take_back(void);
 long long host_waited_for_turns(void);

@@ -104,6 +104,18 @@ void hostfs_adopt_fd(struct inode *inode, int fd, enum hostfs_use use);
 void hostfs_keep_fd(struct dentry *dentry);
 void hostfs_close_fds(struct inode *inode);
 bool hostfs_spare_fds(void);
+void hostfs_forget_idle(void);
+
+static inline bool hostfs_has_fds(struct inode *inode)
+{
+	const int *fd = HOSTFS_I(inode)->fd;
+
+	return fd[HOSTFS_PLACE] >= 0 || fd[HOSTFS_READ] >= 0 ||
+	       fd[HOSTFS_WRITE] >= 0;
+}
+
+/* image.c */
+void hostfs_image_init(void);
 
 /* inode.c */
 extern const struct inode_operations hostfs_file_iops;
@@ -149,7 +161,12 @@ extern const struct dentry_operations hostfs_shared_dops;
 int hostfs_sync(struct inode *inode, struct dentry *dentry, enum hostfs_use use,
 		int (*sync)(int fd));
 
+/* super.c */
+extern struct file_system_type hostfs_type;
+
 /* dir.c, file.c, data.c */
+int hostfs_own_readers(void);
+void hostfs_forget_readers(void);
 extern const struct file_operations hostfs_dir_fops;
 extern const struct file_operations hostfs_file_fops;
 extern const struct address_space_operations hostfs_aops;

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,6 +59,30 @@ int host_open_root(const char *path)
 int host_open(int dir, const char *name, enum hostfs_use use)
 {
 	return result(openat(dir, name, open_flags[use] | SAFELY));
+}
+
+/* However long @path is: step by step, and no step is a link. */
+int host_open_below(int dir, const char *path, enum hostfs_use use)
+{
+	char name[NAME_MAX + 1];
+	int at = dir, next;
+	size_t len;
+
+	for (;;) {
+		path += strspn(path, "/");
+		len = strcspn(path, "/");
+		if (len >= sizeof(name))
+			return -ENAMETOOLONG;
+		memcpy(name, len ? path : ".", len ?: 1);
+		name[len ?: 1] = '\0';
+		path += len;
+		next = host_open(at, name, *path ? HOSTFS_PLACE : use);
+		if (at != dir)
+			close(at);
+		if (next < 0 || !*path)
+			return next;
+		at = next;
+	}
 }
 
 int host_reopen(int fd, enum hostfs_use use)
@@ -300,6 +325,40 @@ int host_spare_descriptors(void)
 	if (fd >= 0)
 		close(fd);
 	return limit.rlim_max / 2 < 16384 ? limit.rlim_max / 2 : 16384;
+}
+
+/* The file that is open as @fd, under a name in @dir: a copy of it. */
+int host_keep(int fd, int dir, const char *name)
+{
+	loff_t from = 0, to = 0;
+	char path[FD_PATH];
+	struct stat st;
+	int in, out, err = 0;
+	ssize_t n;
+
+	in = open(fd_path(fd, path), O_RDONLY | O_CLOEXEC);
+	if (in < 0)
+		return -errno;
+	out = openat(dir, name, O_CREAT | O_TRUNC | O_WRONLY | SAFELY, 0600);
+	if (out < 0 || fstat(in, &st) < 0) {
+		err = -errno;
+		goto out;
+	}
+	while (!err && from < st.st_size) {
+		n = copy_file_range(in, &from, out, &to, st.st_size - from, 0);
+		if (n < 0)
+			err = -errno;
+		else if (!n)
+			break;
+	}
+	if (!err && (fchown(out, st.st_uid, st.st_gid) < 0 ||
+		     fchmod(out, st.st_mode & 07777) < 0))
+		err = -errno;
+out:
+	close(in);
+	if (out >= 0)
+		close(out);
+	return err;
 }
 
 int host_close(int fd)

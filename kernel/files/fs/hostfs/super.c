@@ -370,7 +370,7 @@ static void hostfs_kill_sb(struct super_block *sb)
 	hostfs_free_sb(hsb);
 }
 
-static struct file_system_type hostfs_type = {
+struct file_system_type hostfs_type = {
 	.owner			= THIS_MODULE,
 	.name			= "hostfs",
 	.init_fs_context	= hostfs_init_fs_context,
@@ -383,6 +383,7 @@ static int __init init_hostfs(void)
 	host_learn_groups();
 	hostfs_fd_init();
 	hostfs_notify_init();
+	hostfs_image_init();
 	hostfs_inode_cache = KMEM_CACHE(hostfs_inode, SLAB_RECLAIM_ACCOUNT);
 	if (!hostfs_inode_cache)
 		return -ENOMEM;

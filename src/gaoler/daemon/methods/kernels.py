@@ -30,6 +30,7 @@ def remove(parts: Parts, request: requests.KernelRemove, _: Conversation) -> rep
     parts.spares.drop(lambda spare: request.name in spare.key.kernel)
     there = parts.registry.all()
     used = {name for machine in there for name in (machine.record.kernel, machine.live and machine.live.kernel) if name}
+    used |= parts.copies.kernels()
     installed.remove(parts.paths.kernels, request.name, used)
     return replies.Nothing()
 

@@ -14,6 +14,8 @@ from gaoler.wire import messages, methods, replies, requests
 
 @of_machines(methods.SNAPSHOT)
 def snapshot(parts: Parts, request: requests.Snapshot, _: Conversation, machine: Machine) -> replies.Taken:
+    if request.memory:
+        return replies.Taken(tag=parts.copies.take(machine, request.tag))
     note = _write_out(parts, machine)
     return replies.Taken(tag=parts.snapshots.take(machine, request.tag), note=note)
 
@@ -28,12 +30,14 @@ def list_all(parts: Parts, _: requests.SnapshotList, __: Conversation, machine: 
 @of_machines(methods.SNAPSHOT_REMOVE)
 def remove(parts: Parts, request: requests.SnapshotRemove, _: Conversation, machine: Machine) -> replies.Nothing:
     parts.snapshots.remove(machine, request.tag)
+    parts.copies.forget(machine, request.tag)
     return replies.Nothing()
 
 
 @of_machines(methods.RESTORE)
 def restore(parts: Parts, request: requests.Restore, _: Conversation, machine: Machine) -> replies.OneMachine:
-    parts.snapshots.restore(machine, request.tag)
+    if request.files or not parts.copies.go_on(machine, request.tag):
+        parts.snapshots.restore(machine, request.tag)
     return replies.OneMachine(machine=info_of(parts, machine))
 
 

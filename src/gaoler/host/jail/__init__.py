@@ -55,10 +55,13 @@ def prepare_host() -> None:
     libc.mount("tmpfs", unified, "tmpfs", 0, "mode=755,size=1m")
 
 
-def start(jail: Jail, *, console: int, agent: int, tap: int | None, runtime: Path = RUNTIME) -> Process:
+def start(
+    jail: Jail, *, console: int, agent: int, tap: int | None, image: tuple[int, ...] = (), runtime: Path = RUNTIME
+) -> Process:
     """Run the jail's kernel and return its process, the first one of the jail's pid namespace.
 
-    `console` is what the kernel writes its messages to, `agent` the listening socket, `tap` the network; the caller
+    `console` is what the kernel writes its messages to, `agent` the listening socket, `tap` the network; `image`, memory
+    and state of an image (host/image.py), lets it go on from there instead of taking the jail's arguments; the caller
     keeps its own descriptors. Raises Failed with crun's reason; nothing is left over then.
     """
     if (runtime / "state" / jail.name).exists():  # or we would clear it up when crun refuses
@@ -71,6 +74,10 @@ def start(jail: Jail, *, console: int, agent: int, tap: int | None, runtime: Pat
         descriptors = [nothing, console, console, agent]
         if tap is not None:
             descriptors.append(tap)
+        if image:
+            numbers = ",".join(str(len(descriptors) + place) for place in range(len(image)))
+            jail = replace(jail, arguments=(f"restore={numbers}",))
+            descriptors += image
         home = None if jail.home is None else _open_home(jail.home, jail.owner)
         if jail.home is not None and home is not None:
             ours.callback(os.close, home)

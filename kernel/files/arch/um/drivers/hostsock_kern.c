@@ -33,6 +33,7 @@
 #include <init.h>
 #include <irq_kern.h>
 #include <os.h>
+#include <image.h>
 #include "hostsock.h"
 
 /* Pages handed to the host in one call: 64 KiB, one third of a socket's buffer. */
@@ -40,6 +41,7 @@
 #define HOSTSOCK_EVENTS	16
 
 struct hostsock_stream {
+	struct list_head list;
 	int fd;
 	wait_queue_head_t wait;
 };
@@ -50,6 +52,7 @@ static DECLARE_WAIT_QUEUE_HEAD(listener_wait);
 static int watcher;
 /* Held while events are dealt out, so that no stream goes meanwhile. */
 static DEFINE_SPINLOCK(watcher_lock);
+static LIST_HEAD(streams);
 
 static irqreturn_t hostsock_interrupt(int irq, void *unused)
 {
@@ -167,6 +170,7 @@ static void hostsock_stream_free(struct hostsock_stream *stream)
 
 	spin_lock_irqsave(&watcher_lock, flags);
 	hostsock_os_unwatch(watcher, stream->fd);
+	list_del(&stream->list);
 	spin_unlock_irqrestore(&watcher_lock, flags);
 
 	os_close_file(stream->fd);
@@ -210,6 +214,8 @@ static struct hostsock_stream *hostsock_stream_accept(void)
 	if (err)
 		goto out_close;
 
+	scoped_guard(spinlock_irqsave, &watcher_lock)
+		list_add(&stream->list, &streams);
 	return stream;
 
 out_close:
@@ -277,6 +283,37 @@ static struct miscdevice hostsock_device = {
 	.mode	= 0600,
 };
 
+static int hostsock_own(void)
+{
+	struct hostsock_stream *stream;
+	int err = os_image_owned(listener) ?: os_image_owned(watcher);
+
+	list_for_each_entry(stream, &streams, list)
+		err = err ?: os_image_owned(stream->fd);
+	return err;
+}
+
+/* The listener is given anew; whoever was connected is so to the original. */
+static void hostsock_again(void)
+{
+	struct hostsock_stream *stream;
+
+	os_put_fd(hostsock_os_watcher(), watcher);
+	hostsock_os_check_listener(listener);
+	hostsock_os_watch(watcher, listener, &listener_wait);
+	os_set_fd_async(listener);
+	list_for_each_entry(stream, &streams, list) {
+		os_lost_fd(stream->fd);
+		hostsock_os_watch(watcher, stream->fd, &stream->wait);
+	}
+}
+
+static struct um_image_user hostsock_image = {
+	.name = "hostsock",
+	.own = hostsock_own,
+	.again = hostsock_again,
+};
+
 static int __init hostsock_setup(char *str, int *add)
 {
 	*add = 0;
@@ -328,6 +365,7 @@ static int __init hostsock_init(void)
 	if (err)
 		goto out;
 
+	um_image_register(&hostsock_image);
 	return 0;
 out:
 	pr_err("no /dev/hostsock, error %d\n", err);
