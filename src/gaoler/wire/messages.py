@@ -50,9 +50,9 @@ class Info(Message):
     mode: str
     home: bool
     reason: str | None
-    killed: str | None = None
+    killed: str | None
     """The program that was killed inside last, since its memory was full."""
-    newer: str | None = None
+    newer: str | None
     """The generation that its base has by now, where that is a newer one."""
     snapshots: list[str]
 
