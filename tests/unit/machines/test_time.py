@@ -15,7 +15,7 @@ from gaoler.machines import watches
 from gaoler.machines.live import Live
 from gaoler.machines.monitor import Monitor
 
-LABELS = {"jailing.py": 1, "making.py": 1, "watches.py": 1}
+LABELS = {"jailing.py": 1, "making.py": 1, "running.py": 1, "watches.py": 1}
 """Where the time of day is asked for: when a machine was made, started, and will end, for people to read."""
 DAY = 86400.0
 
