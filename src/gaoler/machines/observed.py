@@ -94,7 +94,7 @@ def runs(seen: Observed, live: Live) -> Observed:
 @_in("starting", "up")
 def was_not_started(seen: Observed, reason: str) -> Observed:
     """Its start came to nothing."""
-    return replace(seen, live=None, busy=None, reason=reason)
+    return replace(seen, live=None, busy=None, reason=reason, frozen=False)
 
 
 @_in("down")
