@@ -87,7 +87,7 @@ def test_what_is_one_machines_own_is_not_in_a_base(gateway: Gateway, source: Mas
     ("harm", "told"),
     [
         (lambda tree: (tree / "usr/bin/sh").unlink(), "no sh"),
-        (lambda tree: (tree / "usr/bin/sh").write_text("#!/bin/true"), "no program"),
+        (lambda tree: (tree / "usr/bin/sh").write_text("#!/bin/true"), "not a program"),
         (lambda tree: (tree / "usr/lib64/ld-linux-x86-64.so.2").unlink(), "ld-linux"),
         (lambda tree: (tree / "etc/passwd").unlink(), "passwd"),
         (lambda tree: [(tree / "home").rmdir(), (tree / "home").symlink_to("/root")], "/home is not a directory"),
@@ -154,10 +154,10 @@ def test_root_inside_cannot_change_the_base(gateway: Gateway, alice: User, base:
     ("source", "code", "told"),
     [
         ("rsync://127.0.0.1:1/tree", 1, "can't be reached"),
-        ("-e/bin/sh", 2, "no source"),
-        ("host::mod;id", 2, "no source"),
-        ("rsync://h/m --rsh=x\n", 2, "no source"),
-        ("/nowhere/at/all", 3, "no directory"),
+        ("-e/bin/sh", 2, "is not a source"),
+        ("host::mod;id", 2, "is not a source"),
+        ("rsync://h/m --rsh=x\n", 2, "is not a source"),
+        ("/nowhere/at/all", 3, "no file or directory"),
     ],
 )
 def test_bad_sources_are_refused_and_leave_nothing(gateway: Gateway, source: str, code: int, told: str):

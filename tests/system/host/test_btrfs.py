@@ -203,5 +203,5 @@ def test_a_store_is_made_once(tmp_path):
 
 
 def test_something_else_mounted_there_is_no_store(tmp_path):
-    with pytest.raises(Failed, match="no btrfs"):
+    with pytest.raises(Failed, match="not a btrfs"):
         mounts.ensure_store(tmp_path.__class__("/proc"), device=None, image=tmp_path / "image", size=1 << 30)

@@ -204,7 +204,7 @@ def test_bad_hostsock_is_said(boot, bad):
     assert {
         "0": "hostsock: descriptor 0 is not a listening AF_UNIX stream socket",
         "999": "hostsock: descriptor 999 is not a listening AF_UNIX stream socket",
-        "x": "hostsock: 'x' is not a descriptor's number",
+        "x": "hostsock=x: not a descriptor's number",
     }[bad] in console
     assert "check hostsock opens failed: No such file or directory" in console
 

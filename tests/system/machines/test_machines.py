@@ -100,7 +100,7 @@ def test_up_with_other_wishes_is_refused(quiet):
     done = quiet.gaol("up", "--memory", "300M")
     assert done.returncode == 1
     assert "quiet is there already, and its memory is 256M" in done.stderr
-    assert "gaol rm quiet" in done.stderr
+    assert "gaol set quiet memory=300M" in done.stderr
     assert "its init is startenv" in quiet.gaol("up", "--init", "systemd").stderr
     assert quiet.lasting(quiet.info()) == before
 

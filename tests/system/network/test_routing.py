@@ -74,13 +74,13 @@ def places():
         routing.disable("gt", "bridge")
 
 
-def asks(one: Namespace, other: Namespace, address: str, *, source: int = 0) -> str:
+def asks(one: Namespace, other: Namespace, address: str, *, source: int = 0, patience: float = 10) -> str:
     """Who `other` sees when `one` connects to it, and from which port; empty when it can't."""
     with other.listening(address, 0) as listener:
         # The connection waits in the queue, answered by the kernel: what is asked is whether it can be made.
         port = listener.getsockname()[1]
         listener.setblocking(False)
-        words = ("/usr/bin/python3", "-c", _ASK.replace("    print(asking.makefile().read())\n", ""), address, port, source, 1)
+        words = ("/usr/bin/python3", "-c", _ASK.replace("    print(asking.makefile().read())\n", ""), address, port, source, patience)
         if one.run(*words, check=False).returncode:
             return ""
         connection, peer = listener.accept()
@@ -89,13 +89,13 @@ def asks(one: Namespace, other: Namespace, address: str, *, source: int = 0) -> 
 
 
 def test_machines_reach_out_and_are_reached_and_nobody_else_is_forwarded(places):
-    assert not asks(places.lan, places.office, "10.233.0.2")
+    assert not asks(places.lan, places.office, "10.233.0.2", patience=1)
     routing.enable(replace(ROUTES, masquerade=False))
     assert asks(places.machine, places.lan, "10.232.0.2").startswith("10.231.0.2 ")
     assert asks(places.lan, places.machine, "10.231.0.2").startswith("10.232.0.2 ")
     assert asks(places.lan, places.machine, "fd00:231::2").startswith("fd00:232::2 ")
-    assert not asks(places.lan, places.office, "10.233.0.2"), "the host did not forward that before"
-    assert not asks(places.lan, places.office, "fd00:233::2")
+    assert not asks(places.lan, places.office, "10.233.0.2", patience=1), "the host did not forward that before"
+    assert not asks(places.lan, places.office, "fd00:233::2", patience=1)
 
 
 def test_by_default_machines_go_out_as_the_host_and_are_reached_as_themselves(places):
@@ -108,8 +108,8 @@ def test_by_default_machines_go_out_as_the_host_and_are_reached_as_themselves(pl
 def test_behind_the_hosts_address_they_are_reached_by_nobody_else(places):
     routing.enable(replace(ROUTES, masquerade=True))
     assert asks(places.machine, places.lan, "10.232.0.2").startswith("10.232.0.1 ")
-    assert not asks(places.lan, places.machine, "10.231.0.2")
-    assert not asks(places.lan, places.machine, "fd00:231::2")
+    assert not asks(places.lan, places.machine, "10.231.0.2", patience=1)
+    assert not asks(places.lan, places.machine, "fd00:231::2", patience=1)
     with places.machine.listening("10.231.0.2", 0) as listener:
         socket.create_connection(listener.getsockname(), timeout=5).close()  # from the host itself
 
@@ -160,7 +160,7 @@ def test_two_daemons_forward_each_for_its_own(places):
 def test_who_comes_with_rules_of_forwarding_decides_about_the_rest(places):
     routing.enable(ROUTES)
     routing.give_way("bridge")
-    assert not asks(places.lan, places.office, "10.233.0.2")
+    assert not asks(places.lan, places.office, "10.233.0.2", patience=1)
     nft.transact("add table ip docker\nadd chain ip docker out { type nat hook postrouting priority srcnat; }\n", "Docker comes")
     routing.give_way("bridge")
     assert asks(places.lan, places.office, "10.233.0.2")
@@ -180,7 +180,7 @@ def test_isolated_machines_do_not_meet_at_the_gateway(places):
     routing.enable(replace(ROUTES, isolate=False))
     assert asks(places.machine, places.office, "10.231.0.3"), "the way around is there"
     routing.enable(replace(ROUTES, isolate=True))
-    assert not asks(places.machine, places.office, "10.231.0.3")
+    assert not asks(places.machine, places.office, "10.231.0.3", patience=1)
     assert asks(places.machine, places.lan, "10.232.0.2")
 
 

@@ -144,7 +144,7 @@ def test_names_in_a_wish(gateway, alice, key):
     assert call(gateway, alice, "List")["parameters"]["machines"] == []
 
 
-@pytest.mark.parametrize("text", ["\0", "\ud800", "x" * 300_000])
+@pytest.mark.parametrize("text", ["\0", "\ud800", "x" * 5_000_000])
 def test_words_that_no_command_can_have(gateway, alice, quiet, text):
     for command in ({"arguments": ["echo", text]}, {"arguments": ["true"], "environment": {"A": text}}, {"user": text}):
         with suppress(BrokenPipeError, ConnectionResetError):  # too long: the daemon has heard enough
@@ -236,7 +236,7 @@ def test_a_message_without_an_end_is_cut_off(gateway, alice):
         with suppress(BrokenPipeError, ConnectionResetError):
             while sent < 1 << 30:
                 sent += sock.send(b"[1," * 20000)
-        assert sent < 4 << 20
+        assert sent < 8 << 20, "a message has 4 MiB at most, and the sockets hold some more"
     assert resident(gateway) - memory < 32 << 20
     assert fine(gateway, alice)
 
