@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -84,7 +85,9 @@ class Registry:
         directory = self._record_path(machine.record).parent
         for name in ("record.json", "console.log", "console.log.1", *keys.FILES):
             (directory / name).unlink(missing_ok=True)
-        if directory.is_dir() and not any(directory.iterdir()):
+        if not machine.record.ephemeral:  # with what a daemon that was killed left half made there
+            shutil.rmtree(directory, ignore_errors=True)
+        elif directory.is_dir() and not any(directory.iterdir()):
             directory.rmdir()
         with self._lock:
             self._machines.pop(machine.record.id, None)
