@@ -28,18 +28,20 @@ def machines(store):  # noqa: F811
     for directory in vars(paths).values():
         directory.mkdir()
     btrfs.create(store / "gaol")
-    return SimpleNamespace(
-        paths=paths, jailer=SimpleNamespace(gaol=lambda _: store / "gaol"), check_there=lambda _: None, limit_disk=lambda *_: None
-    )
+    (store / "record").mkdir()
+    jailer = SimpleNamespace(gaol=lambda _: store / "gaol", paths=paths)
+    registry = SimpleNamespace(check_there=lambda _: None, directory=lambda _: store / "record")
+    quotas = SimpleNamespace(limit=lambda *_: None)
+    return SimpleNamespace(paths=paths, jailer=jailer, quotas=quotas, snapshots=snapshots.Snapshots(registry, jailer, quotas, None))
 
 
 def test_a_machine_has_so_many_snapshots_and_no_more(machines, machine, monkeypatch):
     monkeypatch.setattr(snapshots, "MOST", 2)
-    snapshots.take(machines, machine, "one")
-    snapshots.take(machines, machine, "two")
+    machines.snapshots.take(machine, "one")
+    machines.snapshots.take(machine, "two")
     with pytest.raises(LimitReached, match="2 snapshots"):
-        snapshots.take(machines, machine, "three")
-    assert snapshots.tags(machines, machine) == ["one", "two"]
+        machines.snapshots.take(machine, "three")
+    assert machines.snapshots.tags(machine) == ["one", "two"]
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -48,13 +50,13 @@ def test_what_was_staged_does_not_stay(machines, machine, fails):
         raise Failed("can't limit disks")
 
     gaol = machines.jailer.gaol(machine.record)
-    snapshots.take(machines, machine, "empty")
+    machines.snapshots.take(machine, "empty")
     (gaol / "file").touch()
     if fails:
-        machines.limit_disk = refuse
+        machines.quotas.limit = refuse
         with pytest.raises(Failed, match="can't limit"):
-            snapshots.restore(machines, machine, "empty")
+            machines.snapshots.restore(machine, "empty")
     else:
-        snapshots.restore(machines, machine, "empty")
+        machines.snapshots.restore(machine, "empty")
     assert os.listdir(gaol) == (["file"] if fails else [])
     assert os.listdir(machines.paths.staging) == []
