@@ -31,7 +31,7 @@ def machines(store):  # noqa: F811
     (store / "record").mkdir()
     jailer = SimpleNamespace(gaol=lambda _: store / "gaol", paths=paths)
     registry = SimpleNamespace(check_there=lambda _: None, directory=lambda _: store / "record")
-    quotas = SimpleNamespace(limit=lambda *_: None)
+    quotas = SimpleNamespace(limit=lambda *_: None, held=lambda record: record)
     return SimpleNamespace(paths=paths, jailer=jailer, quotas=quotas, snapshots=snapshots.Snapshots(registry, jailer, quotas, None))
 
 
