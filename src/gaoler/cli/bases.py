@@ -8,7 +8,7 @@ from gaoler.cli import terminal
 from gaoler.cli.arguments import JSON, MACHINE, Command, flag, option, place
 from gaoler.cli.output import Progress, clean, or_dash, show, show_columns, show_pairs, show_time
 from gaoler.client import Gaoler
-from gaoler.errors import Failed, Usage
+from gaoler.errors import Failed, NotFound, Usage
 from gaoler.units import show_duration, show_size
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
@@ -160,17 +160,25 @@ def _history(options: Any) -> int:
 
 def _rm(options: Any) -> int:
     with Gaoler() as gaoler:
-        reply = gaoler.call("BaseInspect", name=options.name)
-        count, machines = len(reply["generations"]), reply["base"]["machines"]
-        users = f"; {machines} machine{'s' if machines > 1 else ''} made from it keep their files" if machines else ""
-        holds = f"{count} generation{'s' if count != 1 else ''}{users}"
-        if not options.yes and terminal.can_ask():
+        holds = _holds(gaoler, options.name)
+        if holds and not options.yes and terminal.can_ask():
             print(clean(f"{options.name}: {holds}"))
             if not terminal.agrees("Delete it?"):
                 raise Failed("nothing was deleted", "you did not say yes", "gaol base ls")
         gaoler.call("BaseRemove", name=options.name)
-    print(clean(f"deleted {options.name}: {holds}"))
+    print(clean(f"deleted {options.name}: {holds or 'what there was of it'}"))
     return 0
+
+
+def _holds(gaoler: Gaoler, name: str) -> str:
+    """What goes with a base; nothing where its first sync was cut short, or where there is no such base."""
+    try:
+        reply = gaoler.call("BaseInspect", name=name)
+    except NotFound:
+        return ""
+    count, machines = len(reply["generations"]), reply["base"]["machines"]
+    users = f"; {machines} machine{'s' if machines > 1 else ''} made from it keep their files" if machines else ""
+    return f"{count} generation{'s' if count != 1 else ''}{users}"
 
 
 _BASE = place("BASE", "the base", key="name")

@@ -13,8 +13,6 @@ from system.support.gateway import Gateway
 from system.support.page import Page, Watched
 from system.support.users import User
 
-pytest_plugins: list[str] = []
-
 
 @pytest.fixture(scope="session")
 def page(gateway: Gateway) -> Iterator[Page]:
