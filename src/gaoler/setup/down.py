@@ -7,7 +7,7 @@ from gaoler.host import loop, mounts
 from gaoler.host.command import run
 from gaoler.host.stream import plain_environment
 from gaoler.progress import Display
-from gaoler.setup import page, service
+from gaoler.setup import daemon, page
 from gaoler.setup.facts import Facts, ask
 from gaoler.setup.settings import Settings
 
@@ -18,9 +18,9 @@ def down(settings: Settings, display: Display) -> None:
         display.say("nothing to stop: gaoler is not installed")
         return
     facts = ask(settings)
-    page.stop(settings, facts)
+    page.of(settings, facts).stop()
     stop_machines(settings, facts, display)
-    service.stop(settings, facts)
+    daemon.of(settings, facts).stop()
     run([str(settings.commands / "gaoler"), "--config", str(settings.configuration), "--close"], env=plain_environment())
     if mounts.is_mounted(facts.store):
         mounts.unmount(facts.store)
@@ -37,10 +37,10 @@ def is_installed(settings: Settings) -> bool:
 def stop_machines(settings: Settings, facts: Facts, display: Display) -> None:
     """Machines outlive the daemon, and only it can stop them: it is started where it does not run."""
     running = facts.runtime / "machines"
-    if not service.pid(facts.socket):
+    if not daemon.pid(facts.socket):
         if not running.is_dir() or not any(running.iterdir()):
             return
-        service.start(settings, facts)
+        daemon.of(settings, facts).start()
     with Gaoler(str(facts.socket)) as gaoler:
         for machine in gaoler.machines(everybody=True):
             if machine["state"] not in ("stopped", "failed"):

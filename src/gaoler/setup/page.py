@@ -1,27 +1,26 @@
-"""The page for people: what browsers run of others' making, its account, its rules for PAM; starting and stopping it."""
+"""The page for people: what browsers run of others' making, its account, its rules for PAM; the service."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import pwd
-import select
 import shutil
-import signal
 import tempfile
 from pathlib import Path
 
 from gaoler import places
-from gaoler.errors import Failed
 from gaoler.host.command import run
-from gaoler.host.stream import TAIL, plain_environment, stream
+from gaoler.host.stream import plain_environment, stream
 from gaoler.progress import Progress, Report
-from gaoler.setup import environment, service
+from gaoler.setup import daemon, environment, service
 from gaoler.setup.facts import Facts
+from gaoler.setup.service import Service
 from gaoler.setup.settings import Settings
 from gaoler.setup.steps import Step
 
 UNIT = "gaoler-web.service"
+PROGRAM = "gaoler-web"
 PAM = Path("/etc/pam.d/gaoler-web")
 IN_RUNTIME = ("web", "web.pid", "web.log", "web.version")
 LISTS = places.PACKAGING / "page"
@@ -98,15 +97,17 @@ def packages_step(place: Path, report: Report, *, tests: bool = False) -> Step:
 
 
 def step(settings: Settings, facts: Facts) -> Step:
+    page = of(settings, facts)
+
     def done() -> str:
         if not facts.web_listen:
-            stop(settings, facts)
+            page.stop()
             return "turned off"
-        return address(facts) if is_current(settings, facts) else ""
+        return address(facts) if page.is_current() else ""
 
     def begin() -> str:
         prepare(settings, facts)
-        start(settings, facts)
+        page.start()
         return address(facts)
 
     return Step("page", done, begin)
@@ -146,69 +147,37 @@ def prepare(settings: Settings, facts: Facts) -> None:
         shutil.copyfile(places.PACKAGING / "gaoler-web.pam", PAM)
 
 
-def pid(facts: Facts) -> int:
-    """The process that serves the page; 0 where none does."""
+def of(settings: Settings, facts: Facts) -> Service:
+    """Stopping it ends everybody's login; machines run on."""
+    return Service(
+        name="the page",
+        program=PROGRAM,
+        settings=settings,
+        runtime=facts.runtime,
+        log="web.log",
+        stamp="web.version",
+        version=lambda: f"{daemon.version(settings)}\n{_stamp()}",
+        pid=lambda: pid(settings, facts),
+        patience=PATIENCE,
+        unit=UNIT,
+    )
+
+
+def pid(settings: Settings, facts: Facts) -> int:
+    """The process that serves the page; 0 where none does, whatever has its number by now."""
     try:
         found = int((facts.runtime / "web.pid").read_text())
-        words = Path(f"/proc/{found}/cmdline").read_bytes().split(b"\0")
+        words = Path(f"/proc/{found}/cmdline").read_bytes().split(b"\0")  # of one that has ended, and waits for init: nothing
     except (OSError, ValueError):
         return 0
-    return found if any(word.endswith(b"/gaoler-web") for word in words) else 0
-
-
-def is_current(settings: Settings, facts: Facts) -> bool:
-    try:
-        return bool(pid(facts)) and (facts.runtime / "web.version").read_text() == _version(settings)
-    except OSError:
-        return False
-
-
-def _version(settings: Settings) -> str:
-    return f"{service.version(settings)}\n{_stamp()}"
-
-
-def start(settings: Settings, facts: Facts) -> None:
-    """Starts the page anew, and waits until it is served."""
-    if service.use_systemd(settings):
-        shutil.copyfile(places.PACKAGING / UNIT, service.UNITS_PLACE / UNIT)
-        run(["systemctl", "daemon-reload"])
-        run(["systemctl", "enable", "--quiet", UNIT])
-        try:
-            run(["systemctl", "restart", UNIT])
-        except Failed as error:
-            journal = run(["journalctl", "--no-pager", "-n", str(TAIL), "-o", "cat", "-u", UNIT]).stdout
-            raise Failed("the page does not start", journal.strip(), f"journalctl -u {UNIT}") from error
-    else:
-        stop(settings, facts)
-        words = [str(settings.commands / "gaoler-web"), "--config", str(settings.configuration)]
-        service.until_ready(words, facts.runtime / "web.log", "the page", PATIENCE)
-    (facts.runtime / "web.version").write_text(_version(settings))
-
-
-def stop(settings: Settings, facts: Facts) -> None:
-    """Ends the page, and everybody's login with it; machines run on."""
-    if service.use_systemd(settings) and (service.UNITS_PLACE / UNIT).exists():
-        run(["systemctl", "stop", UNIT])
-    found = pid(facts)
-    if not found:
-        return
-    descriptor = os.pidfd_open(found)
-    try:
-        signal.pidfd_send_signal(descriptor, signal.SIGTERM)
-        if not select.select([descriptor], [], [], PATIENCE)[0]:
-            raise Failed("the page does not end", f"process {found} still runs after {PATIENCE:g} s", f"kill -9 {found}")
-    finally:
-        os.close(descriptor)
+    return found if os.fsencode(settings.commands / PROGRAM) in words else 0
 
 
 def forget(settings: Settings) -> None:
-    """Takes away what `prepare` and `start` left on the host."""
+    """Take away what `prepare` and the service left on the host."""
     if not service.is_standard(settings):
         return
-    if service.use_systemd(settings) and (service.UNITS_PLACE / UNIT).exists():
-        run(["systemctl", "disable", "--quiet", "--now", UNIT])
-        (service.UNITS_PLACE / UNIT).unlink()
-        run(["systemctl", "daemon-reload"])
+    service.forget(settings, (UNIT,))
     PAM.unlink(missing_ok=True)
     try:
         pwd.getpwnam("gaoler-web")

@@ -11,7 +11,7 @@ from pathlib import Path
 from gaoler.errors import NotAllowed
 from gaoler.host.command import run
 from gaoler.progress import Display
-from gaoler.setup import components, page, service
+from gaoler.setup import components, daemon, page, service
 from gaoler.setup.accounts import has_group
 from gaoler.setup.down import down, is_installed
 from gaoler.setup.facts import Facts, ask
@@ -37,7 +37,7 @@ def purge(settings: Settings, display: Display, agreed: bool) -> None:
     if facts:
         down(settings, display)
     page.forget(settings)
-    service.forget(settings)
+    service.forget(settings, daemon.UNITS)
     for path in doomed:
         remove(path)
     if facts and has_group(facts.admin_group):

@@ -1,4 +1,4 @@
-"""Starts and stops the daemon: as a service where systemd runs the host, in the background elsewhere."""
+"""A program that runs on when set-up is over: a unit of systemd where that runs the host, in the background elsewhere."""
 
 from __future__ import annotations
 
@@ -9,24 +9,17 @@ import signal
 import socket
 import subprocess
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from gaoler import logs, places
 from gaoler.errors import Failed
 from gaoler.host.command import run
-from gaoler.host.peer import peer
 from gaoler.host.stream import TAIL, plain_environment
-from gaoler.setup.facts import Facts
 from gaoler.setup.settings import Settings
 
-UNIT = "gaoler.service"
-TIMER = "gaoler-bases.timer"
-MACHINES = "gaoler-machines.service"
-UNITS = (UNIT, MACHINES, TIMER, "gaoler-bases.service")
 UNITS_PLACE = Path("/etc/systemd/system")
-
-#: How long the daemon may take to be ready, and to end, in seconds. It takes over running machines before it serves.
-PATIENCE = 60.0
 
 
 def has_systemd() -> bool:
@@ -35,7 +28,7 @@ def has_systemd() -> bool:
 
 
 def is_standard(settings: Settings) -> bool:
-    """The unit names the standard places; an installation elsewhere runs in the background."""
+    """The units name the standard places; an installation elsewhere runs in the background."""
     return settings == Settings.of({})
 
 
@@ -43,52 +36,88 @@ def use_systemd(settings: Settings) -> bool:
     return has_systemd() and is_standard(settings)
 
 
-def pid(where: Path) -> int:
-    """The process that listens on the daemon's socket, as the kernel knows it; 0 where nobody does."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+@dataclass(frozen=True)
+class Service:
+    """Whoever starts it anew ends the one that runs first, so there is one of it at most."""
+
+    name: str
+    """As messages say it: `the daemon`."""
+    program: str
+    """Its command, in the installation's bin/."""
+    settings: Settings
+    runtime: Path
+    log: str
+    """In `runtime`; where systemd watches it there is none."""
+    stamp: str
+    """In `runtime`: the version that was started last."""
+    version: Callable[[], str]
+    """Changes when it must be started anew. May raise OSError where it isn't installed."""
+    pid: Callable[[], int]
+    """The process that serves, 0 where none does."""
+    patience: float
+    """Seconds that it may take to be ready, and to end."""
+    unit: str
+    beside: tuple[str, ...] = ()
+    """Units that come and go with it, and are started before it."""
+    further: tuple[str, ...] = ()
+    """Units that those start."""
+
+    def is_current(self) -> bool:
+        """Whether it runs, and is the installed one with the present configuration."""
         try:
-            sock.connect(str(where))
+            return bool(self.pid()) and (self.runtime / self.stamp).read_text() == self.version()
         except OSError:
-            return 0
-        return peer(sock).pid
+            return False
 
+    def start(self) -> None:
+        """Start it anew and wait until it serves. Raises Failed with its last words."""
+        self.stop()
+        if use_systemd(self.settings):
+            self._start_unit()
+        else:
+            self.runtime.mkdir(mode=0o755, parents=True, exist_ok=True)
+            words = [str(self.settings.commands / self.program), "--config", str(self.settings.configuration)]
+            until_ready(words, self.runtime / self.log, self.name, self.patience)
+        (self.runtime / self.stamp).write_text(self.version())
 
-def version(settings: Settings) -> str:
-    """Changes when the daemon must be started anew: with program, environment and configuration."""
-    program = Path(os.path.realpath(settings.current)).name
-    return f"{program}\n{(settings.environment / 'stamp').read_text()}\n{settings.configuration.read_text()}"
-
-
-def is_current(settings: Settings, facts: Facts) -> bool:
-    """Whether the daemon answers, and is the installed one with the present configuration."""
-    try:
-        return bool(pid(facts.socket)) and (facts.runtime / "version").read_text() == version(settings)
-    except OSError:
-        return False
-
-
-def start(settings: Settings, facts: Facts) -> None:
-    """Starts the daemon anew and waits until it serves. Machines outlive this."""
-    stop(settings, facts)
-    if use_systemd(settings):
-        for name in UNITS:
+    def _start_unit(self) -> None:
+        for name in (self.unit, *self.beside, *self.further):
             shutil.copyfile(places.PACKAGING / name, UNITS_PLACE / name)
         run(["systemctl", "daemon-reload"])
-        run(["systemctl", "enable", "--quiet", UNIT])
-        run(["systemctl", "enable", "--quiet", "--now", MACHINES, TIMER])
+        run(["systemctl", "enable", "--quiet", self.unit])
+        if self.beside:
+            run(["systemctl", "enable", "--quiet", "--now", *self.beside])
         try:
-            run(["systemctl", "start", UNIT])
+            run(["systemctl", "start", self.unit])
         except Failed as error:
-            journal = run(["journalctl", "--no-pager", "-n", str(TAIL), "-o", "cat", "-u", UNIT]).stdout
-            raise Failed("the daemon does not start", journal.strip(), f"journalctl -u {UNIT}") from error
-    else:
-        start_in_background(settings, facts)
-    (facts.runtime / "version").write_text(version(settings))
+            journal = run(["journalctl", "--no-pager", "-n", str(TAIL), "-o", "cat", "-u", self.unit]).stdout
+            raise Failed(f"{self.name} does not start", journal.strip(), f"journalctl -u {self.unit}") from error
+
+    def stop(self) -> None:
+        """End it and wait until it has ended. Raises Failed."""
+        if use_systemd(self.settings) and (UNITS_PLACE / self.unit).exists():
+            run(["systemctl", "stop", self.unit])
+        found = self.pid()
+        if not found:
+            return
+        try:
+            descriptor = os.pidfd_open(found)
+        except ProcessLookupError:  # ended since
+            return
+        try:
+            signal.pidfd_send_signal(descriptor, signal.SIGTERM)
+            if not select.select([descriptor], [], [], self.patience)[0]:
+                why = f"process {found} still runs after {self.patience:g} s"
+                raise Failed(f"{self.name} does not end", why, f"kill -9 {found}")
+        except ProcessLookupError:
+            pass
+        finally:
+            os.close(descriptor)
 
 
-def forget(settings: Settings) -> None:
-    """Takes the units out of systemd, where it knows them. The daemon must have ended."""
-    known = [name for name in UNITS if (UNITS_PLACE / name).exists()]
+def forget(settings: Settings, units: tuple[str, ...]) -> None:
+    """Take units out of systemd, where it knows them. What they name must have ended."""
+    known = [name for name in units if (UNITS_PLACE / name).exists()]
     if not use_systemd(settings) or not known:
         return
     run(["systemctl", "disable", "--quiet", "--now", *known])
@@ -97,15 +126,11 @@ def forget(settings: Settings) -> None:
     run(["systemctl", "daemon-reload"])
 
 
-def start_in_background(settings: Settings, facts: Facts) -> None:
-    """Ready when it says so by sd_notify(3)'s protocol."""
-    facts.runtime.mkdir(mode=0o755, parents=True, exist_ok=True)
-    words = [str(settings.commands / "gaoler"), "--config", str(settings.configuration)]
-    until_ready(words, facts.runtime / "gaoler.log", "the daemon", PATIENCE)
-
-
 def until_ready(words: list[str], log: Path, name: str, patience: float) -> None:
-    """Starts a program in a session of its own, output to a log, and waits until it says that it is ready; raises Failed."""
+    """Start a program in a session of its own, output to a log, and wait until it says that it is ready; raises Failed.
+
+    It says so by sd_notify(3)'s protocol.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="gaoler-") as directory,
         open(logs.opened(log), "wb") as out,
@@ -133,19 +158,3 @@ def until_ready(words: list[str], log: Path, name: str, patience: float) -> None
     last = "\n".join(log.read_text(errors="replace").splitlines()[-TAIL:])
     why = "" if found else f"it is not ready after {patience:g} s; "
     raise Failed(f"{name} does not start", why + last, f"less {log}")
-
-
-def stop(settings: Settings, facts: Facts) -> None:
-    """Ends the daemon and waits until it has ended; machines run on."""
-    if use_systemd(settings) and (UNITS_PLACE / UNIT).exists():
-        run(["systemctl", "stop", UNIT])
-    found = pid(facts.socket)
-    if not found:
-        return
-    descriptor = os.pidfd_open(found)
-    try:
-        signal.pidfd_send_signal(descriptor, signal.SIGTERM)
-        if not select.select([descriptor], [], [], PATIENCE)[0]:
-            raise Failed("the daemon does not end", f"process {found} still runs after {PATIENCE:g} s", f"kill -9 {found}")
-    finally:
-        os.close(descriptor)

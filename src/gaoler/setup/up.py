@@ -14,7 +14,7 @@ from gaoler.host.command import run
 from gaoler.host.stream import plain_environment
 from gaoler.kernels import building
 from gaoler.progress import Display, Progress
-from gaoler.setup import components, environment, guest, host, install, page, service, steps
+from gaoler.setup import components, daemon, environment, guest, host, install, page, service, steps
 from gaoler.setup.accounts import has_group, make_group
 from gaoler.setup.facts import Facts, ask, sample
 from gaoler.setup.settings import Settings
@@ -81,7 +81,7 @@ def program_steps(settings: Settings, display: Display) -> list[Step]:
 
 
 def machine_steps(settings: Settings, facts: Facts, display: Display) -> list[Step | tuple[Step, ...]]:
-    kernels = facts.store / "kernels"
+    kernels, gaoler = facts.store / "kernels", daemon.of(settings, facts)
 
     def make_store() -> str:
         run([str(settings.commands / "gaoler"), "--config", str(settings.configuration), "--make-store"], env=plain_environment())
@@ -96,7 +96,7 @@ def machine_steps(settings: Settings, facts: Facts, display: Display) -> list[St
         return f"{facts.store}/bin, etc and lib"
 
     def start_daemon() -> str:
-        service.start(settings, facts)
+        gaoler.start()
         return "a service of systemd" if service.use_systemd(settings) else f"in the background, log {facts.runtime}/gaoler.log"
 
     def there(path: Path, good: bool) -> str:
@@ -113,7 +113,7 @@ def machine_steps(settings: Settings, facts: Facts, display: Display) -> list[St
         Step("administrators' group", lambda: group if has_group(group) else "", lambda: make_group(group)),
         Step("store", lambda: there(facts.store, mounts.is_mounted(facts.store)), make_store),
         Step("guest files", lambda: there(facts.store / "bin", guest.is_current(facts.store)), make_guest),
-        Step("daemon", lambda: there(facts.socket, service.is_current(settings, facts)), start_daemon),
+        Step("daemon", lambda: there(facts.socket, gaoler.is_current()), start_daemon),
         (  # one waits for the compiler, the other for the network and the disk
             Step("kernel", installed_kernel, lambda: building.build(facts.cache, kernels, display.report).name),
             Step("base", lambda: there(base, base.is_dir()), lambda: make_base(facts, display)),

@@ -82,7 +82,8 @@ def serve(configuration: Configuration, packages: str) -> bool:
     if again:
         _hand_over(listener, store)
     else:
-        place.unlink(missing_ok=True)
+        for left in (place, place.with_name("web.pid")):  # that number will be another's
+            left.unlink(missing_ok=True)
     return again
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from gaoler import places
 from gaoler.cli.made.__main__ import INSTALLED
-from gaoler.setup import install, service
+from gaoler.setup import daemon, install
 from gaoler.setup.settings import Settings
 
 
@@ -119,7 +119,7 @@ def test_what_a_unit_names_is_there_after_installation(prefix, unit):
     for name, section in re.findall(r"man:([\w.-]+)\((\d)\)", text):
         assert (prefix / f"share/man/man{section}/{name}.{section}").exists(), name
     for name in re.findall(r"gaoler[\w-]*\.(?:service|timer)", text):
-        assert name in service.UNITS or "master" in name
+        assert name in daemon.UNITS or "master" in name
 
 
 DOCUMENTS = sorted(path for path in [places.TREE / "README.md", *(places.TREE / "docs").rglob("*.md")] if path.is_file())
