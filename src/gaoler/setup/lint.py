@@ -28,6 +28,9 @@ UNHEEDED = {
     "SC2174": "the parents are there",
 }
 
+#: gcc's analyzer takes what hangs on a static list for lost; leaks are found by the sanitizers that the guest's tests run with.
+ANALYZED = ["-fanalyzer", "-Wno-analyzer-malloc-leak"]
+
 
 def lint(cache: Path, display: Display) -> None:
     """Run all of them; raises Failed when one of them complains."""
@@ -63,9 +66,9 @@ def guest(display: Display) -> list[str]:
         display.say("C: not looked at, since gcc is not installed")
         return []
     sources = sorted(str(path) for path in (places.GUEST / "src").glob("*.c"))
-    words = ["gcc", "-fsyntax-only", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", *sources]
-    status = subprocess.run(words, check=False).returncode
-    return [f"gcc ended with {status}"] if status else []
+    words = ["gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", *ANALYZED, "-c", "-o", os.devnull]
+    statuses = {Path(source).name: subprocess.run([*words, source], check=False).returncode for source in sources}
+    return [f"gcc complains of {name}" for name, status in statuses.items() if status]
 
 
 def kernel(cache: Path, display: Display) -> list[str]:

@@ -1,4 +1,4 @@
-"""Builds the guest's programs once, and starts agents."""
+"""Builds the guest's programs once, as for machines and with sanitizers, and starts agents."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def guest() -> Path:
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of the built agent and initramfs."""
+    """The directory of the built agent and initramfs, and of the agent as the tests run it: the first fault of memory ends it."""
     if not shutil.which("musl-gcc"):
         pytest.skip("needs musl-gcc (package musl-tools)")
     output = tmp_path_factory.mktemp("guest")
-    subprocess.run(["make", "-s", "-C", GUEST, f"O={output}", "WERROR=-Werror"], check=True)
+    subprocess.run(["make", "-s", "-C", GUEST, f"O={output}", "WERROR=-Werror", "all", "sanitized"], check=True)
     return output
 
 
 @pytest.fixture
 def agent(built: Path, tmp_path: Path) -> Iterator[Agent]:
     # The test run itself may have been started with nohup.
-    agent = start_agent(built / "agent", tmp_path, "serve", "--quiet", prefix=("env", "--default-signal"))
+    agent = start_agent(built / "agent-sanitized", tmp_path, "serve", "--quiet", prefix=("env", "--default-signal"))
     yield agent
     assert agent.process.poll() is None, "the agent died"
     agent.process.terminate()

@@ -31,7 +31,7 @@ def start(built: Path, tmp_path: Path) -> Iterator[Callable[..., Agent]]:
     agents = []
 
     def start(*options: str) -> Agent:
-        agents.append(start_agent(built / "agent", tmp_path, "init", "--quiet", *options, prefix=NAMESPACES))
+        agents.append(start_agent(built / "agent-sanitized", tmp_path, "init", "--quiet", *options, prefix=NAMESPACES))
         return agents[-1]
 
     yield start
@@ -47,7 +47,7 @@ def first_process(agent: Agent) -> int:
 
 
 def test_outside_a_machine_it_refuses(built: Path) -> None:
-    result = subprocess.run([built / "agent", "init"], capture_output=True, timeout=PATIENCE, check=False)
+    result = subprocess.run([built / "agent-sanitized", "init"], capture_output=True, timeout=PATIENCE, check=False)
     assert result.returncode != 0
     assert b"not process 1" in result.stderr
 
