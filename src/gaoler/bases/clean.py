@@ -52,7 +52,7 @@ DIRECTORIES = (
     "var/cache/apt",
     "var/cache/ldconfig",
     "var/cache/pacman/pkg",
-    "var/lib/apt/lists",
+    "var/lib/apt/lists/partial",
 )
 
 #: Directories stay (nginx won't start without its own), files go.

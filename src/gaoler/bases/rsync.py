@@ -31,7 +31,10 @@ _KINDS = {
 }
 
 #: Beside what `clean` takes out: the master's own disks and secrets, which no machine has a use for.
-_MASTERS_OWN = ("etc/fstab", "etc/rsyncd.*", "etc/gaoler-master", "etc/NetworkManager/system-connections/*", "lost+found")
+_MASTERS_OWN = (
+    *("etc/fstab", "etc/rsyncd.*", "etc/gaoler-master", "etc/NetworkManager/system-connections/*", "lost+found"),
+    "var/lib/apt/lists/*",  # they change daily where nothing else does; machines fetch their own
+)
 
 #: Extended attributes that mean something in a machine. Labels of the master's security module, and what only root of
 #: a file system's own user namespace may set, do not.

@@ -123,8 +123,8 @@ def prepare(settings: Settings, display: Display, *, software: bool) -> dict[str
 
 
 def tree_for(stem: Path, *further: str) -> Path:
-    """Where a tree lies that has the packages of a base and `further` ones: another list is another tree."""
-    wanted = repr((apt.host_suite(), sorted([*debian.PACKAGES.values(), *further])))
+    """Where a tree lies that has the packages of a base and `further` ones: what is made otherwise is another tree."""
+    wanted = repr((apt.host_suite(), sorted([*debian.PACKAGES.values(), *further]), debian.LISTS))
     return stem.with_name(f"{stem.name}-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}")
 
 

@@ -170,6 +170,7 @@ def test_steps_without_a_network(tree: Tree, startenv: Callable[..., str]) -> No
     mounts, links, *rest = tree.asked()
     assert mounts.startswith("mount proc /proc proc nosuid,nodev,noexec sysfs /sys")
     assert "/proc/self/fd/2 /dev/stderr" in links
+    assert "/uml/bin/apt /usr/local/sbin/apt-get" in links
     assert rest == [
         "mode 0666 /dev/fuse /dev/net/tun",
         "hostname web",
@@ -254,6 +255,56 @@ def test_the_owner_alone_is_a_sudoer_by_number(tree: Tree, startenv: Callable[..
         assert tree.read("etc/sudoers.d/gaoler") == "#0 ALL=(ALL:ALL) NOPASSWD: ALL\n"
         assert (tree.root / "etc/sudoers.d/gaoler").stat().st_mode & 0o777 == 0o440
     assert (tree.root / "etc/hosts").stat().st_mode & 0o777 == 0o644
+
+
+# --- apt
+
+
+UPDATE = "apt-get -qq -o Acquire::Retries::Delay=false -o APT::Update::Error-Mode=any update"
+FAKE_APT = f"""#!/bin/sh
+echo "${{0##*/}} $*" >> /asked-of-apt
+if [ "${{0##*/}} $*" = "{UPDATE}" ]; then
+    [ ! -e /offline ] || exit 100
+    : > /var/lib/apt/lists/archive_Packages.lz4
+fi
+"""
+
+
+@pytest.fixture
+def apt(tree: Tree) -> Callable[..., list[str]]:
+    """Runs `apt` or `apt-get` as a machine finds it; what was asked of Debian's own then."""
+    (tree.root / "var/lib/apt/lists/partial").mkdir(parents=True)
+    tree.program("tools/real", FAKE_APT)
+    over = 'for real in apt apt-get; do mount --bind /tools/real "/usr/bin/$real"; done; ln -s /uml/bin/apt "/tools/$1"; exec "/tools/$@"'
+
+    def run(*words: str) -> list[str]:
+        for name in ("asked-of-apt", f"tools/{words[0]}"):
+            (tree.root / name).unlink(missing_ok=True)
+        said = tree.run("sh", "-c", over, "sh", *words)
+        assert ("package lists are missing, or older than a day" in said) == (UPDATE in tree.read("asked-of-apt")), said
+        return tree.read("asked-of-apt").splitlines()
+
+    return run
+
+
+def test_package_lists_come_when_there_are_none_or_old_ones(tree: Tree, apt: Callable[..., list[str]]) -> None:
+    lists = tree.root / "var/lib/apt/lists"
+    (tree.root / "offline").touch()
+    assert apt("apt-get", "install", "-y", "nginx") == [UPDATE, "apt-get install -y nginx"]
+    (tree.root / "offline").unlink()
+    assert apt("apt-get", "install", "-y", "nginx") == [UPDATE, "apt-get install -y nginx"]
+    assert apt("apt-get", "install", "-y", "nginx") == ["apt-get install -y nginx"]
+    for name in (lists, tree.root / "var/lib/apt/periodic/update-success-stamp"):
+        os.utime(name, (0, time.time() - 3 * 86400))
+    assert apt("apt", "-o", "install=1", "upgrade") == [UPDATE, "apt -o install=1 upgrade"]
+    # Nothing had changed: the directory is as old as it was.
+    os.utime(lists, (0, time.time() - 3 * 86400))
+    assert apt("apt-get", "full-upgrade") == ["apt-get full-upgrade"]
+
+
+@pytest.mark.parametrize("words", ["update", "remove install", "-y -t install purge x", "--help", "", "show upgrade"])
+def test_what_needs_no_package_lists_fetches_none(apt: Callable[..., list[str]], words: str) -> None:
+    assert [line.strip() for line in apt("apt-get", *words.split())] == [f"apt-get {words}".strip()]
 
 
 # --- services

@@ -44,6 +44,10 @@ TYPICAL_PACKAGES = 198
 #: The newest stable release when this was written, for hosts that are no Debian.
 NEWEST_STABLE = "trixie"
 
+#: How a base keeps package lists, which come with it: packed, 19 MB of 46 in bookworm, and without translations, which no
+#: installation needs.
+LISTS = ('Acquire::GzipIndexes "true"', 'Acquire::Languages "none"')
+
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
@@ -93,7 +97,7 @@ def make(
     keyring_inside = copied_keys(sources)
     asked = (*PACKAGES.values(), *SETS.get(wanted, {}).values(), *further)
     packages = sorted({name for names in asked for name in names.split()})
-    options = [word for line in apt.acquire_options() for word in ("--aptopt", line)]
+    options = [word for line in (*apt.acquire_options(), *LISTS) for word in ("--aptopt", line)]
     listing = target.parent / f".{target.name}.sources"
     listing.write_text(sources)
     try:
@@ -102,6 +106,7 @@ def make(
                 # It binds the host's /dev/shm into the tree. Killed, it would leave that to whoever clears the tree away.
                 *("unshare", "--mount", "--pid", "--fork", "--kill-child"),
                 *("mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", "--verbose"),
+                "--skip=cleanup/apt/lists",
                 f"--include={','.join(packages)}",
                 *options,
                 *(suite, str(target), str(listing)),
