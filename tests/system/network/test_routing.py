@@ -6,6 +6,7 @@ machine -- bridge [host] -- lan
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -96,6 +97,14 @@ def test_machines_reach_out_and_are_reached_and_nobody_else_is_forwarded(places)
     assert asks(places.lan, places.machine, "fd00:231::2").startswith("fd00:232::2 ")
     assert not asks(places.lan, places.office, "10.233.0.2", patience=1), "the host did not forward that before"
     assert not asks(places.lan, places.office, "fd00:233::2", patience=1)
+
+
+def test_without_a_way_out_machines_are_told_so_at_once(places):
+    routing.enable(replace(ROUTES, masquerade=None))
+    words = "import socket, sys; print(socket.socket(socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET).connect_ex((sys.argv[1], 80)))"
+    for nowhere in ("203.0.113.1", "2001:db8::1"):
+        answer = int(places.machine.run("/usr/bin/python3", "-c", words, nowhere).stdout)
+        assert answer in (errno.ENETUNREACH, errno.EHOSTUNREACH), f"{nowhere}: {os.strerror(answer)}"
 
 
 def test_by_default_machines_go_out_as_the_host_and_are_reached_as_themselves(places):

@@ -75,11 +75,15 @@ def package(number: int, version: str) -> Package:
 
 
 def write_archive(place: Path, version: str) -> None:
-    """All packages of a version and their index: a flat archive, as apt takes it from `deb [trusted=yes] URL ./`."""
+    """All packages of a version and their index."""
+    write_index(place, [package(number, version) for number in range(1, COUNT + 1)])
+
+
+def write_index(place: Path, packages: list[Package]) -> None:
+    """A flat archive, as apt takes it from `deb [trusted=yes] URL ./`."""
     index = ""
-    for number in range(1, COUNT + 1):
-        made = package(number, version)
-        content, file = made.encoded(), f"{made.name}_{version}_all.deb"
+    for made in packages:
+        content, file = made.encoded(), f"{made.name}_{made.version}_all.deb"
         (place / file).write_bytes(content)
         index += f"{made.header()}Filename: ./{file}\nSize: {len(content)}\nSHA256: {hashlib.sha256(content).hexdigest()}\n\n"
     (place / "Packages").write_text(index)
