@@ -19,6 +19,9 @@ int milestone(const char *text);
 /* What ps shows of this process from now on. The words of the command line are gone afterwards. */
 void set_title(const char *title);
 
+/* Ends all TCP connections but those within this machine. */
+void disconnect(void);
+
 /* Milliseconds of a clock that is never set. */
 int64_t now_ms(void);
 

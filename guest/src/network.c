@@ -1,8 +1,9 @@
 /* Steps `net` and `address`: interfaces by rtnetlink, so that a tree needs no iproute2 and a start no fork.
  *
- *     net IFACE [name NEW] [flush] [ADDRESS/PREFIX]... [via GATEWAY]...
- *         gives the interface another name, sets it up, takes all of its IPv4 addresses away (flush), gives it
- *         addresses and default routes; PREFIX may be a netmask
+ *     net IFACE [name NEW | mac MAC] [flush] [ADDRESS/PREFIX]... [via GATEWAY]...
+ *         gives the interface another name or MAC, sets it up, takes all of its IPv4 addresses away (flush), gives it
+ *         addresses and default routes; PREFIX may be a netmask. One that gets another MAC is another machine's from then
+ *         on: it is down for a moment, which takes its IPv6 addresses and routes away, and TCP connections end
  *     address IFACE 4|6 SECONDS
  *         prints the first global address as soon as there is one
  */
@@ -23,6 +24,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+enum { MAC_SIZE = 6 };
 
 unsigned if_nametoindex(const char *name);
 
@@ -109,21 +112,38 @@ static int parse_address(const char *text, struct address *address)
 	return address->prefix <= address->size * 8 ? 0 : -1;
 }
 
-static int set_up(int fd, unsigned index, const char *name)
+static int set_flags(int fd, unsigned index, unsigned up)
+{
+	struct ifinfomsg link = { .ifi_index = index, .ifi_flags = up, .ifi_change = IFF_UP };
+	struct request_message message;
+
+	begin(&message, RTM_NEWLINK, 0, &link, sizeof link);
+	return settle(fd, &message);
+}
+
+/* Two messages: the kernel changes these only of what is down, and looks at the flags first. */
+static int set_up(int fd, unsigned index, const char *name, const unsigned char *mac)
 {
 	struct ifinfomsg link = { .ifi_index = index };
 	struct request_message message;
-	int error = 0;
+	int error = mac ? set_flags(fd, index, 0) : 0, up;
 
-	/* Two messages: the kernel renames only what is down, and looks at the flags first. */
-	if (name) {
-		begin(&message, RTM_NEWLINK, 0, &link, sizeof link);
-		append_attribute(&message, IFLA_IFNAME, name, strlen(name) + 1);
-		error = settle(fd, &message);
-	}
-	link.ifi_flags = link.ifi_change = IFF_UP;
+	if (mac)
+		disconnect(); /* while it is down: no peer hears of it */
 	begin(&message, RTM_NEWLINK, 0, &link, sizeof link);
-	return error ? error : settle(fd, &message);
+	if (name)
+		append_attribute(&message, IFLA_IFNAME, name, strlen(name) + 1);
+	if (mac)
+		append_attribute(&message, IFLA_ADDRESS, mac, MAC_SIZE);
+	if (!error && (name || mac))
+		error = settle(fd, &message);
+	up = set_flags(fd, index, IFF_UP);
+	return error ? error : up;
+}
+
+static int parse_mac(const char *text, unsigned char *mac)
+{
+	return sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx", mac, mac + 1, mac + 2, mac + 3, mac + 4, mac + 5) - MAC_SIZE;
 }
 
 static int change_address(int fd, unsigned index, const struct address *address, int type)
@@ -223,11 +243,15 @@ int step_net(int count, char **word)
 {
 	int fd = open_netlink(0), error, status = 0;
 	unsigned index = count ? if_nametoindex(word[0]) : 0;
-	int first = count >= 3 && !strcmp(word[1], "name") ? 3 : 1;
+	const char *name = count >= 3 && !strcmp(word[1], "name") ? word[2] : NULL;
+	unsigned char mac[MAC_SIZE];
+	int other = count >= 3 && !strcmp(word[1], "mac"), first = name || other ? 3 : 1;
 
 	if (!index)
 		status = complain(errno, "net: %s", count ? word[0] : "wants an interface");
-	else if ((error = set_up(fd, index, first == 3 ? word[2] : NULL)) != 0)
+	else if (other && parse_mac(word[2], mac))
+		status = complain(0, "net: %s: \"%s\" is not a MAC", word[0], word[2]);
+	else if ((error = set_up(fd, index, name, other ? mac : NULL)) != 0)
 		status = complain(error, "net: %s up", word[0]);
 	for (int i = first; !status && i < count; i++) {
 		int route = !strcmp(word[i], "via");
@@ -243,7 +267,7 @@ int step_net(int count, char **word)
 			break;
 		}
 		if (!route && address.family == AF_INET6)
-			make_up_no_addresses(first == 3 ? word[2] : word[0]);
+			make_up_no_addresses(name ? name : word[0]);
 		error = route ? add_default_route(fd, index, &address) : change_address(fd, index, &address, RTM_NEWADDR);
 		if (error)
 			status = complain(error, "net: %s %s%s", word[0], route ? "via " : "", word[i]);

@@ -8,8 +8,12 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _left: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
 _lock = threading.Lock()
@@ -33,6 +37,13 @@ def begin(work: Callable[[], None], name: str) -> None:
     except (RuntimeError, MemoryError) as error:
         _log.error("no thread for %s, it has to wait: %s", name, error)
         _left.put(work)
+
+
+@contextmanager
+def meanwhile(work: Callable[[], T]) -> Iterator[Future[T]]:
+    """Do it in a thread, which has ended when this has."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(work)
 
 
 def _work() -> None:

@@ -57,9 +57,12 @@ def _restore(options: Any) -> int:
 
 def _clone(options: Any) -> int:
     with Gaoler() as gaoler:
-        reply = gaoler.call("Clone", new=options.new, name=options.name)
+        reply = gaoler.call("Clone", new=options.new, name=options.name, running=options.running)
     _note(reply)
-    made = f"{reply['machine']['name']}  made from {options.name}, stopped; gaol up {reply['machine']['name']} starts it"
+    new = reply["machine"]
+    made = f"{new['name']}  made from {options.name}, stopped; gaol up {new['name']} starts it"
+    if options.running:
+        made = f"{new['name']}  {new['address'] or new['address6'] or '-'}"
     return show(reply, as_json=options.json, text=lambda: print(clean(made)))
 
 
@@ -92,10 +95,13 @@ COMMANDS = {
     ),
     "clone": Command(
         _clone,
-        "Make a new machine with the files of another, which may be running.",
+        "Make a new machine with the files of another, which may be running. With --running, what runs in that one runs in the "
+        "new one, too, and goes on from the same moment; the new one has its own name, address and keys. Connections stay with "
+        "the first.",
         MACHINE,
         place("NEW", "the new machine's name"),
+        flag("--running", about="a second running machine: the same programs, with the same memory, from the same moment on"),
         JSON,
-        examples=(("gaol clone web web2", ""),),
+        examples=(("gaol clone web web2", ""), ("gaol clone web try-it --running", "a copy to try something in")),
     ),
 }

@@ -223,10 +223,11 @@ class Methods:
         self,
         name: str,
         new: str,
+        running: bool = False,
         owner: str | None = None,
     ) -> dict[str, Any]:
         """Make a machine of the same owner, with the files of this one as they are now. Who may: the machine's owner, and administrators."""
-        return self.call("Clone", None, name=name, owner=owner, new=new)
+        return self.call("Clone", None, name=name, owner=owner, new=new, running=running)
 
     def set(
         self,

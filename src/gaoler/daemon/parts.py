@@ -16,6 +16,7 @@ from gaoler.host.cgroup import owners
 from gaoler.machines.ahead import Ahead
 from gaoler.machines.arriving import Arriving
 from gaoler.machines.changing import Changing
+from gaoler.machines.cloning import Cloning
 from gaoler.machines.copies import Copies
 from gaoler.machines.jailing import Jailer
 from gaoler.machines.making import Making
@@ -52,6 +53,7 @@ class Parts:
     snapshots: Snapshots
     changing: Changing
     copies: Copies
+    cloning: Cloning
     arriving: Arriving
     syncs: BaseSync
     metrics: Metrics
@@ -101,6 +103,7 @@ def assemble(configuration: Configuration, network: Network) -> Parts:
         snapshots=snapshots,
         changing=Changing(configuration, registry, jailer, quotas, running),
         copies=Copies(jailer, quotas, running, snapshots),
+        cloning=Cloning(registry, jailer, quotas, making, running, sessions),
         arriving=Arriving(registry, making, running, sessions, ahead),
         syncs=syncs,
         metrics=Metrics(configuration, registry, jailer, bases, tally.registry),

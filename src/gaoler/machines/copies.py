@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from gaoler.errors import Failed, GaolerError
 from gaoler.host import btrfs, image
 from gaoler.machines.failpoints import reach
 from gaoler.machines.jailing import Jailer
+from gaoler.machines.live import Live
 from gaoler.machines.machine import Machine
 from gaoler.machines.quotas import Quotas
 from gaoler.machines.record import Record
@@ -57,21 +59,15 @@ class Copies:
     def take(self, machine: Machine, tag: str | None) -> str:
         """Remember a running machine with its memory. Returns the tag. Raises Failed, LimitReached."""
         with machine.lock, ExitStack() as undo:
-            of, live = machine.record, machine.live
-            if live is None:
-                raise Failed(f"{of.name} is not running", "it has no memory to remember", f"gaol snapshot {of.name}")
-            if of.mode != "seccomp":
-                raise Failed(
-                    f"{of.name} can't be remembered with its memory", "it was made with --mode ptrace", f"gaol snapshot {of.name}"
-                )
+            of, live = machine.record, imaged(machine, f"gaol snapshot {machine.record.name}")
             with image.of(live.process) as found:
                 name = self._snapshots.take(machine, tag)
                 undo.callback(self._snapshots.remove, machine, name)
                 directory = self._made(of, name)
                 undo.callback(btrfs.delete, directory)
                 reach("copy.begun")
-                _store(found.memory, directory / _MEMORY, of.memory + _SLACK)
-                _store(found.state, directory / _STATE, image.STATE_LIMIT)
+                with _made(directory / _MEMORY) as memory, _made(directory / _STATE) as state:
+                    store(found, memory, state, of.memory)
                 reach("copy.stored")
             note = {
                 "kernel": live.kernel,
@@ -158,12 +154,34 @@ class Copies:
         return found
 
 
-def _store(source: int, target: Path, limit: int) -> None:
-    descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+def imaged(machine: Machine, hint: str) -> Live:
+    """The machine as it runs, of which an image can be taken. Raises Failed."""
+    of, live = machine.record, machine.live
+    if live is None:
+        raise Failed(f"{of.name} is not running", "it has no memory", hint)
+    if of.mode != "seccomp":
+        raise Failed(f"{of.name}'s memory can't be copied", "it was made with --mode ptrace", hint)
+    if machine.observed.frozen:
+        raise Failed(f"{of.name} is frozen", "its kernel stands still, too, and gives no image of itself", f"gaol thaw {of.name}")
+    if not live.agent:
+        raise Failed(f"{of.name} is still starting", "no command can be run in it yet", f"gaol wait {of.name} --for ready")
+    return live
+
+
+def store(found: image.Image, memory: int, state: int, size: int) -> None:
+    """What a machine of `size` bytes has handed out, into two files. Raises Failed."""
     try:
-        image.copy(source, descriptor, limit)
+        image.copy(found.memory, memory, size + _SLACK)
+        image.copy(found.state, state, image.STATE_LIMIT)
     except OSError as error:
         raise Failed("the machine's memory can't be stored", error.strerror or str(error), "gaol store info") from None
+
+
+@contextmanager
+def _made(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        yield descriptor
     finally:
         os.close(descriptor)
 

@@ -6,13 +6,13 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from gaoler import background
+from gaoler.background import meanwhile
 from gaoler.errors import Failed, GaolerError
 from gaoler.host import btrfs, cgroup, console, cpus, jail
 from gaoler.host.cgroup import owners
@@ -67,7 +67,7 @@ class Jailer:
             undo.callback(notify.close)
             with ExitStack() as ours:  # our copies of what the kernel inherits
                 ours.enter_context(self.owners.entering(record.owner.uid))
-                ours.enter_context(_meanwhile(cgroup.hurry))
+                ours.enter_context(meanwhile(cgroup.hurry))  # crun takes longer than anything that is done so
                 agent = ours.enter_context(_listen(runtime.agent))
                 console.make(runtime.console)
                 output = console.open_both(runtime.console)
@@ -76,7 +76,7 @@ class Jailer:
                 tap = self.network.open(record)
                 if tap is not None:
                     ours.callback(os.close, tap)
-                plugged = ours.enter_context(_meanwhile(lambda: self.network.plug(record)))
+                plugged = ours.enter_context(meanwhile(lambda: self.network.plug(record)))
                 process = jail.start(
                     self._jail(record, kernel, busy, tap is not None),
                     console=output,
@@ -195,13 +195,6 @@ def _subordinate_ids(record: Record) -> dict[str, str]:
     owner = record.owner
     ids = idmap.subordinate(owner.uid, [owner.gid, *(gid for _, gid in owner.groups)])
     return {"OWNER_SUBIDS": f"{ids.start}:{len(ids)}"}
-
-
-@contextmanager
-def _meanwhile(work: Callable[[], None]) -> Iterator[Future[None]]:
-    """Do it in a thread, which has ended when this has. crun takes longer than anything that is done so."""
-    with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(work)
 
 
 def _listen(path: Path) -> socket.socket:

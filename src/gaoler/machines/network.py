@@ -223,10 +223,11 @@ class Network:
         if not record.network or self.settings.mode == "none":
             return {"NETWORK": "none"}
         if self.settings.mode == "bridge":
-            return {"NETWORK": "dhcp"}
+            return {"NETWORK": "dhcp", "MAC": record.mac}
         owner = self._host_name(record).partition(".")[2]
         values = {
             "NETWORK": "static",
+            "MAC": record.mac,
             "ADDRESS": f"{record.address}/{self.settings.subnet.prefixlen}",
             "GATEWAY": self.gateway,
             "DNS": self.gateway,

@@ -138,9 +138,13 @@ class Restore(OfNamed):
 
 
 class Clone(OfNamed):
-    """Make a machine of the same owner, with the files of this one as they are now."""
+    """Make a machine of the same owner, with the files of this one as they are now.
+
+    With `running` the new one runs, and goes on from the same instant as this one, under its own name and address.
+    """
 
     new: Name
+    running: bool = False
 
 
 class Set(OfNamed):

@@ -18,6 +18,7 @@ STEPS = {
     "snapshot": [["snapshot", "web", "now"]],
     "restore": [["down", "web"], ["restore", "web", "before"]],
     "copy": [["snapshot", "web", "now", "--memory"]],
+    "clone": [["clone", "web", "twin", "--running"]],
     "resume": [["snapshot", "web", "now", "--memory"], ["down", "web"], ["restore", "web", "now"]],
 }
 """What passes the moments of that name; those of machines that are thrown away have tests beside these (machines/test_ahead)."""

@@ -52,6 +52,8 @@ def execute(parts: Parts, request: requests.Exec, conversation: Conversation, ma
 
 @in_machines(methods.SSH)
 def ssh(parts: Parts, _: requests.Ssh, __: Conversation, machine: Machine) -> replies.SshDetails:
+    if machine.live and not machine.live.settled:
+        readiness.wait_ready(machine, parts.configuration.machines.deadline)
     found = parts.sessions.ssh_details(machine)
     return replies.SshDetails(
         name=machine.record.name, address=found.address, user=found.user, identity=found.identity, host_keys=list(found.host_keys)

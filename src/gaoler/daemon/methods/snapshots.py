@@ -43,7 +43,10 @@ def restore(parts: Parts, request: requests.Restore, _: Conversation, machine: M
 
 @of_machines(methods.CLONE)
 def clone(parts: Parts, request: requests.Clone, _: Conversation, machine: Machine) -> replies.Cloned:
-    name, note = machine_name(request.new), _write_out(parts, machine)
+    name = machine_name(request.new)
+    if request.running:
+        return replies.Cloned(machine=info_of(parts, parts.cloning.clone(machine, name)))
+    note = _write_out(parts, machine)
     return replies.Cloned(machine=info_of(parts, parts.snapshots.clone(machine, name)), note=note)
 
 
