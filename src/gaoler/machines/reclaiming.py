@@ -14,7 +14,10 @@ from dataclasses import dataclass
 ENOUGH = 0.10
 """Of the host's memory: with less available than this it is short, and asks for what is missing."""
 STALLED = 10.0
-"""Per cent of time that somebody has waited for memory, of late (PSI, some, avg10): short as well, whatever is available."""
+"""Per cent of time that somebody has waited for memory, of late (PSI, some, avg10): short as well, unless there is plenty."""
+PLENTY = 0.25
+"""Of the host's memory: with that much available nobody waits for the host, but at a limit of their own, which PSI counts,
+too. One busy machine at its limit (57 per cent, with 22 of 24 GB available) is no reason to ask all others."""
 _STALLED_WANTS = 0.02
 """Of the host's memory, what is asked for then."""
 LEAST = 4 << 20
@@ -37,7 +40,7 @@ class Holding:
 def missing(total: int, available: int, stalled: float) -> int:
     """How many bytes the host wants back; 0 while it has enough."""
     short = max(0, round(ENOUGH * total) - available)
-    return max(short, round(_STALLED_WANTS * total)) if stalled > STALLED else short
+    return max(short, round(_STALLED_WANTS * total)) if stalled > STALLED and available < PLENTY * total else short
 
 
 def demands(holdings: Iterable[Holding], wanted: int) -> dict[str, int]:

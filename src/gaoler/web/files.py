@@ -6,6 +6,7 @@ What comes out is hostile: it is shown as text, and downloads are never shown at
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from typing import Any
 from urllib.parse import quote
@@ -40,6 +41,7 @@ _GET = 'if [ -d "$1" ]; then cd "$(dirname "$1")" && exec tar -czf - -- "$(basen
 _KIND = 'if [ -d "$1" ]; then echo d; elif [ -f "$1" ]; then stat -c %s -- "$1"; else echo "there is no file $1" >&2; exit 1; fi'
 _PORTS = "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null"
 _LISTENING = re.compile(rb"^\s*\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) \S+ 0A ", re.MULTILINE)
+_log = logging.getLogger(__name__)
 _LOOPBACK = (b"0100007F", b"00000000000000000000000001000000")
 
 
@@ -96,7 +98,8 @@ class Files:
             await response.prepare(request)
             while data := await inside.read():
                 await response.write(data)
-            if await inside.ended():
+            if code := await inside.ended():
+                _log.info("a download from %s broke off: %s", machine, inside.killed or inside.complaint or f"exit code {code}")
                 raise ConnectionResetError  # a half of a file must not look like one
             await response.write_eof()
         finally:

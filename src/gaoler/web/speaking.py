@@ -109,6 +109,8 @@ class Inside:
         self.control, self.input = self.sockets[:2]
         self.output = self.input if len(self.sockets) == 2 else self.sockets[2]
         self.complaint = ""
+        self.killed = ""
+        """What was killed for want of memory while it ran, as the machine tells; nothing where nothing was."""
         self._loop = asyncio.get_running_loop()
 
     @classmethod
@@ -168,7 +170,8 @@ class Inside:
                     break
                 payload = bytes(frames[FRAME.size : FRAME.size + length])
                 del frames[: FRAME.size + length]
-                if kind == b"E" and length == 2:
+                if kind == b"E" and length >= 2:
+                    self.killed = clean(payload[2:].decode(errors="replace"))[:200]
                     return payload[1] + (128 if payload[0] else 0)
                 if kind == b"F" and length:
                     self.complaint = payload[1:].decode(errors="replace")[:500]

@@ -124,8 +124,11 @@ def set_password(user: User, password: str = PASSWORD) -> None:
 @contextmanager
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        # As root Chromium has no sandbox of its own; what it is shown here is ours.
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        # As root Chromium has no sandbox of its own; what it is shown here is ours. The certificate is our own, and taken by the whole
+        # browser: a context's `ignore_https_errors` doesn't reach downloads, which need a new connection whenever an address of this
+        # host has come or gone, with another test's bridge say.
+        arguments = ["--no-sandbox", "--disable-dev-shm-usage", "--ignore-certificate-errors"]
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
         try:
             yield started
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -58,3 +59,13 @@ def anns(tab: Tab, page: Page, ann: User) -> Tab:
     expect(tab.locator("header .brand")).to_be_visible()
     expect(tab.locator("main h1")).to_have_text("Your machines")
     return tab
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """What the page has said of late, where a test of it fails."""
+    report: Any = yield
+    served = getattr(item, "funcargs", {}).get("page")
+    if report.failed and isinstance(served, Page) and served.log.exists():
+        report.sections.append(("page", served.log.read_text(errors="replace")[-4000:]))
+    return report

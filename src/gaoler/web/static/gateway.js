@@ -17,13 +17,15 @@ export function onLogOut(tell) {
 }
 
 async function ask(method, path, body) {
+  const send = () => fetch(path, {
+    method,
+    headers: { ...(body === undefined ? {} : { "Content-Type": "application/json" }), "X-Gaoler-Token": token },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
   let response;
   try {
-    response = await fetch(path, {
-      method,
-      headers: { ...(body === undefined ? {} : { "Content-Type": "application/json" }), "X-Gaoler-Token": token },
-      body: body === undefined ? undefined : JSON.stringify(body),
-    });
+    // A browser drops what is on its way when its network changes. What changes nothing is asked once more.
+    response = await (method === "GET" ? send().catch(send) : send());
   } catch {
     throw new Failure({ what: "the gateway can't be reached", why: "is there a network?", code: 6 });
   }
