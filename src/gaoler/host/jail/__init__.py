@@ -38,6 +38,10 @@ _LIMITS = {
 }
 
 
+_HIDDEN = "64m"
+"""crun takes what hides the unified hierarchy for one, and writes a file (a page) for each machine there: enough for 16,384."""
+
+
 def prepare_host() -> None:
     """Let crun run on a host that has control groups of both versions ("hybrid"); call once, before any thread starts.
 
@@ -52,7 +56,7 @@ def prepare_host() -> None:
         return
     libc.unshare(libc.CLONE_NEWNS)
     libc.mount(None, Path("/"), None, libc.MS_REC | libc.MS_SLAVE)
-    libc.mount("tmpfs", unified, "tmpfs", 0, "mode=755,size=1m")
+    libc.mount("tmpfs", unified, "tmpfs", 0, f"mode=755,size={_HIDDEN}")
 
 
 def start(
