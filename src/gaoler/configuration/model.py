@@ -99,6 +99,12 @@ class Machines(Section):
     all_memory: Size | None = Field(
         None, description="memory of all machines together (default: the host's, less an eighth, and less 512M at least)"
     )
+    overcommit: float = Field(
+        8.0,
+        gt=0,
+        description="how many times all_memory machines that run at once may be promised: a start beyond it is refused. One that "
+        "is idle takes a twentieth of what it may (1: nobody is ever ended for what others do)",
+    )
     all_pids: int | None = Field(
         None, ge=64, description="processes and threads of all machines together (default: half of what the host can have)"
     )
@@ -147,7 +153,9 @@ class Limits(Section):
     )
     pids: int = Field(4096, ge=64, description="processes and threads of one machine on the host")
     owner_memory: Size = Field(
-        0, description="memory of all machines of a user together (0: half of what all users' may have, machines.all_memory)"
+        0,
+        description="memory of all machines of a user together: a start beyond it is refused (0: half of what all users' may "
+        "have, machines.all_memory, and as many times that may be promised as machines.overcommit says)",
     )
     owner_pids: int = Field(
         0, ge=0, description="processes and threads of all machines of a user together (0: half of machines.all_pids)"

@@ -174,6 +174,7 @@ def _promises(configuration: Configuration) -> str:
     for name, promised, there, show, then in kinds:
         beyond = f" (beyond that {then})" if promised > there else ""
         told.append(f"{name} {show(promised)}, of {show(there)} that there is{beyond}")
+    told[0] += f"; those that run at once {show_size(ceiling.memory * configuration.machines.overcommit)} (machines.overcommit)"
     return f"{len(records)} machines together may take " + "; ".join(told)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from gaoler.configuration.account import Account
 from gaoler.errors import Failed, GaolerError
-from gaoler.machines import readiness
+from gaoler.machines import admission, readiness
 from gaoler.machines.ahead import Ahead
 from gaoler.machines.failpoints import reach
 from gaoler.machines.machine import Machine
@@ -69,7 +69,9 @@ class Arriving:
             if waiting is not None and opened is not None:
                 machine = waiting
             else:
-                machine = self._making.create(owner, None, complete(self._configuration, owner, wishes))
+                wanted = complete(self._configuration, owner, wishes)
+                self._running.admit(admission.Wanted(owner, wanted.memory, "a machine", "gaol ls"))
+                machine = self._making.create(owner, None, wanted)
             try:
                 if opened is None:
                     opened = self._started(machine, command)
@@ -86,6 +88,7 @@ class Arriving:
         """The command in a machine that was made ahead; None, and the machine is gone, where it has died meanwhile."""
         opened = None
         try:
+            self._running.admit(admission.of_record(waiting.record), waiting)
             opened = self._sessions.open(waiting, command(waiting))
             if waiting.live and waiting.live.process.alive():
                 return opened
@@ -108,6 +111,7 @@ class Arriving:
         found = self._registry.get(owner.uid, name)
         while found is None:
             wanted = complete(self._configuration, owner, wishes)
+            self._running.admit(admission.Wanted(owner, wanted.memory, name, f"gaol up {name} --memory 256M"))
             try:
                 return self._making.create(owner, name, wanted, report=report)
             except NameTaken:  # its owner has asked twice at once

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from gaoler.configuration.grants import limit_of
 from gaoler.errors import Failed, GaolerError
 from gaoler.host import cgroup, mconsole
 from gaoler.kernels import installed as kernels
-from gaoler.machines import ceilings, keys, live, observed
+from gaoler.machines import admission, ceilings, keys, live, observed
 from gaoler.machines.failpoints import reach
 from gaoler.machines.jailing import Jailer, bind_notify
 from gaoler.machines.live import Live
@@ -44,6 +45,7 @@ class Running:
         self._jailer = jailer
         self._tally = tally
         self._configuration = registry.configuration
+        self._admitting = threading.Lock()
         self._watches = Watches(
             registry, jailer, monitor, on_told=self.note, on_end=self._bury, on_expiry=lambda m, why: self.stop(m, reason=why)
         )
@@ -63,7 +65,9 @@ class Running:
             self._hold(machine)
             paths = self._jailer.paths
             kernel = kernels.find(paths.kernels, needed)
-            machine.happen(observed.starts, time.monotonic())
+            with self._admitting:  # of two that start at once, the second one knows of the first
+                self.admit(admission.of_record(machine.record), machine)
+                machine.happen(observed.starts, time.monotonic())
             try:
                 self._registry.want(machine, "running")
                 reach("start.wanted")
@@ -89,6 +93,12 @@ class Running:
                 self._tally.failures.inc()
                 machine.happen(observed.was_not_started, str(error))
                 raise
+
+    def admit(self, wanted: admission.Wanted, itself: Machine | None = None) -> None:
+        """Raise LimitReached where it does not fit beside the machines that run; those made ahead make way for it."""
+        there = (one for one in self._registry.all() if one is not itself and not one.is_spare)
+        others = [one.record for one in there if one.observed.phase in ("starting", "up", "stopping")]
+        admission.check(self._configuration, others, wanted)
 
     def _hold(self, machine: Machine) -> None:
         """Limits that an administrator has lowered since the machine was made hold from this start on."""

@@ -40,8 +40,8 @@ _DATAGRAMS_AT_ONCE = 16
 """Milestones taken from one machine before the others have their turn."""
 _LAST, _SHOWN = 2048, 120
 """Bytes of a console's end that are looked at for its last line; characters of that which are shown."""
-_STARVED_LOOKS, _STARVED_AGAIN = 20, 0.05
-"""How often it is looked whom the kernel has killed for want of memory; seconds in between."""
+_STARVED_AGAIN, _STARVED_LAST = 0.05, 6.0
+"""Seconds until it is looked whom the kernel has killed for want of memory, twice as many each time: it may take its time."""
 _KERNEL_TIME = re.compile(r"^\[ *\d+\.\d+\] ")
 OUT_OF_MEMORY = "it took more memory than it was given, and the host ended it"
 _EARLY = 0.5
@@ -60,6 +60,8 @@ class Watch:
     closed: bool = False
     out_of_memory: int | None = None
     """Readable when its control group has run out (version 1)."""
+    starving: bool = False
+    """Whether somebody looks already whom that kills."""
     reason: str | None = None
     """Why it will have ended, where something tells."""
     mute: bool = False
@@ -125,7 +127,7 @@ class Watches:
             self._forget(watch, pidfd)
             _later(lambda: self._on_end(machine, seen))
 
-        def starved(looks: int = _STARVED_LOOKS) -> None:
+        def starved(wait: float = _STARVED_AGAIN) -> None:
             """Memory has run out, of this machine or of all of its owner's: who is chosen is killed a moment after this is told.
 
             Where the kernel has killed one of its processes, what is left of it is no machine.
@@ -135,12 +137,15 @@ class Watches:
                     return
                 with suppress(BlockingIOError):
                     os.read(watch.out_of_memory, 8)
+                if wait == _STARVED_AGAIN and watch.starving:
+                    return  # it is looked at already
+                watch.starving = wait < _STARVED_LAST
             if cgroup.ran_out_of_memory(self._jailer.cgroup(machine.record)):
                 self._forget(watch, watch.out_of_memory)
                 watch.reason = OUT_OF_MEMORY
                 seen.process.kill()
-            elif looks:
-                self._monitor.after(_STARVED_AGAIN, lambda: starved(looks - 1))
+            elif wait < _STARVED_LAST:
+                self._monitor.after(wait, lambda: starved(2 * wait))
 
         self._listen(watch, watch.notify.fileno(), lambda: self._hear(machine, watch))
         self._listen(watch, watch.output, lambda: _read_console(watch))

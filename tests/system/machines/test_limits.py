@@ -145,9 +145,32 @@ def test_memory_ends_with_the_machines_own(gateway, alice):
     assert done.returncode == 137
 
 
-def test_an_owners_machines_have_a_ceiling_together(gateway, alice, bob, limited):
-    """Each within its own limit, both beyond their owner's: hers end, one at least, and say why; another's does not notice."""
-    limited(user={alice.name: {"owner_memory": "400M", "owner_pids": 300}})
+def test_a_start_that_does_not_fit_is_refused(gateway, alice, bob, limited):
+    """Rather than admitted and killed: of what an owner is granted as of what the host has to give."""
+    limited(user={alice.name: {"owner_memory": "400M"}})
+    with running(gateway, alice, "first", "--no-network", "--memory", "256M") as first:
+        for refused in (
+            gateway.gaol("up", "second", "--no-network", "--memory", "128M", user=alice),
+            gateway.gaol("run", "--no-network", "--memory", "128M", "--", "true", user=alice),
+        ):
+            assert refused.returncode == 5
+            assert "does not fit: it may take 176" in refused.stderr
+            assert f"limits.user.{alice.name}.owner_memory" in refused.stderr
+        assert gateway.gaol("run", "--no-network", "--memory", "128M", "--", "true", user=bob).returncode == 0
+        assert [one["name"] for one in gateway.json("ls", user=alice)] == ["first"], "nothing was made"
+        first.gaol("down", check=True)
+        gateway.gaol("up", "second", "--no-network", user=alice, check=True)
+        refused = gateway.gaol("up", "first", user=alice)
+        assert refused.returncode == 5
+        assert "try: gaol set first memory=" in refused.stderr
+        gateway.gaol("rm", "--force", "second", user=alice, check=True)
+
+
+def test_an_owners_machines_have_a_ceiling_together(gateway, alice, bob):
+    """Each within its own limit, both beyond their owner's: one at least ends, and says why; another's does not notice."""
+    gateway.restart(
+        machines={"memory": "256M", "grace": 5, "ahead": 0, "all_memory": "800M"}, limits={"user": {alice.name: {"owner_pids": 300}}}
+    )
     group = owners.Groups(gateway.prefix).of(alice.uid)
     fill = "(head -c 220M /dev/zero | tail -c 220M | sleep 1000) > /dev/null 2>&1 < /dev/null &"
     with ExitStack() as stack:
@@ -165,6 +188,7 @@ def test_an_owners_machines_have_a_ceiling_together(gateway, alice, bob, limited
         reasons = [machine.info()["reason"] for machine in (first, second) if machine.info()["state"] == "failed"]
         assert all("memory" in reason for reason in reasons), reasons
         assert others.info()["state"] == "ready"
+    gateway.restart()
 
 
 def test_quotas_that_somebody_turned_off_are_turned_on_again(gateway, alice):
