@@ -25,6 +25,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "extend": ("changes", "let a machine run longer"),
         "rename": ("changes", "give a machine another name"),
         "down": ("machines", "stop a machine; its files stay"),
+        "sleep": ("machines", "put machines to sleep: they take no memory, and go on when they are used"),
         "freeze": ("machines", "have machines stand still, just as they are"),
         "thaw": ("machines", "let frozen machines go on"),
         "rm": ("machines", "stop a machine and delete it, with its files and snapshots"),

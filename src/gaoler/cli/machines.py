@@ -73,6 +73,10 @@ def _down(options: Any) -> int:
     )
 
 
+def _sleep(options: Any) -> int:
+    return _each("Sleep", options)
+
+
 def _freeze(options: Any) -> int:
     return _each("Freeze", options)
 
@@ -90,7 +94,7 @@ def _each(method: str, options: Any) -> int:
 
 def _only_running(gaoler: Gaoler) -> str:
     """The machine that is meant by `gaol down` alone. Raises Usage where that can't be told."""
-    running = [machine["name"] for machine in gaoler.machines() if machine["state"] not in ("stopped", "failed")]
+    running = [machine["name"] for machine in gaoler.machines() if machine["state"] not in ("stopped", "failed", "asleep")]
     if not running:
         raise Failed("nothing to stop", "none of your machines is running", "gaol ls")
     if len(running) > 1:
@@ -114,7 +118,7 @@ def _down_all(force: bool, as_json: bool) -> int:
             return str(error)
 
     with Gaoler() as gaoler:
-        running = [machine for machine in gaoler.machines(True) if machine["state"] not in ("stopped", "failed")]
+        running = [machine for machine in gaoler.machines(True) if machine["state"] not in ("stopped", "failed", "asleep")]
     with ThreadPoolExecutor(max_workers=16) as pool:
         done = list(pool.map(stop, running))
     stopped = [machine for machine in done if isinstance(machine, dict)]
@@ -193,6 +197,15 @@ COMMANDS = {
         _AT_ONCE,
         JSON,
         examples=(("gaol down web", ""),),
+    ),
+    "sleep": Command(
+        _sleep,
+        "Put machines to sleep: what runs in them is kept on disk, and they take no memory and no processor time. They go on "
+        "where they were when they are used: by gaol up, exec, shell, ssh, cp, or a connection to their address. gaol down ends "
+        "what sleeps.",
+        MACHINES,
+        JSON,
+        examples=(("gaol sleep web db", ""),),
     ),
     "freeze": Command(
         _freeze,

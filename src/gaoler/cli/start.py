@@ -32,7 +32,7 @@ def _steps(machines: list[dict[str, Any]]) -> list[tuple[str, str]]:
         run = ("gaol run -- uname -a", "one command in a machine of its own, thrown away afterwards")
         return [run, ("gaol up web", "a machine to keep")]
     up = [clean(machine["name"]) for machine in machines if machine["state"] in ("ready", "running")]
-    down = [clean(machine["name"]) for machine in machines if machine["state"] in ("stopped", "failed")]
+    down = [clean(machine["name"]) for machine in machines if machine["state"] in ("stopped", "failed", "asleep")]
     steps = []
     if up:
         steps += [(f"gaol shell {up[0]}", "be root in it"), (f"gaol down {up[0]}", "stop it; its files stay")]

@@ -134,6 +134,15 @@ class Methods:
         found: Info = self.call("Down", None, name=name, owner=owner, force=force)["machine"]
         return found
 
+    def sleep(
+        self,
+        name: str,
+        owner: str | None = None,
+    ) -> Info:
+        """Keep a machine's memory on disk and give everything else back; it goes on when it is used next. Who may: the machine's owner, and administrators."""
+        found: Info = self.call("Sleep", None, name=name, owner=owner)["machine"]
+        return found
+
     def freeze(
         self,
         name: str,

@@ -161,7 +161,12 @@ class Limits(Section):
         0, ge=0, description="processes and threads of all machines of a user together (0: half of machines.all_pids)"
     )
     ttl: Duration = Field(0, description="how long a machine may run (0: for ever)")
-    idle: Duration = Field(0, description="a machine that does nothing for so long is stopped (0: never)")
+    idle: Duration = Field(0, description="a machine that does nothing for so long is put to sleep, or stopped (0: never)")
+    idle_action: Literal["sleep", "stop"] = Field(
+        "sleep",
+        description="what becomes of it. One that sleeps keeps its memory on disk, and goes on when it is used; one that can't "
+        "sleep is stopped",
+    )
     weight: int = Field(
         100,
         ge=1,

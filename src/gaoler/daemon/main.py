@@ -89,6 +89,7 @@ def serve(configuration: Configuration) -> None:
     server = Server(configuration.socket, daemon.admin_group, parts, parts.tally)
     parts.quotas.prepare()
     Recovery(parts.registry, parts.jailer, parts.running, parts.sessions).recover()
+    parts.copies.clear()
     parts.making.begin_ahead(configuration.machines.base)
     guarding.keep(parts.registry, network, parts.monitor)
     GivingBack(parts.registry, parts.monitor).start()

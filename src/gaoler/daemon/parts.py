@@ -27,6 +27,7 @@ from gaoler.machines.quotas import Quotas
 from gaoler.machines.registry import Registry
 from gaoler.machines.running import Running
 from gaoler.machines.sessions import Sessions
+from gaoler.machines.sleeping import Sleeping
 from gaoler.machines.snapshots import Snapshots
 from gaoler.machines.spares import Spares
 from gaoler.machines.tally import Tally
@@ -54,6 +55,7 @@ class Parts:
     changing: Changing
     copies: Copies
     cloning: Cloning
+    sleeping: Sleeping
     arriving: Arriving
     syncs: BaseSync
     metrics: Metrics
@@ -86,6 +88,8 @@ def assemble(configuration: Configuration, network: Network) -> Parts:
         count=lambda base, result: tally.syncs.labels(base, result).inc(),
     )
     snapshots = Snapshots(registry, jailer, quotas, making)
+    copies = Copies(jailer, quotas, running, snapshots)
+    sleeping = Sleeping(registry, jailer, running, sessions, snapshots, copies)
     return Parts(
         configuration=configuration,
         paths=paths,
@@ -102,9 +106,10 @@ def assemble(configuration: Configuration, network: Network) -> Parts:
         sessions=sessions,
         snapshots=snapshots,
         changing=Changing(configuration, registry, jailer, quotas, running),
-        copies=Copies(jailer, quotas, running, snapshots),
+        copies=copies,
         cloning=Cloning(registry, jailer, quotas, making, running, sessions),
-        arriving=Arriving(registry, making, running, sessions, ahead),
+        sleeping=sleeping,
+        arriving=Arriving(registry, making, running, sleeping, sessions, ahead),
         syncs=syncs,
         metrics=Metrics(configuration, registry, jailer, bases, tally.registry),
         rights=Rights(configuration, registry, bases),

@@ -14,7 +14,7 @@ import select
 import socket
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from gaoler.errors import Failed
@@ -73,7 +73,8 @@ def standing_still(control: socket.socket, ended: int | None = None) -> Iterator
         if not all(stat.S_ISREG(os.fstat(descriptor).st_mode) for descriptor in descriptors):
             raise _refused("its kernel hands out something else than files")
         yield Image(*descriptors)
-        control.send(_GO_ON)
+        with suppress(OSError):  # it has ended meanwhile, of itself or by us
+            control.send(_GO_ON)
 
 
 def copy(source: int, target: int, limit: int) -> int:

@@ -18,6 +18,7 @@ from gaoler.machines.registry import NameTaken, Registry
 from gaoler.machines.request import Wishes, complete, show
 from gaoler.machines.running import Running
 from gaoler.machines.sessions import Command, Opened, Sessions
+from gaoler.machines.sleeping import Sleeping
 from gaoler.progress import Progress, Report
 
 _log = logging.getLogger(__name__)
@@ -34,10 +35,13 @@ class Passing:
 class Arriving:
     """Every method may be called from any thread."""
 
-    def __init__(self, registry: Registry, making: Making, running: Running, sessions: Sessions, ahead: Ahead) -> None:
+    def __init__(
+        self, registry: Registry, making: Making, running: Running, sleeping: Sleeping, sessions: Sessions, ahead: Ahead
+    ) -> None:
         self._registry = registry
         self._making = making
         self._running = running
+        self._sleeping = sleeping
         self._sessions = sessions
         self._ahead = ahead
         self._configuration = registry.configuration
@@ -48,6 +52,7 @@ class Arriving:
         report(Progress("starting"))
         self._refresh_owner(machine, owner)
         self._running.thaw(machine)
+        self._sleeping.wake(machine)
         self._running.start(machine)
         report(Progress("waiting until it is ready"))
         if not readiness.wait_ready(machine, self._configuration.machines.deadline):
@@ -125,7 +130,7 @@ class Arriving:
         return of.network and of.address is None and self._configuration.network.mode != "none"
 
     def _refresh_owner(self, machine: Machine, owner: Account) -> None:
-        if machine.live is None and machine.record.owner != owner:
+        if machine.live is None and not machine.observed.asleep and machine.record.owner != owner:
             self._registry.change(machine, owner=owner)
 
     def _with_console(self, machine: Machine, error: GaolerError) -> GaolerError:

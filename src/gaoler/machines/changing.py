@@ -47,6 +47,9 @@ class Changing:
             before = machine.record
             changes = self._checked(machine, said)
             different = {key: value for key, value in changes.items() if value != getattr(before, key)}
+            if machine.observed.asleep and (later := [key for key in different if key not in AT_ONCE]):
+                why = f"what sleeps in it goes on with the same {later[0]}"
+                raise Failed(f"{before.name} sleeps", why, f"gaol down {before.name}")
             if "network" in different:
                 addresses = self._jailer.network.addresses(before.id, before.slot)
                 on = different["network"]
@@ -74,9 +77,9 @@ class Changing:
         machine_name(name)
         with machine.lock:
             self._registry.check_there(machine)
-            if machine.live:
-                own = machine.record.name
-                raise Failed(f"{own} is running", "its name is in use, in it and on the network", f"gaol down {own}")
+            if machine.live or machine.observed.asleep:
+                own, does = machine.record.name, "is running" if machine.live else "sleeps"
+                raise Failed(f"{own} {does}", "its name is in use, in it and on the network", f"gaol down {own}")
             self._registry.rename(machine, name)
 
     def _limit(self, after: Record) -> None:

@@ -26,12 +26,9 @@ from gaoler.machines.making import Making
 from gaoler.machines.quotas import Quotas
 from gaoler.machines.registry import Registry
 from gaoler.machines.request import Request
+from gaoler.machines.resuming import Resumed
 from gaoler.machines.running import Running
 from gaoler.machines.sessions import Sessions
-
-_BECOME = ("/uml/bin/services", "become")
-_PATIENCE = 30.0
-"""Seconds for a copy to be itself; it takes a few hundredths."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +83,10 @@ class Cloning:
         with new.lock:
             if new.live:  # its owner was faster
                 raise Failed(f"{new.record.name} is running", "it was started meanwhile", f"gaol info {new.record.name}")
-            self._running.start(new, ((taken.memory, taken.state), original.kernel, {"agent": True, "given": False}))
+            told = {"agent": True, "given": False}
+            self._running.start(new, Resumed(taken.memory, taken.state, original.kernel, told))
         reach("clone.started")
-        said = self._sessions.output_of(new, _BECOME, limit=5, timeout=_PATIENCE)
-        if said != b"done\n":
-            raise Failed(f"{new.record.name} does not take on its name and address", "it was removed again", "gaol doctor")
+        self._sessions.become(new)
         reach("clone.named")
         self._running.give(new)  # a daemon that is killed before leaves a machine that is stopped
 

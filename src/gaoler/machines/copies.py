@@ -16,17 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from gaoler import files
-from gaoler.errors import Failed, GaolerError
+from gaoler.errors import Failed
 from gaoler.host import btrfs, image
+from gaoler.machines import guests
 from gaoler.machines.failpoints import reach
 from gaoler.machines.jailing import Jailer
 from gaoler.machines.live import Live
 from gaoler.machines.machine import Machine
 from gaoler.machines.quotas import Quotas
 from gaoler.machines.record import Record
+from gaoler.machines.resuming import Resumed
 from gaoler.machines.running import Running
 from gaoler.machines.snapshots import Snapshots
-from gaoler.store.paths import Paths
 
 _MEMORY, _STATE, _NOTE = "memory", "state", "note.json"
 _SLACK = 64 << 20
@@ -46,6 +47,10 @@ class Copy:
     told: dict[str, Any]
     """What the machine had told of itself."""
 
+    @property
+    def addresses(self) -> tuple[str | None, str | None]:
+        return self.told["address"], self.told["address6"]
+
 
 class Copies:
     """Those of the machines of a registry."""
@@ -59,84 +64,85 @@ class Copies:
     def take(self, machine: Machine, tag: str | None) -> str:
         """Remember a running machine with its memory. Returns the tag. Raises Failed, LimitReached."""
         with machine.lock, ExitStack() as undo:
-            of, live = machine.record, imaged(machine, f"gaol snapshot {machine.record.name}")
+            live = imaged(machine, f"gaol snapshot {machine.record.name}")
             with image.of(live.process) as found:
                 name = self._snapshots.take(machine, tag)
                 undo.callback(self._snapshots.remove, machine, name)
-                directory = self._made(of, name)
+                directory = self._directory(machine.record, name)
                 undo.callback(btrfs.delete, directory)
-                reach("copy.begun")
-                with _made(directory / _MEMORY) as memory, _made(directory / _STATE) as state:
-                    store(found, memory, state, of.memory)
-                reach("copy.stored")
-            note = {
-                "kernel": live.kernel,
-                "guest": _guest(self._jailer.paths),
-                "memory": of.memory,
-                "network": of.network,
-                "home": of.home,
-                "told": {key: getattr(live, key) for key in ("agent", "sshd", "ready", "missing", "address", "address6")},
-            }
-            files.write(directory / _NOTE, json.dumps(note).encode(), durable=True)
+                self.fill(directory, machine.record, found)
+            self.note(directory, machine.record, live)
             reach("copy.noted")
             undo.pop_all()
         return name
 
-    def _made(self, of: Record, tag: str) -> Path:
-        directory = self._directory(of, tag)
+    def fill(self, directory: Path, of: Record, found: image.Image) -> None:
+        """Keep what a machine has handed out in a subvolume that is charged to its owner. Raises GaolerError."""
         directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if directory.exists():
-            btrfs.delete(directory)  # of one that a kill cut short: its snapshot is not there
+            btrfs.delete(directory)  # of one that a kill cut short
         btrfs.create(directory)
         directory.chmod(0o700)
         self._quotas.limit(of, directory)
         with suppress(OSError):  # the store compresses what it can, where its kernel knows how
             os.setxattr(directory, "btrfs.compression", b"zstd")
-        return directory
+        reach("copy.begun")
+        new = os.O_RDWR | os.O_CREAT | os.O_EXCL
+        with _opened(directory / _MEMORY, new) as memory, _opened(directory / _STATE, new) as state:
+            store(found, memory, state, of.memory)
+        reach("copy.stored")
+
+    def note(self, directory: Path, of: Record, live: Live) -> None:
+        """Say, at last, that what is there can be gone on from, and what that takes. Raises Failed."""
+        told = {key: getattr(live, key) for key in ("agent", "sshd", "ready", "missing", "address", "address6")}
+        noted = {
+            "kernel": live.kernel,
+            "guest": guests.keep(self._jailer.paths),
+            "memory": of.memory,
+            "network": of.network,
+            "home": of.home,
+            "told": told | {"waited": -live.age},
+        }
+        for name in (_MEMORY, _STATE):
+            with _opened(directory / name) as descriptor:
+                os.fsync(descriptor)
+        files.write(directory / _NOTE, json.dumps(noted).encode(), durable=True)
 
     def _directory(self, of: Record, tag: str) -> Path:
         return self._jailer.paths.memory / of.id / tag
 
-    def found(self, machine: Machine, tag: str) -> Copy | None:
-        """The memory of a snapshot, None where it has none."""
-        directory = self._directory(machine.record, tag)
-        try:
-            note = json.loads((directory / _NOTE).read_bytes())
-            note["told"]["missing"] = tuple(note["told"]["missing"])
-            return Copy(directory=directory, **note)
-        except (OSError, ValueError, TypeError, KeyError):
-            return None
-
     def go_on(self, machine: Machine, tag: str) -> bool:
         """Restore a snapshot and go on where the machine was; False where it is one of files alone. Raises GaolerError."""
         with machine.lock:
-            copy = self.found(machine, tag)
+            copy = read(self._directory(machine.record, tag))
             if copy is None:
                 return False
-            self._must_fit(machine.record, copy)
+            hint = f"gaol snapshot {machine.record.name} --list"
+            self.must_fit(machine.record, copy, "restore --files takes the files alone", hint)
             self._snapshots.restore(machine, tag)
             reach("resume.restored")
-            opened = tuple(os.open(copy.directory / name, os.O_RDONLY | os.O_CLOEXEC) for name in (_MEMORY, _STATE))
-            try:
-                self._running.start(machine, (opened, copy.kernel, copy.told))
-            finally:
-                for descriptor in opened:
-                    os.close(descriptor)
+            self.start(machine, copy)
         return True
 
-    def _must_fit(self, of: Record, copy: Copy) -> None:
-        for what, then, now in (
-            ("memory", copy.memory, of.memory),
-            ("network", copy.network, of.network),
-            ("home", copy.home, of.home),
-            ("gaoler's own files inside", copy.guest, _guest(self._jailer.paths)),
+    def start(self, machine: Machine, copy: Copy) -> None:
+        """Go on from a copy that fits. The caller holds the machine's lock. Raises GaolerError."""
+        with ExitStack() as ours:
+            memory, state = (ours.enter_context(_opened(copy.directory / name)) for name in (_MEMORY, _STATE))
+            guest = guests.find(self._jailer.paths, copy.guest)
+            self._running.start(machine, Resumed(memory, state, copy.kernel, copy.told, guest))
+
+    def must_fit(self, of: Record, copy: Copy, way: str, hint: str) -> None:
+        """Raises Failed with a `way` out where the machine could not go on from it."""
+        now, paths = self._quotas.held(of), self._jailer.paths
+        for what, same in (
+            ("memory", copy.memory == now.memory),
+            ("network", copy.network == of.network),
+            ("home", copy.home == of.home),
+            ("gaoler's own files inside", guests.is_there(paths, copy.guest)),
         ):
-            if then != now:
-                raise Failed(
-                    f"{of.name} can't go on from that snapshot",
-                    f"its {what} is another than it was then; restore --files takes the files alone",
-                    f"gaol snapshot {of.name} --list",
-                )  # fmt: skip
+            if not same:
+                why = f"its {what} is another than it was then; {way}"
+                raise Failed(f"{of.name} can't go on where it was", why, hint)
 
     def forget(self, machine: Machine, tag: str) -> None:
         """Forget the memory of a snapshot, if it has any. Raises GaolerError."""
@@ -146,12 +152,29 @@ class Copies:
                 btrfs.delete(directory)
 
     def kernels(self) -> set[str]:
-        """Kernels that snapshots need to go on with."""
+        """Kernels that snapshots, and machines that sleep, need to go on with."""
+        return self._noted("kernel")
+
+    def clear(self) -> None:
+        """Remove files of earlier installations that nothing needs any more."""
+        guests.clear(self._jailer.paths, self._noted("guest"))
+
+    def _noted(self, key: str) -> set[str]:
         found = set()
         for note in self._jailer.paths.memory.glob(f"*/*/{_NOTE}"):
-            with suppress(OSError, ValueError, KeyError, GaolerError):
-                found.add(str(json.loads(note.read_bytes())["kernel"]))
+            with suppress(OSError, ValueError, KeyError):
+                found.add(str(json.loads(note.read_bytes())[key]))
         return found
+
+
+def read(directory: Path) -> Copy | None:
+    """What is kept there to go on from, None where nothing is."""
+    try:
+        note = json.loads((directory / _NOTE).read_bytes())
+        note["told"]["missing"] = tuple(note["told"]["missing"])
+        return Copy(directory=directory, **note)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def imaged(machine: Machine, hint: str) -> Live:
@@ -178,15 +201,9 @@ def store(found: image.Image, memory: int, state: int, size: int) -> None:
 
 
 @contextmanager
-def _made(path: Path) -> Iterator[int]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+def _opened(path: Path, flags: int = os.O_RDONLY) -> Iterator[int]:
+    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
     try:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def _guest(paths: Paths) -> str:
-    """What tells one installation of the files inside from another: processes inside run them."""
-    found = (paths.store / "bin/agent").stat()
-    return f"{found.st_ino}.{found.st_mtime_ns}.{found.st_size}"

@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gaoler import background
@@ -23,6 +23,7 @@ from gaoler.machines.failpoints import reach
 from gaoler.machines.live import Live
 from gaoler.machines.network import Network
 from gaoler.machines.record import Record
+from gaoler.machines.resuming import Resumed
 from gaoler.store.paths import Paths, Runtime
 
 IDS = idmap.SIZE
@@ -52,7 +53,7 @@ class Jailer:
         return f"{self.owners.of(record.owner.uid)}/{self.container(record)}"
 
     def start(
-        self, record: Record, kernel: Kernel, authorized_keys: str, busy: dict[int, int], image: tuple[int, ...] = ()
+        self, record: Record, kernel: Kernel, authorized_keys: str, busy: dict[int, int], image: Resumed | None = None
     ) -> tuple[Live, socket.socket]:
         """Start the machine's kernel. `busy` is machines by processor, `image` what to go on from. Raises GaolerError.
 
@@ -77,12 +78,15 @@ class Jailer:
                 if tap is not None:
                     ours.callback(os.close, tap)
                 plugged = ours.enter_context(meanwhile(lambda: self.network.plug(record)))
+                described = self._jail(record, kernel, busy, tap is not None)
+                if image and image.guest:
+                    described = replace(described, earlier=image.guest)
                 process = jail.start(
-                    self._jail(record, kernel, busy, tap is not None),
+                    described,
                     console=output,
                     agent=agent.fileno(),
                     tap=tap,
-                    image=image,
+                    image=(image.memory, image.state) if image else (),
                     runtime=self.paths.jails,
                 )
                 plugged.result()

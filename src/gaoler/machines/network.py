@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -185,8 +186,47 @@ class Network:
             return
         self.protect(record)
         links.attach(self.tap_name(record), self.settings.bridge, mac=record.mac, isolated=self.settings.isolate)
+        self.name(record)
+
+    def name(self, record: Record) -> None:
+        """Let the machine's name lead to its address, where that is ours to give."""
         if self._dnsmasq and record.address:
             self._dnsmasq.set_host(self._host_name(record), record.mac, record.address, record.address6)
+
+    def listen(self) -> int | None:
+        """A TAP that hears what the bridge sends to everybody, and from which nothing gets in; None without a network.
+
+        The descriptor is the caller's; the TAP is gone after `listen_no_more`.
+        """
+        if self.settings.mode == "none":
+            return None
+        name = f"{self.prefix}-ear"
+        self._cables.wait_gone(name)
+        tap = open_tap(name)
+        try:
+            links.attach(name, self.settings.bridge, isolated=self.settings.isolate)
+        except BaseException:
+            os.close(tap)
+            raise
+        self._cables.hold(name, tap)
+        return tap
+
+    def listen_no_more(self) -> None:
+        self._cables.let_go(f"{self.prefix}-ear")
+
+    def away(self, record: Record) -> None:
+        """Have the host ask the bridge when it is to reach the machine next."""
+        for address in self._known(record):
+            links.forget_neighbour(self.settings.bridge, address)
+
+    def back(self, record: Record) -> None:
+        """Let go what the host has for the machine: it is there."""
+        for address in self._known(record):
+            links.tell_neighbour(self.settings.bridge, address, record.mac)
+
+    def _known(self, record: Record) -> list[str]:
+        there = record.network and self.settings.mode == "private"
+        return [address for address in (record.address, record.address6) if address and there]
 
     def protect(self, record: Record, leases: Sequence[str] = ()) -> None:
         """Let the machine's port send what is the machine's to send; `leases` are what DHCP gave it already."""

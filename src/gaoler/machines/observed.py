@@ -13,7 +13,7 @@ from typing import Concatenate, Literal, ParamSpec
 from gaoler.machines.live import Live
 from gaoler.machines.tally import Reason
 
-State = Literal["starting", "ready", "running", "frozen", "stopping", "stopped", "failed"]
+State = Literal["starting", "ready", "running", "frozen", "stopping", "stopped", "failed", "asleep"]
 """What a user is told. Running is up, but not ready: something is missing."""
 Phase = Literal["down", "starting", "up", "stopping", "ended"]
 """What is being done. Ended: its process has gone, and whoever stops it has not finished yet."""
@@ -36,6 +36,8 @@ class Observed:
     """Whether its agent has come up since its last start, also when it has ended since."""
     frozen: bool = False
     """Whether its programs stand still, as somebody wished."""
+    asleep: bool = False
+    """Whether it does not run, and can go on from the memory that it had."""
     gone: bool = False
     """Thrown away: nothing of it is left but in the hands of those who waited for it."""
 
@@ -50,6 +52,8 @@ class Observed:
         if self.live is None:
             if self.busy == "starting":
                 return "starting"
+            if self.asleep:
+                return "asleep"
             return "failed" if self.reason else "stopped"
         if self.busy == "stopping" or self.live.stopping:
             return "stopping"
@@ -82,7 +86,7 @@ def _in(*phases: Phase) -> Callable[[Callable[Concatenate[Observed, P], Observed
 @_in("down", "ended")
 def starts(seen: Observed, now: float) -> Observed:
     """Its start begins, at `now` of `time.monotonic()`."""
-    return replace(seen, busy="starting", reason=None, answered=False, begun=now)
+    return replace(seen, busy="starting", reason=None, answered=False, begun=now, asleep=False)
 
 
 @_in("starting")
@@ -100,13 +104,25 @@ def was_not_started(seen: Observed, reason: str) -> Observed:
 @_in("down")
 def was_found(seen: Observed, live: Live, *, frozen: bool = False) -> Observed:
     """A daemon that has just started found it running."""
-    return replace(seen, live=live, frozen=frozen)
+    return replace(seen, live=live, frozen=frozen, asleep=False)
 
 
 @_in("down")
 def was_lost(seen: Observed, reason: str) -> Observed:
     """A daemon that has just started found that it should run, and does not."""
     return replace(seen, reason=reason)
+
+
+@_in("down", "ended")
+def slept(seen: Observed) -> Observed:
+    """Its memory is kept, and it can go on from there."""
+    return replace(seen, asleep=True, reason=None)
+
+
+@_in("down")
+def stayed_down(seen: Observed) -> Observed:
+    """It slept, and what it had in memory has gone."""
+    return replace(seen, asleep=False)
 
 
 @_in("up", "stopping")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from gaoler.configuration.account import Account
 
-Wanted = Literal["stopped", "running", "removed"]
+Wanted = Literal["stopped", "running", "asleep", "removed"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,8 @@ from pathlib import Path
 from gaoler import background
 from gaoler.errors import Failed, GaolerError
 from gaoler.host import btrfs, jail
-from gaoler.machines import live, observed, record
+from gaoler.machines import asleep, live, observed, record
+from gaoler.machines.copies import Copy, read
 from gaoler.machines.jailing import Jailer
 from gaoler.machines.machine import Machine
 from gaoler.machines.registry import Registry
@@ -65,7 +66,10 @@ class Recovery:
     def _settle(self, machine: Machine) -> None:
         of = machine.record
         found = self._found(machine)
-        if found is not None and found.given and of.wanted == "running":
+        sleeps = self._slept_on(of)
+        if found is not None and found.given and of.wanted in ("running", "asleep"):
+            self._registry.want(machine, "running")
+            asleep.forget(self._jailer.paths, of.id)  # it was woken, or not put to sleep
             self._running.take_over(machine, found)
             background.begin(partial(self._catch_up, machine), "catch-up")
             _log.info("machine %s runs on", of.id)
@@ -73,12 +77,23 @@ class Recovery:
             self._running.remove(machine, force=True)
         else:
             self._jailer.release(of)
-            if of.wanted == "running":
+            if sleeps:
+                self._registry.want(machine, "asleep")
+                self._running.rests(machine, sleeps.addresses)
+                return
+            asleep.forget(self._jailer.paths, of.id)
+            if of.wanted in ("running", "asleep"):
                 machine.happen(observed.was_lost, "it was running when the host, or the daemon while starting it, went down")
                 self._registry.change(machine, wanted="stopped")
             if not self._jailer.gaol(of).is_dir():
                 # The daemon was killed between the record and the clone: there never was a machine.
                 self._running.remove(machine, force=True)
+
+    def _slept_on(self, of: record.Record) -> Copy | None:
+        """What a machine that does not run can go on from, where it slept, or was about to wake."""
+        paths = self._jailer.paths
+        noted = of.wanted == "asleep" or (of.wanted == "running" and asleep.is_begun(paths, of.id))
+        return read(asleep.image(paths, of.id)) if noted else None
 
     def _catch_up(self, machine: Machine) -> None:
         """Hear what the machine told while no daemon was there to listen."""

@@ -7,19 +7,19 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import Any
 
 from gaoler import files
 from gaoler.configuration.grants import limit_of
 from gaoler.errors import Failed, GaolerError
 from gaoler.host import cgroup, mconsole
 from gaoler.kernels import installed as kernels
-from gaoler.machines import admission, ceilings, keys, live, observed
+from gaoler.machines import admission, asleep, ceilings, keys, live, observed
 from gaoler.machines.failpoints import reach
 from gaoler.machines.jailing import Jailer, bind_notify
+from gaoler.machines.knocking import Knocking
 from gaoler.machines.live import Live
 from gaoler.machines.machine import Machine
 from gaoler.machines.monitor import Monitor
@@ -28,6 +28,7 @@ from gaoler.machines.quotas import Quotas
 from gaoler.machines.record import Record
 from gaoler.machines.registry import Registry
 from gaoler.machines.request import above
+from gaoler.machines.resuming import Resumed
 from gaoler.machines.tally import Reason, Tally
 from gaoler.machines.watches import OUT_OF_MEMORY, Watches, last_words
 
@@ -47,17 +48,20 @@ class Running:
         self._configuration = registry.configuration
         self._admitting = threading.Lock()
         self._watches = Watches(
-            registry, jailer, monitor, on_told=self.note, on_end=self._bury, on_expiry=lambda m, why: self.stop(m, reason=why)
+            registry, jailer, monitor, on_told=self.note, on_end=self._bury, on_expiry=self._expired
         )
+        self.knocking = Knocking(jailer.network, monitor)
+        self.when_idle: Callable[[Machine], bool] = lambda _: False
+        """What is tried with a machine that does nothing, before it is stopped; whether it did."""
 
     # starting
 
-    def start(self, machine: Machine, image: tuple[tuple[int, ...], str, dict[str, Any]] | None = None) -> None:
+    def start(self, machine: Machine, image: Resumed | None = None) -> None:
         """Start the machine's kernel; a machine that runs already stays as it is. Raises GaolerError.
 
-        With an `image` it goes on from that: descriptors, the kernel's name, and what the machine had told by then.
+        With an `image` it goes on from that.
         """
-        descriptors, needed, told = image or ((), machine.record.kernel or self._configuration.machines.kernel, {})
+        needed = image.kernel if image else machine.record.kernel or self._configuration.machines.kernel
         with machine.lock:
             if machine.live is not None:
                 return
@@ -68,6 +72,7 @@ class Running:
             with self._admitting:  # of two that start at once, the second one knows of the first
                 self.admit(admission.of_record(machine.record), machine)
                 machine.happen(observed.starts, time.monotonic())
+            self.knocking.leave(machine)
             try:
                 self._registry.want(machine, "running")
                 reach("start.wanted")
@@ -76,9 +81,9 @@ class Running:
                 self._registry.settle_in(machine)
                 with ExitStack() as undo:
                     started, notify = self._jailer.start(
-                        machine.record, kernel, self._authorized(machine.record), self._pinned(), descriptors
+                        machine.record, kernel, self._authorized(machine.record), self._pinned(), image
                     )
-                    started = replace(started, **told)
+                    started = replace(started, **image.told) if image else started
                     undo.callback(self._jailer.release, machine.record)
                     undo.callback(notify.close)
                     self._weigh(machine.record)
@@ -202,6 +207,8 @@ class Running:
             self._registry.want_stopped(machine)
             seen = machine.live
             if seen is None:
+                if machine.observed.asleep:
+                    self._dream_no_more(machine)
                 return
             machine.happen(observed.stops, reason)
         reach("stop.wanted")
@@ -221,6 +228,36 @@ class Running:
             self._ended(machine, seen)
         finally:
             machine.happen(observed.was_stopped)
+
+    def _expired(self, machine: Machine, why: Reason) -> None:
+        if why != "idle" or not self.when_idle(machine):
+            self.stop(machine, reason=why)
+
+    def put_away(self, machine: Machine, seen: Live) -> None:
+        """End the process of a machine that stands still, whose memory is kept. The caller holds its lock. Raises Failed."""
+        machine.happen(observed.stops, "asleep")
+        try:
+            seen.process.kill()
+            if not seen.process.wait(10):
+                raise Failed(f"machine {machine.record.name} does not end", f"process {seen.process.pid}", "gaol doctor")
+            reach("sleep.ended")
+            self._ended(machine, seen)
+            self.rests(machine, (seen.address, seen.address6))
+        finally:
+            machine.happen(observed.was_stopped)
+
+    def rests(self, machine: Machine, addresses: Iterable[str | None]) -> None:
+        """It sleeps: its name still leads to its address, and whoever wants to reach its addresses wakes it."""
+        machine.happen(observed.slept)
+        self._jailer.network.name(machine.record)
+        self.knocking.attend(machine, addresses)
+
+    def _dream_no_more(self, machine: Machine) -> None:
+        """What a machine had in memory while it slept goes; its files stay."""
+        self.knocking.leave(machine)
+        asleep.forget(self._jailer.paths, machine.record.id)
+        self._jailer.network.unplug(machine.record)
+        machine.happen(observed.stayed_down)
 
     def _bury(self, machine: Machine, seen: Live) -> None:
         self._ended(machine, seen)

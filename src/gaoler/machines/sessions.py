@@ -18,6 +18,8 @@ from gaoler.machines.machine import Machine
 from gaoler.machines.registry import Registry
 
 _WRITE_OUT = 60.0
+_BECOME, _BECOMING = ("/uml/bin/services", "become"), 30.0
+"""Seconds for a machine to be itself; it takes a few hundredths."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,12 @@ class Sessions:
                     break
                 data += chunk
         return data
+
+    def become(self, machine: Machine) -> None:
+        """Have a machine that went on from memory take on the name, keys and addresses that it has by now. Raises Failed."""
+        if self.output_of(machine, _BECOME, limit=5, timeout=_BECOMING) != b"done\n":
+            name = machine.record.name
+            raise Failed(f"{name} doesn't take on its name and address", f"within {_BECOMING:g} s", f"gaol log {name}")
 
     def write_out(self, machine: Machine) -> None:
         """Return when all that the machine's programs had written is in its files on the host. Raises Failed.

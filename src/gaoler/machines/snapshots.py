@@ -83,21 +83,25 @@ class Snapshots:
         return name
 
     def restore(self, machine: Machine, tag: str) -> None:
-        """Put the files back as the snapshot has them. Raises NotFound, Failed where the machine runs."""
+        """Put the files back as the snapshot has them. Raises NotFound, Failed where the machine runs, or sleeps."""
         with machine.lock:
-            source = self._found(machine, tag)
-            if machine.live:
-                raise Failed(f"{machine.record.name} is running", "its files are in use", f"gaol down {machine.record.name}")
-            gaol = self._jailer.gaol(machine.record)
-            fresh = self._jailer.paths.staging / secrets.token_hex(6)
-            with ExitStack() as undo:
-                btrfs.snapshot(source, fresh)
-                undo.callback(btrfs.delete, fresh)  # what was restored, until it has changed places with what was there
-                self._quotas.limit(self._quotas.held(machine.record), fresh)
-                reach("restore.staged")
-                exchange(fresh, gaol)
-                (self._registry.directory(machine.record) / keys.FILES[2]).unlink(missing_ok=True)  # of before its first start
-                reach("restore.exchanged")
+            source, name = self._found(machine, tag), machine.record.name
+            if machine.live or machine.observed.asleep:
+                raise Failed(f"{name} {'is running' if machine.live else 'sleeps'}", "its files are in use", f"gaol down {name}")
+            self.put_back(machine, source)
+
+    def put_back(self, machine: Machine, source: Path) -> None:
+        """Have the machine's files be as a subvolume has them. The caller holds its lock, and it does not run. Raises Failed."""
+        gaol = self._jailer.gaol(machine.record)
+        fresh = self._jailer.paths.staging / secrets.token_hex(6)
+        with ExitStack() as undo:
+            btrfs.snapshot(source, fresh)
+            undo.callback(btrfs.delete, fresh)  # what was restored, until it has changed places with what was there
+            self._quotas.limit(self._quotas.held(machine.record), fresh)
+            reach("restore.staged")
+            exchange(fresh, gaol)
+            (self._registry.directory(machine.record) / keys.FILES[2]).unlink(missing_ok=True)  # of before its first start
+            reach("restore.exchanged")
 
     def remove(self, machine: Machine, tag: str) -> None:
         """Forget a snapshot. Raises NotFound."""

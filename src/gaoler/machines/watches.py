@@ -250,11 +250,11 @@ class Watches:
     def retime(self, machine: Machine, seen: Live) -> None:
         """Its time to live is another one: a clock for it, beside one that was set for the former."""
         if machine.record.ttl:
-            self._monitor.after(machine.record.ttl - seen.process.age(), lambda: self._expire(machine, seen))
+            self._monitor.after(machine.record.ttl - seen.age, lambda: self._expire(machine, seen))
 
     def _expire(self, machine: Machine, seen: Live) -> None:
         ttl = machine.record.ttl  # as it is by now
-        if machine.runs_as(seen) and ttl and seen.process.age() > ttl - _EARLY:
+        if machine.runs_as(seen) and ttl and seen.age > ttl - _EARLY:
             _log.info("%s: its time to live is over", machine.record.id)
             _later(lambda: self._on_expiry(machine, "ttl"))
 

@@ -43,6 +43,6 @@ def stop_machines(settings: Settings, facts: Facts, display: Display) -> None:
         daemon.of(settings, facts).start()
     with Gaoler(str(facts.socket)) as gaoler:
         for machine in gaoler.machines(everybody=True):
-            if machine["state"] not in ("stopped", "failed"):
+            if machine["state"] not in ("stopped", "failed", "asleep"):
                 gaoler.down(machine["name"], owner=machine["owner"])
                 display.say(f"    stopped {machine['owner']}/{machine['name']}")

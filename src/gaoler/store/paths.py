@@ -43,6 +43,11 @@ class Paths:
         return self.private / "memory"
 
     @property
+    def guests(self) -> Path:
+        """Files that run inside machines, of earlier installations, for memory that is kept."""
+        return self.private / "guests"
+
+    @property
     def generations(self) -> Path:
         return self.private / "generations"
 
@@ -85,6 +90,7 @@ class Paths:
             self.ephemeral,
             self.snapshots,
             self.memory,
+            self.guests,
             self.generations,
             self.staging,
             self.spares,

@@ -28,7 +28,7 @@ class Info(Message):
 
     name: str
     owner: str
-    state: Literal["starting", "ready", "running", "frozen", "stopping", "stopped", "failed"]
+    state: Literal["starting", "ready", "running", "frozen", "stopping", "stopped", "failed", "asleep"]
     missing: list[str]
     base: str
     generation: str | None

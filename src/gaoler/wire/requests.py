@@ -88,6 +88,10 @@ class Down(OfNamed):
     force: bool = False
 
 
+class Sleep(OfNamed):
+    """Keep a machine's memory on disk and give everything else back; it goes on when it is used next."""
+
+
 class Freeze(OfNamed):
     """Have a machine's programs stand still, just as they are, until it is thawed."""
 

@@ -46,7 +46,7 @@ def test_a_time_to_live_ends(gateway, alice):
 
 
 def test_an_idle_machine_is_stopped_and_a_busy_one_is_not(gateway, alice, limited):
-    limited(idle="3s")
+    limited(idle="3s", idle_action="stop")
     with running(gateway, alice, "idler", "--no-network") as idler, running(gateway, alice, "worker", "--no-network") as worker:
         worker.gaol("exec", "--", "sh", "-c", "(while :; do :; done) & sleep 0.1")
         idler.gaol("wait", "--for", "stopped", "--timeout", "30s")

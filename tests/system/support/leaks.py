@@ -105,7 +105,7 @@ def _mounts(gateway: Gateway) -> Iterator[str]:
 def _files(gateway: Gateway) -> Iterator[str]:
     """Subvolumes, records, sockets, crun's state, entries for DHCP and DNS."""
     private = gateway.store / ".gaoler"
-    places = [private / name for name in ("machines", "gaols", "ephemeral", "snapshots", "staging")]
+    places = [private / name for name in ("machines", "gaols", "ephemeral", "snapshots", "memory", "staging")]
     places += [gateway.store, *(private / "generations").glob("*")]
     places += [gateway.runtime / name for name in ("machines", "jails/state", "network/dhcp", "network/dns")]
     for place in places:

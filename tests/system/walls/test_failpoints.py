@@ -19,6 +19,8 @@ STEPS = {
     "restore": [["down", "web"], ["restore", "web", "before"]],
     "copy": [["snapshot", "web", "now", "--memory"]],
     "clone": [["clone", "web", "twin", "--running"]],
+    "sleep": [["sleep", "web"]],
+    "wake": [["sleep", "web"], ["exec", "web", "true"]],
     "resume": [["snapshot", "web", "now", "--memory"], ["down", "web"], ["restore", "web", "now"]],
 }
 """What passes the moments of that name; those of machines that are thrown away have tests beside these (machines/test_ahead)."""
@@ -68,7 +70,7 @@ def test_the_daemon_dies_and_all_goes_on(gateway, alice, fails_at, moment):
     elif moment == "create.recorded":
         assert "web" not in machines, "a machine without files never was"
     else:
-        assert machines["web"]["state"] in ("stopped", "failed", "ready", "starting"), machines["web"]
+        assert machines["web"]["state"] in ("stopped", "failed", "ready", "starting", "asleep"), machines["web"]
     gaol("up", "web", check=True)
     if verb not in ("create", "start", "remove"):
         assert gaol("exec", "web", "--", "cat", "/root/file").stdout == "kept\n"

@@ -31,7 +31,7 @@ OTHER = replace(LIVE, process=Process(11, 20))
 EVENTS = {
     "starts": (1.0,), "runs": (LIVE,), "was_not_started": ("no room",), "was_found": (OTHER,), "was_lost": ("it went down",),
     "told": (lambda known: told(known, "gaol ready", lambda _: True),), "froze": (), "thawed": (), "stops": ("ttl",), "ended": (None,),
-    "was_stopped": (), "went": (),
+    "was_stopped": (), "went": (), "slept": (), "stayed_down": (),
 }  # fmt: skip
 PHASES = {
     "down": Observed(reason="it failed"),
@@ -52,6 +52,8 @@ BECOMES = {
     "stops": {"up": "stopping", "stopping": "stopping"},
     "ended": {"up": "down", "stopping": "ended"},
     "was_stopped": {"stopping": "up", "ended": "down"},
+    "slept": {"down": "down", "ended": "ended"},
+    "stayed_down": {"down": "down"},
     "went": {phase: phase for phase in PHASES},
 }
 
@@ -79,7 +81,7 @@ def test_whatever_happens_in_whatever_order_it_is_in_a_phase_that_makes_sense(ev
     seen = Observed()
     for event in events:
         before, seen = seen, happens(seen, event)
-        assert seen.state in ("starting", "ready", "running", "frozen", "stopping", "stopped", "failed")
+        assert seen.state in ("starting", "ready", "running", "frozen", "stopping", "stopped", "failed", "asleep")
         assert (seen.live is None) == (seen.phase in ("down", "starting", "ended"))
         assert seen.live is not None or not seen.frozen, "what has ended is not frozen"
         assert seen.gone >= before.gone, "what is gone stays so"

@@ -63,6 +63,12 @@ def down(parts: Parts, request: requests.Down, _: Conversation, machine: Machine
     return replies.OneMachine(machine=info_of(parts, machine))
 
 
+@of_machines(methods.SLEEP)
+def sleep(parts: Parts, _: requests.Sleep, __: Conversation, machine: Machine) -> replies.OneMachine:
+    parts.sleeping.sleep(machine)
+    return replies.OneMachine(machine=info_of(parts, machine))
+
+
 @of_machines(methods.FREEZE)
 def freeze(parts: Parts, _: requests.Freeze, __: Conversation, machine: Machine) -> replies.OneMachine:
     parts.running.freeze(machine)

@@ -42,7 +42,7 @@ def run(parts: Parts, request: requests.Run, conversation: Conversation) -> repl
 @in_machines(methods.EXEC)
 def execute(parts: Parts, request: requests.Exec, conversation: Conversation, machine: Machine) -> replies.Nothing:
     name = machine.record.name
-    if machine.live is None:
+    if machine.live is None and not parts.sleeping.wake(machine):
         raise Failed(f"{name} is not running", f"it is {machine.state}", f"gaol up {name}")
     readiness.wait_agent(machine, parts.configuration.machines.deadline)
     opened = parts.sessions.open(machine, _command(request.command, machine))
@@ -52,6 +52,7 @@ def execute(parts: Parts, request: requests.Exec, conversation: Conversation, ma
 
 @in_machines(methods.SSH)
 def ssh(parts: Parts, _: requests.Ssh, __: Conversation, machine: Machine) -> replies.SshDetails:
+    parts.sleeping.wake(machine)
     if machine.live and not machine.live.settled:
         readiness.wait_ready(machine, parts.configuration.machines.deadline)
     found = parts.sessions.ssh_details(machine)

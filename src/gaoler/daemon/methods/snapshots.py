@@ -45,6 +45,7 @@ def restore(parts: Parts, request: requests.Restore, _: Conversation, machine: M
 def clone(parts: Parts, request: requests.Clone, _: Conversation, machine: Machine) -> replies.Cloned:
     name = machine_name(request.new)
     if request.running:
+        parts.sleeping.wake(machine)
         return replies.Cloned(machine=info_of(parts, parts.cloning.clone(machine, name)))
     note = _write_out(parts, machine)
     return replies.Cloned(machine=info_of(parts, parts.snapshots.clone(machine, name)), note=note)

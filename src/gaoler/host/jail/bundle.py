@@ -82,6 +82,7 @@ class Jail:
     arguments: tuple[str, ...]  # the kernel's command line
     bundle: Path  # a directory of its own for the runtime's files
     cgroup: str  # from the root of the control groups' file system
+    earlier: Path | None = None  # shown in place of `guest`, behind any directory: what memory that is kept was of
 
 
 def tables(jail: Jail) -> Identities:
@@ -161,7 +162,7 @@ def _mounts(jail: Jail, home: str, ids: Identities, *, huge_pages: bool) -> list
         _bind(jail.kernel, f"/{KERNEL}", "ro"),
         _bind(jail.notify_dir, "/host", "ro", "noexec"),
     ]
-    mounts += [_bind(jail.guest / name, f"/uml/{name}", "ro", "noexec") for name in ("bin", "etc", "lib")]
+    mounts += [_bind((jail.earlier or jail.guest) / name, f"/uml/{name}", "ro", "noexec") for name in ("bin", "etc", "lib")]
     if jail.home is not None:
         mounts.append(_tree(home, "/home", ids.home))
     return mounts

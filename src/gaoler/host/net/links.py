@@ -21,6 +21,7 @@ from gaoler.errors import Failed, NotFound
 
 _IFA_F_NODAD = 0x02  # linux/if_addr.h
 _NUD_NOARP, _NTF_MASTER = 0x40, 0x04  # linux/neighbour.h
+_NUD_REACHABLE = 0x02
 
 _T = TypeVar("_T")
 
@@ -96,6 +97,21 @@ def attach(tap: str, bridge: str, *, mac: str | None = None, isolated: bool = Fa
         # Permanent for the bridge would be an address of the host's own; this one is reachable, and does not age.
         _try(what, lambda ip: ip.fdb("append", ifindex=index, lladdr=mac, state=_NUD_NOARP, flags=_NTF_MASTER))
     _try(what, lambda ip: ip.link("set", index=index, state="up"))
+
+
+def forget_neighbour(interface: str, address: str) -> None:
+    """Have this host ask for the MAC of an address when it needs it next; nothing where it doesn't know it."""
+    index = _index(interface)
+    _try(f"can't forget {address}", lambda ip: ip.neigh("del", dst=address, ifindex=index), accept=errno.ENOENT)
+
+
+def tell_neighbour(interface: str, address: str, mac: str) -> None:
+    """Tell this host the MAC of an address, as if it had asked; it looks for itself whether that still holds."""
+    index = _index(interface)
+    _try(
+        f"can't note {address}",
+        lambda ip: ip.neigh("replace", dst=address, lladdr=mac, ifindex=index, state=_NUD_REACHABLE),
+    )
 
 
 def link_exists(name: str) -> bool:
