@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     """Is told of each step."""
     Info: TypeAlias = dict[str, Any]
     SnapshotInfo: TypeAlias = dict[str, Any]
+    Difference: TypeAlias = dict[str, Any]
     Usage: TypeAlias = dict[str, Any]
     Base: TypeAlias = dict[str, Any]
     Generation: TypeAlias = dict[str, Any]
@@ -227,6 +228,17 @@ class Methods:
         """Put a stopped machine's files back as a snapshot has them; one with memory goes on, unless `files` alone are wanted. Who may: the machine's owner, and administrators."""
         found: Info = self.call("Restore", None, name=name, owner=owner, tag=tag, files=files)["machine"]
         return found
+
+    def diff(
+        self,
+        name: str,
+        progress: Progress | None = None,
+        tag: str | None = None,
+        patch: bool = False,
+        owner: str | None = None,
+    ) -> dict[str, Any]:
+        """Show what has changed in a machine's files since a snapshot, or without one since it was cloned from its base. Who may: the machine's owner, and root."""
+        return self.call("Diff", progress, name=name, owner=owner, tag=tag, patch=patch)
 
     def clone(
         self,

@@ -18,6 +18,7 @@ from gaoler.machines.arriving import Arriving
 from gaoler.machines.changing import Changing
 from gaoler.machines.cloning import Cloning
 from gaoler.machines.copies import Copies
+from gaoler.machines.differences import Differences
 from gaoler.machines.jailing import Jailer
 from gaoler.machines.making import Making
 from gaoler.machines.monitor import Monitor
@@ -53,6 +54,7 @@ class Parts:
     sessions: Sessions
     snapshots: Snapshots
     changing: Changing
+    differences: Differences
     copies: Copies
     cloning: Cloning
     sleeping: Sleeping
@@ -106,6 +108,7 @@ def assemble(configuration: Configuration, network: Network) -> Parts:
         sessions=sessions,
         snapshots=snapshots,
         changing=Changing(configuration, registry, jailer, quotas, running),
+        differences=Differences(registry, jailer, snapshots, origins),
         copies=copies,
         cloning=Cloning(registry, jailer, quotas, making, running, sessions),
         sleeping=sleeping,

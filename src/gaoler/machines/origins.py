@@ -45,11 +45,11 @@ class Origins:
             with machine.lock:
                 self._registry.check_there(machine)
                 btrfs.snapshot(gaol, target)
-            disown(target, machine.record.owner.name, machine.record.owner.home, self._base_of(machine.record))
+            disown(target, machine.record.owner.name, machine.record.owner.home, self.base_of(machine.record))
 
         return take
 
-    def _base_of(self, of: Record) -> Path | None:
+    def base_of(self, of: Record) -> Path | None:
         """What a machine began with, where that is still there."""
         paths = self._jailer.paths
         tree = paths.generations / of.base / of.generation if of.generation else paths.store / of.base

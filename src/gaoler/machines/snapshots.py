@@ -85,7 +85,7 @@ class Snapshots:
     def restore(self, machine: Machine, tag: str) -> None:
         """Put the files back as the snapshot has them. Raises NotFound, Failed where the machine runs, or sleeps."""
         with machine.lock:
-            source, name = self._found(machine, tag), machine.record.name
+            source, name = self.found(machine, tag), machine.record.name
             if machine.live or machine.observed.asleep:
                 raise Failed(f"{name} {'is running' if machine.live else 'sleeps'}", "its files are in use", f"gaol down {name}")
             self.put_back(machine, source)
@@ -106,9 +106,10 @@ class Snapshots:
     def remove(self, machine: Machine, tag: str) -> None:
         """Forget a snapshot. Raises NotFound."""
         with machine.lock:
-            btrfs.delete(self._found(machine, tag))
+            btrfs.delete(self.found(machine, tag))
 
-    def _found(self, machine: Machine, tag: str) -> Path:
+    def found(self, machine: Machine, tag: str) -> Path:
+        """A snapshot's tree; whoever asks holds the machine's lock. Raises NotFound."""
         self._registry.check_there(machine)
         path = self._directory(machine) / tag_name(tag)
         if not path.is_dir():

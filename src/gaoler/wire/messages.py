@@ -66,6 +66,20 @@ class SnapshotInfo(Message):
     """Bytes that only it holds still; None where the store does not count them (simple quotas charge them to the machine)."""
 
 
+class Difference(Message):
+    """One line of `gaol diff`: a name that is not what it was. A name that is no text has escapes in it, as in Python."""
+
+    path: str
+    change: Literal["added", "changed", "removed"]
+    kind: Literal["file", "directory", "link", "pipe", "socket", "device", "other"]
+    size: int | None
+    """Bytes of a file as it is now."""
+    was: int | None
+    """Bytes of a file as it was."""
+    how: list[str]
+    """What has changed of it: content, target, device, mode, owner."""
+
+
 class Usage(Message):
     """What a running machine uses now: bytes of memory, seconds of processor time since its start."""
 

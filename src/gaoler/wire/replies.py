@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gaoler.wire.messages import Base, Check, Generation, Info, Kernel, Message, SnapshotInfo, Store, Usage
+from gaoler.wire.messages import Base, Check, Difference, Generation, Info, Kernel, Message, SnapshotInfo, Store, Usage
 
 
 class Reply(Message):
@@ -78,6 +78,17 @@ class Changed(Reply):
 
     machine: Info
     later: list[str]
+
+
+class Differences(Reply):
+    """What has changed `against` a base or a snapshot; `left_out` counts what is beyond the many that are told."""
+
+    against: str
+    differences: list[Difference]
+    left_out: int
+    patch: str | None = None
+    """How texts differ, as diff -u writes it."""
+    note: str | None = None
 
 
 class Cloned(Reply):

@@ -141,6 +141,13 @@ class Restore(OfNamed):
     files: bool = False
 
 
+class Diff(OfNamed):
+    """Show what has changed in a machine's files since a snapshot, or without one since it was cloned from its base."""
+
+    tag: Name | None = None
+    patch: bool = False
+
+
 class Clone(OfNamed):
     """Make a machine of the same owner, with the files of this one as they are now.
 

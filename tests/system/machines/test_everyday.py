@@ -209,3 +209,29 @@ def test_a_command_left_running(gateway, quiet, alice):
     assert gateway.gaol("exec", "quiet", "--", "cat", f"/proc/{pid}/comm", user=alice).stdout == "sleep\n"
     until(lambda: "says" in gateway.gaol("log", "quiet", user=alice).stdout, "it is in the log")
     assert gateway.gaol("exec", "-d", "quiet", "--", "nosuch", user=alice).returncode == 127
+
+
+def test_what_has_changed_in_a_machine(gateway, quiet, alice):
+    gateway.gaol("snapshot", "quiet", "fresh", user=alice, check=True)
+    script = """echo 10.0.0.1 friend >> /etc/hosts; mkdir /srv/app; head -c 5000 /dev/zero > /srv/app/data; rm -r /usr/share/doc/dpkg
+        ln -s /etc/shadow /srv/app/link; mkfifo /srv/app/pipe; chmod 700 /opt; printf 'new\\n' > "/srv/app/$(printf 'a\\nb\\033[31m')" """
+    gateway.gaol("exec", "quiet", "--", "sh", "-c", script, user=alice, check=True)
+    found = gateway.json("diff", "quiet", "fresh", user=alice)
+    told = {one["path"]: one for one in found["differences"]}
+    assert {"/etc/hosts", "/srv/app", "/srv/app/data", "/srv/app/link", "/srv/app/pipe", "/opt", "/usr/share/doc/dpkg"} <= set(told)
+    assert told["/srv/app/data"]["size"] == 5000
+    assert told["/opt"]["how"] == ["mode"]
+    assert told["/usr/share/doc/dpkg"]["change"] == "removed"
+    assert all(path.startswith(("/etc/hosts", "/srv", "/opt", "/usr/share/doc/dpkg", "/var", "/tmp", "/root", "/run")) for path in told)
+    patch = gateway.gaol("diff", "quiet", "fresh", "--patch", user=alice, check=True).stdout
+    assert "+++ b/etc/hosts\n" in patch
+    assert "+10.0.0.1 friend\n" in patch
+    assert "+++ b/srv/app/a\\nb\\x1b[31m\n" in patch, patch
+    assert "root:" not in patch, "a link to a secret is a link"
+    against_base = gateway.gaol("diff", "quiet", user=alice, check=True).stdout
+    assert re.search(r"^\+ +5000|^\+ +4\.9K", against_base, re.MULTILINE), against_base
+    assert "since debian" in against_base.splitlines()[-1]
+    assert gateway.gaol("diff", "quiet", "nosuch", user=alice).returncode == 3
+    assert gateway.gaol("diff", f"{alice.name}/quiet", user=alice, check=True)
+    gateway.gaol("down", "quiet", user=alice, check=True)
+    assert "/srv/app/" in gateway.gaol("diff", "quiet", "fresh", user=alice, check=True).stdout

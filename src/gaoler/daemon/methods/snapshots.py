@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from gaoler.daemon.conversation import Conversation
-from gaoler.daemon.handling import of_machines
+from gaoler.daemon.handling import in_machines, of_machines
 from gaoler.daemon.parts import Parts
 from gaoler.daemon.views import info_of
 from gaoler.errors import GaolerError
@@ -39,6 +41,21 @@ def restore(parts: Parts, request: requests.Restore, _: Conversation, machine: M
     if request.files or not parts.copies.go_on(machine, request.tag):
         parts.snapshots.restore(machine, request.tag)
     return replies.OneMachine(machine=info_of(parts, machine))
+
+
+@in_machines(methods.DIFF)
+def diff(parts: Parts, request: requests.Diff, conversation: Conversation, machine: Machine) -> replies.Differences:
+    note = _write_out(parts, machine)
+    found = parts.differences.of(machine, request.tag, conversation.report, patches=request.patch)
+    if found.is_cut:
+        note = "there is more to the patch than is shown"
+    return replies.Differences(
+        against=found.against,
+        differences=[messages.Difference(**asdict(one) | {"how": list(one.how)}) for one in found.differences],
+        left_out=found.left_out,
+        patch="".join(found.patches) if request.patch else None,
+        note=note,
+    )
 
 
 @of_machines(methods.CLONE)
