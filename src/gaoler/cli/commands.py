@@ -23,6 +23,8 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "wait": ("machines", "wait until a machine is ready, or has stopped"),
         "set": ("changes", "change a machine's memory, processors, disk, time to live"),
         "extend": ("changes", "let a machine run longer"),
+        "share": ("sharing", "let another user into a machine"),
+        "unshare": ("sharing", "let them in no longer"),
         "rename": ("changes", "give a machine another name"),
         "down": ("machines", "stop a machine; its files stay"),
         "sleep": ("machines", "put machines to sleep: they take no memory, and go on when they are used"),

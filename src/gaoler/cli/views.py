@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def _ls(options: Any) -> int:
     with Gaoler() as gaoler:
-        machines = gaoler.machines(options.all)
+        machines = gaoler.call("List", all=options.all, shared=True)["machines"]
     return show(machines, as_json=options.json, text=lambda: _tell(machines, everybody=options.all))
 
 
@@ -36,7 +36,7 @@ def list_machines(machines: list[dict[str, Any]], *, with_owner: bool) -> None:
         [
             [
                 *([machine["owner"]] if with_owner else []),
-                machine["name"],
+                machine["name"] if with_owner or not machine.get("access") else f"{machine['owner']}/{machine['name']}",
                 machine["state"],
                 machine["address"] or machine["address6"] or "",
                 _base(machine),
@@ -94,6 +94,14 @@ def _told(machine: dict[str, Any]) -> Iterator[tuple[str, str]]:
         used = "" if machine["disk_used"] is None else f"{show_size(machine['disk_used'])} used"
         yield "disk", " of ".join(filter(None, (used, show_size(machine["disk"]) if machine["disk"] else "as much as there is")))
     yield "home", "your home directory is in it" if machine["home"] else "none: it was made without"
+    if machine.get("access"):
+        yield "shared", f"with you, by {machine['owner']}: you may go in as {machine['access']}"
+    for share in machine.get("shares", ()):
+        end = f", until {_moment(share['until'])}" if share["until"] else ""
+        yield (
+            "shared",
+            f"with {share['user']}, who may go in as {share['access']}{end}; gaol unshare {name} {share['user']} ends it",
+        )
     if machine["snapshots"]:
         yield "snapshots", ", ".join(machine["snapshots"])
     yield "made", _moment(machine["created"])

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     Progress: TypeAlias = Callable[[dict[str, Any]], None]
     """Is told of each step."""
+    Shared: TypeAlias = dict[str, Any]
     Info: TypeAlias = dict[str, Any]
     SnapshotInfo: TypeAlias = dict[str, Any]
     Difference: TypeAlias = dict[str, Any]
@@ -88,15 +89,16 @@ class Methods:
         terminal: Terminal | None = None,
         owner: str | None = None,
     ) -> None:
-        """Run a command. The reply's descriptors: control, then stdin, stdout, stderr (with a terminal: control, terminal). Who may: the machine's owner, and root."""
+        """Run a command. The reply's descriptors: control, then stdin, stdout, stderr (with a terminal: control, terminal). Who may: the machine's owner, root, and whoever it is shared with."""
         self.call("Exec", None, name=name, owner=owner, command=_given({"arguments": arguments, "user": user, "login": login, "directory": directory, "environment": environment, "terminal": terminal}))
 
     def machines(
         self,
         everybody: bool = False,
+        shared: bool = False,
     ) -> list[Info]:
-        """Show the machines there are. Who may: of one's own machines; with all: administrators."""
-        found: list[Info] = self.call("List", None, all=everybody)["machines"]
+        """Show the machines there are, those that others share with the caller among them where `shared` says so. Who may: of one's own machines and those that are shared with one; with all: administrators."""
+        found: list[Info] = self.call("List", None, all=everybody, shared=shared)["machines"]
         return found
 
     def info(
@@ -104,7 +106,7 @@ class Methods:
         name: str | None = None,
         owner: str | None = None,
     ) -> Info:
-        """Show all about one machine. Who may: the machine's owner, and administrators."""
+        """Show all about one machine. Who may: the machine's owner, administrators, and whoever it is shared with."""
         found: Info = self.call("Inspect", None, name=name, owner=owner)["machine"]
         return found
 
@@ -267,6 +269,29 @@ class Methods:
     ) -> dict[str, Any]:
         """Change what a machine was made with: `cpus`, `disk` and `ttl` at once, the rest at its next start. Who may: the machine's owner, and administrators."""
         return self.call("Set", None, name=name, owner=owner, memory=memory, cpus=cpus, disk=disk, ttl=ttl, extend=extend, kernel=kernel, init=init, mode=mode, home=home, network=network)
+
+    def share(
+        self,
+        name: str,
+        user: str,
+        access: Literal["root", "user"] = "root",
+        ends: float | None = None,
+        home: bool = False,
+        owner: str | None = None,
+    ) -> Info:
+        """Let another user run commands in a machine: as anybody inside, or as an account of their own. Who may: the machine's owner, and root."""
+        found: Info = self.call("Share", None, name=name, owner=owner, user=user, access=access, ends=ends, home=home)["machine"]
+        return found
+
+    def unshare(
+        self,
+        name: str,
+        user: str,
+        owner: str | None = None,
+    ) -> Info:
+        """Let another user in no longer, and end their sessions. Who may: the machine's owner, and administrators."""
+        found: Info = self.call("Unshare", None, name=name, owner=owner, user=user)["machine"]
+        return found
 
     def rename(
         self,

@@ -14,6 +14,7 @@ from gaoler.configuration.account import Account
 from gaoler.daemon.caller import Caller
 from gaoler.daemon.conversation import Conversation
 from gaoler.daemon.parts import Parts
+from gaoler.daemon.rights import Admitted
 from gaoler.machines.machine import Machine
 from gaoler.wire import methods, replies, requests
 
@@ -73,6 +74,22 @@ def of_machines(method: methods.OfMachines[M, R]) -> Callable[[Callable[[Parts, 
 
 def in_machines(method: methods.InMachines[M, R]) -> Callable[[Callable[[Parts, M, Conversation, Machine], R]], Handler]:
     return _given(method, lambda parts, asked, caller: parts.rights.inside(caller, asked.which, method.to))
+
+
+def seen(method: methods.Seen[M, R]) -> Callable[[Callable[[Parts, M, Conversation, Admitted], R]], Handler]:
+    return _given(method, lambda parts, asked, caller: parts.rights.seen(caller, asked.which))
+
+
+def entered(method: methods.Entered[M, R]) -> Callable[[Callable[[Parts, M, Conversation, Admitted], R]], Handler]:
+    return _given(method, lambda parts, asked, caller: parts.rights.entered(caller, asked.which, method.to))
+
+
+def catalogues(method: methods.Catalogues[S, R]) -> Callable[[Callable[[Parts, S, Conversation, list[Admitted]], R]], Handler]:
+    def right(parts: Parts, asked: S, caller: Caller) -> list[Admitted]:
+        own = [Admitted(machine) for machine in parts.rights.some(caller, asked.all, method.to)]
+        return own if asked.all else [*own, *parts.rights.shared(caller)]
+
+    return _given(method, right)
 
 
 def listings(method: methods.Listings[S, R]) -> Callable[[Callable[[Parts, S, Conversation, list[Machine]], R]], Handler]:

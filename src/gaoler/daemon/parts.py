@@ -28,6 +28,7 @@ from gaoler.machines.quotas import Quotas
 from gaoler.machines.registry import Registry
 from gaoler.machines.running import Running
 from gaoler.machines.sessions import Sessions
+from gaoler.machines.sharing import Sharing
 from gaoler.machines.sleeping import Sleeping
 from gaoler.machines.snapshots import Snapshots
 from gaoler.machines.spares import Spares
@@ -54,6 +55,7 @@ class Parts:
     sessions: Sessions
     snapshots: Snapshots
     changing: Changing
+    sharing: Sharing
     differences: Differences
     copies: Copies
     cloning: Cloning
@@ -108,6 +110,7 @@ def assemble(configuration: Configuration, network: Network) -> Parts:
         sessions=sessions,
         snapshots=snapshots,
         changing=Changing(configuration, registry, jailer, quotas, running),
+        sharing=Sharing(registry, jailer, sessions),
         differences=Differences(registry, jailer, snapshots, origins),
         copies=copies,
         cloning=Cloning(registry, jailer, quotas, making, running, sessions),

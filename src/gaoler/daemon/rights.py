@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from gaoler.bases.generations import Bases
 from gaoler.configuration.account import Account
@@ -16,9 +17,19 @@ from gaoler.configuration.model import Configuration
 from gaoler.daemon.caller import Caller, account_of, uid_of
 from gaoler.errors import LimitReached, NotAllowed, NotFound
 from gaoler.machines.machine import Machine
+from gaoler.machines.record import Share
 from gaoler.machines.registry import Registry
+from gaoler.machines.sharing import has_home
 from gaoler.store.names import base_name, default_name
 from gaoler.wire.which import Which
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """Somebody who may see a machine or go in: as its owner may, or as far as `share` lets a friend."""
+
+    machine: Machine
+    share: Share | None = None
 
 
 class Rights:
@@ -54,6 +65,29 @@ class Rights:
         if caller.uid not in (machine.record.owner.uid, 0):
             raise NotAllowed(f"you may not {to}", "their home is in it", "sudo gaol ls --all")
         return machine
+
+    def seen(self, caller: Caller, which: Which) -> Admitted:
+        """The machine that is meant, also for those whom it is shared with. Raises NotFound."""
+        return self._as_friend(caller, which) or Admitted(self.machine(caller, which))
+
+    def entered(self, caller: Caller, which: Which, to: str) -> Admitted:
+        """The same, for what runs in it. Raises NotFound, NotAllowed."""
+        friend = self._as_friend(caller, which)
+        if friend is None:
+            return Admitted(self.inside(caller, which, to))
+        if friend.share and not friend.share.home and has_home(friend.machine, self._registry.jailer):
+            why = f"{which.owner}'s home directory is in it now, and it was shared without"
+            raise NotAllowed(f"you may not {to}", why, "gaol ls")
+        return friend
+
+    def shared(self, caller: Caller) -> list[Admitted]:
+        """Other people's machines that are shared with the caller."""
+        return [Admitted(machine, share) for machine, share in self._registry.shared(caller.account)]
+
+    def _as_friend(self, caller: Caller, which: Which) -> Admitted | None:
+        """A share must be asked for by OWNER/NAME: nobody has another's machine for their own by mistake."""
+        of = (which.owner, which.name)
+        return next((one for one in self.shared(caller) if (one.machine.record.owner.name, one.machine.record.name) == of), None)
 
     def some(self, caller: Caller, everybody: bool, to: str) -> list[Machine]:
         """The caller's machines, or everybody's. Raises NotAllowed."""

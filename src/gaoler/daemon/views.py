@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gaoler.daemon.parts import Parts
+from gaoler.daemon.rights import Admitted
 from gaoler.host import cgroup
 from gaoler.machines import disks, footprint, watches
 from gaoler.machines.machine import Machine
@@ -43,7 +44,21 @@ def info_of(parts: Parts, machine: Machine) -> messages.Info:
         killed=live.killed if live else None,
         newer=parts.bases.newer(record.base, record.generation) if record.generation else None,
         snapshots=parts.snapshots.tags(machine),
+        shares=[
+            messages.Shared(user=share.name, access=share.access, until=share.until, home=share.home) for share in record.shares
+        ],
+        access=None,
     )
+
+
+def shown(parts: Parts, admitted: Admitted) -> messages.Info:
+    """A machine as whoever may see it sees it: a friend needs not know what else its owner does with it."""
+    info, share = info_of(parts, admitted.machine), admitted.share
+    if share is None:
+        return info
+    nothing = dict.fromkeys(("reason", "pid", "disk_used", "killed", "newer"))
+    given = {"access": share.access, "console": f"gaol shell {info.owner}/{info.name}"}
+    return info.model_copy(update={**nothing, "snapshots": [], "shares": [], **given})
 
 
 def usage_of(parts: Parts, machine: Machine) -> messages.Usage | None:

@@ -12,6 +12,8 @@ from typing import Any, Literal
 from gaoler.configuration.account import Account
 
 Wanted = Literal["stopped", "running", "asleep", "removed"]
+Access = Literal["root", "user"]
+"""As whom somebody may run commands in another's machine: as anybody inside, or as an account named after themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,23 @@ class Shape:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Share:
+    """Somebody else who may go into a machine: an account, by both of its names, since either may be given to another one."""
+
+    name: str
+    uid: int
+    access: Access
+    until: float | None
+    """Seconds since the epoch; None for as long as there is the machine."""
+    home: bool
+    """Whether its owner has said that it holds while their home directory is in the machine, too."""
+
+    def holds(self, account: Account, now: float) -> bool:
+        """Whether it lets that account in at that time."""
+        return (self.name, self.uid) == (account.name, account.uid) and (self.until is None or now < self.until)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Record(Shape):
     id: str
     """Twelve hexadecimal digits; what everything of the machine on the host is named after."""
@@ -58,6 +77,8 @@ class Record(Shape):
     """Of `gaol run`: thrown away when it stops."""
     spare: bool = False
     """Made ahead for whoever runs something next: it is nobody's to see until it is given to them."""
+    shares: tuple[Share, ...] = ()
+    """With whom its owner shares it."""
     wanted: Wanted
 
     def with_(self, **changes: Any) -> Record:
@@ -74,6 +95,7 @@ def decode(data: bytes) -> Record:
         raw = json.loads(data)
         owner = raw.pop("owner")
         owner["groups"] = tuple((str(name), int(gid)) for name, gid in owner["groups"])
+        raw["shares"] = tuple(Share(**share) for share in raw.get("shares", ()))
         names = {field.name for field in fields(Record)}
         return Record(owner=Account(**owner), **{key: value for key, value in raw.items() if key in names})
     except (KeyError, TypeError, AttributeError) as error:

@@ -6,6 +6,7 @@ import logging
 import secrets
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from gaoler.errors import Failed, LimitReached, NotFound
 from gaoler.machines import keys, observed, record
 from gaoler.machines.jailing import IDS, Jailer
 from gaoler.machines.machine import Machine
-from gaoler.machines.record import Record
+from gaoler.machines.record import Record, Share
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +50,12 @@ class Registry:
         """A user's machine of that name; those of `run` have none that counts."""
         own = (machine for machine in self.of(uid) if machine.record.name == name and not machine.record.ephemeral)
         return next(own, None)
+
+    def shared(self, account: Account) -> list[tuple[Machine, Share]]:
+        """Other people's machines that are shared with somebody now, each with what was granted."""
+        now = time.time()
+        everything = ((machine, share) for machine in self.all() for share in machine.record.shares)
+        return [(machine, share) for machine, share in everything if share.holds(account, now) and not machine.record.ephemeral]
 
     # taking in and forgetting
 

@@ -23,6 +23,16 @@ class Message(BaseModel):
 # what replies carry
 
 
+class Shared(Message):
+    """With whom a machine is shared: as whom they may run commands, and until when."""
+
+    user: str
+    access: Literal["root", "user"]
+    until: float | None
+    home: bool
+    """Also while the owner's home directory is in it."""
+
+
 class Info(Message):
     """A machine as `gaol info --json` shows it. Times are seconds since the epoch, sizes bytes."""
 
@@ -55,6 +65,9 @@ class Info(Message):
     newer: str | None
     """The generation that its base has by now, where that is a newer one."""
     snapshots: list[str]
+    shares: list[Shared]
+    access: Literal["root", "user"] | None
+    """As whom the caller may run commands in a machine that somebody shares with them; None for one's own."""
 
 
 class SnapshotInfo(Message):

@@ -53,6 +53,18 @@ class InMachines(Method[M, R]):
     """the machine's owner, and root"""
 
 
+class Seen(Method[M, R]):
+    """the machine's owner, administrators, and whoever it is shared with"""
+
+
+class Entered(Method[M, R]):
+    """the machine's owner, root, and whoever it is shared with"""
+
+
+class Catalogues(Method[S, R]):
+    """of one's own machines and those that are shared with one; with all: administrators"""
+
+
 class Listings(Method[S, R]):
     """of one's own machines; with all: administrators"""
 
@@ -67,9 +79,9 @@ class Administrators(Method[Q, R]):
 
 RUN = Anybodys(requests.Run, replies.Session, replies.Session)
 UP = Owners(requests.Up, replies.OneMachine, replies.Progress)
-EXEC = InMachines(requests.Exec, replies.Nothing, to="run commands in another's machine")
-LIST = Listings(requests.List, replies.Machines, to="see everybody's machines")
-INSPECT = OfMachines(requests.Inspect, replies.OneMachine)
+EXEC = Entered(requests.Exec, replies.Nothing, to="run commands in another's machine")
+LIST = Catalogues(requests.List, replies.Machines, to="see everybody's machines")
+INSPECT = Seen(requests.Inspect, replies.OneMachine)
 TOP = Listings(requests.Top, replies.Usages, to="see everybody's machines")
 LOG = OfMachines(requests.Log, replies.Printed)
 DOWN = OfMachines(requests.Down, replies.OneMachine)
@@ -86,6 +98,8 @@ RESTORE = OfMachines(requests.Restore, replies.OneMachine)
 DIFF = InMachines(requests.Diff, replies.Differences, replies.Progress, to="read the files of another's machine")
 CLONE = OfMachines(requests.Clone, replies.Cloned)
 SET = OfMachines(requests.Set, replies.Changed)
+SHARE = InMachines(requests.Share, replies.OneMachine, to="share another's machine")
+UNSHARE = OfMachines(requests.Unshare, replies.OneMachine)
 RENAME = OfMachines(requests.Rename, replies.OneMachine)
 PUBLISH = OfMachines(requests.Publish, replies.BaseMade, replies.Progress)
 BASE_LIST = Anybodys(requests.BaseList, replies.Bases)

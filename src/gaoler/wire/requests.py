@@ -67,7 +67,9 @@ class Exec(OfMachine):
 
 
 class List(OfSome):
-    """Show the machines there are."""
+    """Show the machines there are, those that others share with the caller among them where `shared` says so."""
+
+    shared: bool = False
 
 
 class Inspect(OfMachine):
@@ -174,6 +176,23 @@ class Set(OfNamed):
     mode: Literal["seccomp", "ptrace"] | None = None
     home: bool | None = None
     network: bool | None = None
+
+
+class Share(OfNamed):
+    """Let another user run commands in a machine: as anybody inside, or as an account of their own."""
+
+    user: Name
+    access: Literal["root", "user"] = "root"
+    ends: float | None = None
+    """When that is over, in seconds since the epoch; without it, with the machine."""
+    home: bool = False
+    """Even while the owner's home directory is in it."""
+
+
+class Unshare(OfNamed):
+    """Let another user in no longer, and end their sessions."""
+
+    user: Name
 
 
 class Rename(OfNamed):

@@ -98,7 +98,7 @@ def test_what_methods_answer_is_what_is_published(gateway, interface):
         ("Ssh", {"name": "told"}), ("Inspect", {"name": "told"}), ("Log", {"name": "told"}), ("Wait", {"name": "told", "until": "ready"}),
         ("Freeze", {"name": "told"}), ("Thaw", {"name": "told"}),
         ("Snapshot", {"name": "root/told", "tag": "one"}), ("Publish", {"name": "told", "base": "told"}),
-        ("SnapshotList", {"name": "told"}), ("Diff", {"name": "told", "patch": True}), ("Set", {"name": "told", "cpus": 0.5, "memory": 300 << 20}),
+        ("SnapshotList", {"name": "told"}), ("Diff", {"name": "told", "patch": True}), ("Share", {"name": "told", "user": "nobody"}), ("Unshare", {"name": "told", "user": "nobody"}), ("Set", {"name": "told", "cpus": 0.5, "memory": 300 << 20}),
         ("Clone", {"name": "told", "owner": "root", "new": "again"}), ("Rename", {"name": "again", "new": "anew"}), ("Down", {"name": "told"}),
         ("Restore", {"name": "told", "tag": "one"}), ("SnapshotRemove", {"name": "told", "tag": "one"}),
         ("Remove", {"name": "told"}), ("Remove", {"name": "anew"}),

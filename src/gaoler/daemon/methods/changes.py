@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from gaoler.daemon.caller import account_of, uid_of
 from gaoler.daemon.conversation import Conversation
-from gaoler.daemon.handling import of_machines
+from gaoler.daemon.handling import in_machines, of_machines
 from gaoler.daemon.parts import Parts
 from gaoler.daemon.views import info_of
 from gaoler.machines.machine import Machine
@@ -17,6 +18,19 @@ def change(parts: Parts, request: requests.Set, _: Conversation, machine: Machin
         parts.changing.extend(machine, request.extend)
     later = parts.changing.change(machine, said) if said or request.extend is None else ()
     return replies.Changed(machine=info_of(parts, machine), later=list(later))
+
+
+@in_machines(methods.SHARE)
+def share(parts: Parts, request: requests.Share, _: Conversation, machine: Machine) -> replies.OneMachine:
+    friend = account_of(uid_of(request.user))
+    parts.sharing.share(machine, friend, request.access, request.ends, home=request.home)
+    return replies.OneMachine(machine=info_of(parts, machine))
+
+
+@of_machines(methods.UNSHARE)
+def unshare(parts: Parts, request: requests.Unshare, _: Conversation, machine: Machine) -> replies.OneMachine:
+    parts.sharing.unshare(machine, request.user)
+    return replies.OneMachine(machine=info_of(parts, machine))
 
 
 @of_machines(methods.RENAME)

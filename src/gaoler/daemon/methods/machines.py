@@ -8,9 +8,10 @@ from dataclasses import fields
 
 from gaoler.configuration.account import Account
 from gaoler.daemon.conversation import Conversation
-from gaoler.daemon.handling import listings, of_machines, owners
+from gaoler.daemon.handling import catalogues, listings, of_machines, owners, seen
 from gaoler.daemon.parts import Parts
-from gaoler.daemon.views import info_of, usage_of
+from gaoler.daemon.rights import Admitted
+from gaoler.daemon.views import info_of, shown, usage_of
 from gaoler.errors import Failed
 from gaoler.machines.machine import Machine
 from gaoler.machines.observed import Observed
@@ -36,14 +37,15 @@ def up(parts: Parts, request: requests.Up, conversation: Conversation, owner: Ac
     return replies.OneMachine(machine=info_of(parts, machine))
 
 
-@listings(methods.LIST)
-def list_some(parts: Parts, _: requests.List, __: Conversation, found: list[Machine]) -> replies.Machines:
-    return replies.Machines(machines=[info_of(parts, machine) for machine in found if not machine.is_spare])
+@catalogues(methods.LIST)
+def list_some(parts: Parts, request: requests.List, __: Conversation, found: list[Admitted]) -> replies.Machines:
+    wanted = (one for one in found if not one.machine.is_spare and (request.shared or one.share is None))
+    return replies.Machines(machines=[shown(parts, one) for one in wanted])
 
 
-@of_machines(methods.INSPECT)
-def inspect(parts: Parts, _: requests.Inspect, __: Conversation, machine: Machine) -> replies.OneMachine:
-    return replies.OneMachine(machine=info_of(parts, machine))
+@seen(methods.INSPECT)
+def inspect(parts: Parts, _: requests.Inspect, __: Conversation, admitted: Admitted) -> replies.OneMachine:
+    return replies.OneMachine(machine=shown(parts, admitted))
 
 
 @listings(methods.TOP)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from gaoler.daemon.conversation import Conversation
-from gaoler.daemon.handling import anybodys, in_machines
+from gaoler.daemon.handling import anybodys, entered, in_machines
 from gaoler.daemon.methods.machines import wishes
 from gaoler.daemon.parts import Parts
-from gaoler.errors import Failed, Usage
+from gaoler.daemon.rights import Admitted
+from gaoler.errors import Failed, NotAllowed, Usage
 from gaoler.machines import readiness, sessions
 from gaoler.machines.machine import Machine
 from gaoler.wire import messages, methods, replies, requests
@@ -39,14 +41,22 @@ def run(parts: Parts, request: requests.Run, conversation: Conversation) -> repl
     return told
 
 
-@in_machines(methods.EXEC)
-def execute(parts: Parts, request: requests.Exec, conversation: Conversation, machine: Machine) -> replies.Nothing:
+@entered(methods.EXEC)
+def execute(parts: Parts, request: requests.Exec, conversation: Conversation, admitted: Admitted) -> replies.Nothing:
+    machine, share = admitted.machine, admitted.share
     name = machine.record.name
     if machine.live is None and not parts.sleeping.wake(machine):
         raise Failed(f"{name} is not running", f"it is {machine.state}", f"gaol up {name}")
     readiness.wait_agent(machine, parts.configuration.machines.deadline)
-    opened = parts.sessions.open(machine, _command(request.command, machine))
-    conversation.attach(opened.descriptors)
+    command = _command(request.command, machine)
+    if share is None:
+        conversation.attach(parts.sessions.open(machine, command).descriptors)
+        return replies.Nothing()
+    if share.access == "user":
+        command = _as_oneself(command, share.name)
+        parts.sharing.make_account(machine, share.name)
+    opened = parts.sessions.open(machine, command)
+    conversation.attach(parts.sharing.guarded(machine, share, conversation.caller.account, opened))
     return replies.Nothing()
 
 
@@ -59,6 +69,13 @@ def ssh(parts: Parts, _: requests.Ssh, __: Conversation, machine: Machine) -> re
     return replies.SshDetails(
         name=machine.record.name, address=found.address, user=found.user, identity=found.identity, host_keys=list(found.host_keys)
     )
+
+
+def _as_oneself(command: sessions.Command, login: str) -> sessions.Command:
+    """A friend who may not be root has an account of their own, also where nobody is named, which is root. Raises NotAllowed."""
+    if command.user not in ("root", login):
+        raise NotAllowed(f"you may not be {command.user[:40]} in it", f"it is shared with {login} as a user", "gaol ls")
+    return replace(command, user=login)
 
 
 def _command(command: messages.Command, machine: Machine) -> sessions.Command:
