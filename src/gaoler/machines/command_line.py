@@ -18,6 +18,8 @@ _USUAL = 256 << 20
 """Bytes of memory that the kernel's own tables are made for at most: those of names, inodes and connections."""
 _OWN_PROCESSES = 24
 """Of the host's, that the kernel needs for itself and not for programs: its own threads, helpers of four trees, dying stubs."""
+HOME_MOUNTED = "HOME_MOUNTED=1"
+"""The line of a machine's settings that says that it was started with its owner's home."""
 LENGTH_LIMIT = 4000
 """Bytes; UML's COMMAND_LINE_SIZE is 4096."""
 

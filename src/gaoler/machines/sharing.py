@@ -13,6 +13,7 @@ import time
 from gaoler import background
 from gaoler.configuration.account import Account
 from gaoler.errors import Failed, LimitReached, NotFound, Usage
+from gaoler.machines import command_line
 from gaoler.machines.jailing import Jailer
 from gaoler.machines.machine import Machine
 from gaoler.machines.record import Access, Share
@@ -116,4 +117,9 @@ class Sharing:
 
 def has_home(machine: Machine, jailer: Jailer) -> bool:
     """Whether its owner's home directory is in it, or will be from its next start on."""
-    return machine.record.home or (machine.live is not None and jailer.runtime(machine.record).covered.exists())
+    if machine.record.home or machine.live is None:
+        return machine.record.home
+    try:
+        return command_line.HOME_MOUNTED in (jailer.runtime(machine.record).config / "machine").read_text().splitlines()
+    except OSError:  # it is ending, or can't be told
+        return machine.live is not None
