@@ -15,9 +15,9 @@ def test_a_mistyped_command_is_guessed(gaol):
 @pytest.mark.parametrize(
     ("line", "method", "asked"),
     [
-        ("ps -a", "List", {"all": False}),
-        ("list", "List", {"all": False}),
-        ("ls -a", "List", {"all": False}),
+        ("ps -a", "List", {"all": False, "shared": True}),
+        ("list", "List", {"all": False, "shared": True}),
+        ("ls -a", "List", {"all": False, "shared": True}),
         ("inspect web", "Inspect", {"name": "web"}),
         ("logs web", "Log", {"name": "web"}),
         ("stats", "Top", {"all": False}),
@@ -50,7 +50,7 @@ DESTROYS = ("rm", "base rm", "kernel rm", "restore", "publish", "snapshot")
         ("snapshots web", "snapshot --list shows them", "gaol snapshot web --list"),
         ("resize web", "set changes a machine's memory, processors and disk", "gaol set web memory=1G"),
         ("pause web", "gaol --help lists them", "gaol --help"),
-        ("share web", "gaol --help lists them", "gaol --help"),
+        ("share web", "the user to let in", "gaol share --help"),
         ("copy web web2", "cp copies files, clone copies a machine", "gaol cp --help"),
         ("snapshott web", "did you mean snapshot?", "gaol snapshot --help"),
         ("restor web", "did you mean restore?", "gaol restore --help"),

@@ -78,8 +78,8 @@ class Sharing:
             name = machine.record.name
             raise Failed(
                 f"there is no account {login} in {name}",
-                "it could not be made",
-                f"its owner: gaol exec {name} -- useradd -m {login}",
+                "it could not be made; its owner can",
+                f"gaol exec {name} -- useradd -m {login}",
             )
 
     def guarded(self, machine: Machine, share: Share, account: Account, opened: Opened) -> tuple[int, ...]:
