@@ -132,6 +132,7 @@ static const struct {
 	{ "await", step_await },     { "address", step_address },   { "random-ready", step_random_ready },
 	{ "runlevel", step_runlevel }, { "start", step_start },     { "exec", step_exec },
 	{ "serve", step_serve },     { "init", step_init },         { "hostname", step_hostname },
+	{ "login", step_login },         { "stop", step_stop },
 };
 
 static int run_step(int count, char **word)

@@ -37,6 +37,8 @@ int step_runlevel(int count, char **word);
 int step_await(int count, char **word);
 int step_random_ready(int count, char **word);
 int step_init(int count, char **word);
+int step_login(int count, char **word);
+int step_stop(int count, char **word);
 int step_serve(int count, char **word);
 
 /* Makes a directory and the ones above it, 0755; 0 or -1 with errno. */

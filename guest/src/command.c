@@ -7,10 +7,12 @@
 #define _GNU_SOURCE
 #include "agent.h"
 #include "command.h"
+#include "login.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -30,6 +32,7 @@ struct identity {
 	gid_t gid, groups[GROUPS_MAX];
 	int group_count;
 	const char *home, *shell;
+	struct login login;
 };
 
 static int fail(struct failure *failure, int code, int error, const char *what, const char *name)
@@ -74,15 +77,11 @@ static char *join(const char *first, const char *second)
 	return joined ? strcat(strcpy(joined, first), second) : NULL;
 }
 
-/* The environment as login(1) makes it, then the caller's. Nothing is freed: the relay runs one command. */
+/* The environment as login(1) makes it. Nothing is freed: the relay runs one command. */
 static char **environment(const struct request *request, const struct identity *identity)
 {
-	size_t given = 0;
-	char **list;
+	char **list = calloc(8, sizeof *list);
 
-	while (request->env[given])
-		given++;
-	list = calloc(given + 8, sizeof *list);
 	if (!list)
 		return NULL;
 	list[0] = SEARCH_PATH;
@@ -91,9 +90,25 @@ static char **environment(const struct request *request, const struct identity *
 	list[3] = join("LOGNAME=", request->user);
 	list[4] = join("SHELL=", identity->shell);
 	list[5] = "LANG=C.UTF-8";
-	for (size_t i = 0; i < given; i++)
-		set(list, request->env[i]);
 	return list[1] && list[2] && list[3] && list[4] ? list : NULL;
+}
+
+/* One list with another over it. */
+static char **merge(char **first, char **second)
+{
+	size_t count = 0;
+	char **list;
+
+	for (char **one = first; *one; one++)
+		count++;
+	for (char **one = second; *one; one++)
+		count++;
+	list = calloc(count + 1, sizeof *list);
+	for (char **one = first; list && *one; one++)
+		set(list, *one);
+	for (char **one = second; list && *one; one++)
+		set(list, *one);
+	return list;
 }
 
 /* No argument means the user's shell; a login shell is told so by a dash before its name. */
@@ -113,10 +128,23 @@ static const char *program(const struct request *request, const struct identity 
 	return identity->shell;
 }
 
+/* The control group that the login has: logind knows by it whose the command is. That it stays where it is hurts nobody. */
+static void enter(const char *group)
+{
+	char place[PATH_MAX];
+	int fd;
+
+	if (snprintf(place, sizeof place, "/sys/fs/cgroup%s/cgroup.procs", group) >= (int)sizeof place)
+		return;
+	fd = open(place, O_WRONLY | O_CLOEXEC);
+	if (fd >= 0 && write(fd, "0", 1) < 0)
+		complain(errno, "session: %s", place);
+	close(fd);
+}
+
 /* In the child. Returns what failed, with errno. */
 static const char *become(const struct request *request, const struct identity *identity, const int stdio[3], int tty)
 {
-	static const struct rlimit files = { 1024, 524288 };
 	sigset_t none;
 
 	if (setpgid(0, 0) < 0)
@@ -126,7 +154,10 @@ static const char *become(const struct request *request, const struct identity *
 	for (int i = 0; i < 3; i++)
 		if (dup2(stdio[i], i) < 0)
 			return "dup2";
-	setrlimit(RLIMIT_NOFILE, &files);
+	for (int i = 0; identity->login.environment && i < LIMITS; i++)
+		setrlimit(i, &identity->login.limit[i]);
+	if (identity->login.group)
+		enter(identity->login.group);
 	score_for_oom("0");
 	/* Natively, in a test, the agent is not root and can only be who it is. */
 	if (geteuid() == 0) {
@@ -182,6 +213,7 @@ static void give_streams(const int stdio[3], int tty, const struct identity *ide
 pid_t command_start(const struct request *request, const int stdio[3], int tty, struct failure *failure)
 {
 	static struct identity identity;
+	static const struct rlimit files = { 1024, 524288 };
 	const char *volatile stage = NULL;
 	volatile int error = 0;
 	const char *file;
@@ -193,7 +225,11 @@ pid_t command_start(const struct request *request, const int stdio[3], int tty, 
 	if (geteuid() != 0 && identity.uid != geteuid())
 		return fail(failure, 125, EPERM, "can't become ", request->user);
 	give_streams(stdio, tty, &identity);
+	setrlimit(RLIMIT_NOFILE, &files);
 	env = environment(request, &identity);
+	if (env && identity.uid != 0 && login_open(request->user, env, &identity.login) == 0)
+		env = merge(env, identity.login.environment);
+	env = env ? merge(env, request->env) : NULL;
 	file = program(request, &identity, &argv);
 	if (!env || !argv[0])
 		return fail(failure, 125, ENOMEM, "", file);

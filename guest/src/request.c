@@ -29,7 +29,11 @@ static const char *take(struct request *request, char *key, size_t *envs, size_t
 	} else if (!strcmp(key, "env")) {
 		if (!strchr(value, '=') || *value == '=')
 			return "env wants NAME=VALUE";
-		request->env[(*envs)++] = value;
+		/* A key of its own would be refused by agents of before, which may run for long. */
+		if (!strncmp(value, "GAOL_UMASK=", 11))
+			request->mask = strtoul(value + 11, NULL, 8) & 0777;
+		else
+			request->env[(*envs)++] = value;
 	} else if (!strcmp(key, "cookie")) {
 		if (strlen(value) != COOKIE)
 			return "the cookie is not 32 characters long";

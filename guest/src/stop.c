@@ -43,9 +43,14 @@ int initctl_open(void)
 	return open(INITCTL, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 }
 
+struct request {
+	int32_t magic, command, runlevel, delay;
+	char data[368];
+};
+
 int initctl_read(int fd)
 {
-	struct { int32_t magic, command, runlevel, delay; char data[368]; } request;
+	struct request request;
 
 	while (read(fd, &request, sizeof request) == sizeof request) {
 		if (request.magic != INITCTL_MAGIC || request.command != INITCTL_RUNLEVEL)
@@ -55,6 +60,28 @@ int initctl_read(int fd)
 		if (request.runlevel == '6')
 			return RB_AUTOBOOT;
 	}
+	return 0;
+}
+
+/* stop [--force] poweroff|reboot: asks process 1, or ends the kernel as it is, with what was written. */
+int step_stop(int count, char **word)
+{
+	int forced = count == 2 && !strcmp(word[0], "--force"), reboots, fd;
+	struct request request = { .magic = INITCTL_MAGIC, .command = INITCTL_RUNLEVEL };
+
+	if (count != 1 + forced || (strcmp(word[forced], "poweroff") && strcmp(word[forced], "reboot")))
+		return complain(0, "stop: wants poweroff or reboot");
+	reboots = !strcmp(word[forced], "reboot");
+	if (forced) {
+		sync();
+		end_machine(reboots ? RB_AUTOBOOT : RB_POWER_OFF);
+	}
+	request.runlevel = reboots ? '6' : '0';
+	/* Not waited for: a machine whose process 1 does not listen is told so. */
+	fd = open(INITCTL, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 || write(fd, &request, sizeof request) != sizeof request)
+		return complain(errno, "stop: %s", INITCTL);
+	close(fd);
 	return 0;
 }
 

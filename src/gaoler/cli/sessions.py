@@ -63,7 +63,11 @@ def _session(options: Any, command: dict[str, Any]) -> int:
 
 
 def _command(options: Any, arguments: list[str], user: str = "root", directory: str | None = None) -> dict[str, Any]:
+    mask = os.umask(0)  # there is no way to ask without setting it
+    os.umask(mask)
     command: dict[str, Any] = {"arguments": arguments, "user": user}
+    if mask != _USUAL_MASK:
+        command["umask"] = mask
     if directory:
         command["directory"] = directory
     if not options.no_stdin and terminal.is_there():
@@ -73,6 +77,7 @@ def _command(options: Any, arguments: list[str], user: str = "root", directory: 
     return command
 
 
+_USUAL_MASK = 0o22
 _TO_END = 10.0
 """Seconds that a command has to end after SIGTERM. Then we end without it, as at once when we are told a second time."""
 

@@ -30,6 +30,7 @@ class SessionRequest:
     directory: str | None = None
     environment: tuple[tuple[str, str], ...] = ()
     terminal: tuple[int, int] | None = None  # rows and columns
+    umask: int = 0o22
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ def exec_frame(request: SessionRequest) -> bytes:
     ]
     if request.directory is not None:
         words.append(f"cwd={request.directory}")
+    if request.umask != 0o22:
+        words.append(f"env=GAOL_UMASK={request.umask:o}")  # agents that run since before there was a key for it refuse keys
     words += [f"env={name}={value}" for name, value in request.environment]
     words += [f"arg={argument}" for argument in request.arguments]
     if any("\0" in word for word in words):

@@ -31,6 +31,7 @@ class Command:
     environment: tuple[tuple[str, str], ...] = ()
     terminal: tuple[int, int] | None = None
     """Rows and columns."""
+    umask: int = 0o22
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class Sessions:
             directory=command.directory,
             environment=command.environment,
             terminal=command.terminal,
+            umask=command.umask,
         )
         try:
             sockets = agent.open_session(self._jailer.runtime(machine.record).agent, request)

@@ -211,3 +211,4 @@ class Command(Message):
     directory: Text | None = None
     environment: Annotated[dict[str, str], Field(max_length=256)] = {}
     terminal: Terminal | None = None
+    umask: Annotated[int, Field(ge=0, le=0o777)] = 0o22

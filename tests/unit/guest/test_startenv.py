@@ -49,10 +49,11 @@ STATIC = {
     "DNS": "10.1.0.1 10.1.0.2",
     "DOMAIN": "gaol",
 }
+ENDS = [*(f"/usr/local/sbin/{name}" for name in ("shutdown", "poweroff", "halt", "reboot", "init", "telinit")), "/lib/sysvinit/telinit"]
 ENTER = """set -e
 for place in usr dev; do mount --rbind "/$place" "$1/$place"; done
 mount -t tmpfs tools "$1/usr/local"
-mkdir "$1/usr/local/sbin"
+mkdir -p "$1/usr/local/sbin"
 cp -R "$1/tools/." "$1/usr/local/sbin"
 for hidden in sshd dhclient udhcpc dhcpcd haveged; do
     if [ -e "/usr/sbin/$hidden" ]; then mount --bind /dev/null "$1/usr/sbin/$hidden"; fi
@@ -176,6 +177,7 @@ def test_steps_without_a_network(tree: Tree, startenv: Callable[..., str]) -> No
         "hostname web",
         "net lo",
         "account --subids 100000:65536 root 0 0 root It is O'Neil /home/alice /bin/sh wheel students:2001 audio:29",
+        "link " + " ".join(f"/uml/bin/shutdown {place}" for place in ENDS),
         "runlevel 2",
         "init --start /uml/bin/services",
     ]

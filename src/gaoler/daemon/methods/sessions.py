@@ -106,4 +106,5 @@ def _command(command: messages.Command, machine: Machine) -> sessions.Command:
         directory=directory,
         environment=tuple(command.environment.items()),
         terminal=terminal,
+        umask=command.umask,
     )
