@@ -44,6 +44,7 @@ class Methods:
         directory: str | None = None,
         environment: dict[str, str] | None = None,
         terminal: Terminal | None = None,
+        umask: int = 18,
         base: str | None = None,
         kernel: str | None = None,
         memory: int | None = None,
@@ -56,7 +57,7 @@ class Methods:
         network: bool = True,
     ) -> Iterator[dict[str, Any]]:
         """Make a fresh machine, run one command in it, throw all away when the caller ends its side of the connection. Who may: whoever has an account on the host."""
-        return self.replies("Run", {"command": _given({"arguments": arguments, "user": user, "login": login, "directory": directory, "environment": environment, "terminal": terminal}), "spec": _given({"base": base, "kernel": kernel, "memory": memory, "cpus": cpus, "disk": disk, "ttl": ttl, "init": init, "mode": mode, "home": home, "network": network})})
+        return self.replies("Run", {"command": _given({"arguments": arguments, "user": user, "login": login, "directory": directory, "environment": environment, "terminal": terminal, "umask": umask}), "spec": _given({"base": base, "kernel": kernel, "memory": memory, "cpus": cpus, "disk": disk, "ttl": ttl, "init": init, "mode": mode, "home": home, "network": network})})
 
     def up(
         self,
@@ -87,10 +88,11 @@ class Methods:
         directory: str | None = None,
         environment: dict[str, str] | None = None,
         terminal: Terminal | None = None,
+        umask: int = 18,
         owner: str | None = None,
     ) -> None:
         """Run a command. The reply's descriptors: control, then stdin, stdout, stderr (with a terminal: control, terminal). Who may: the machine's owner, root, and whoever it is shared with."""
-        self.call("Exec", None, name=name, owner=owner, command=_given({"arguments": arguments, "user": user, "login": login, "directory": directory, "environment": environment, "terminal": terminal}))
+        self.call("Exec", None, name=name, owner=owner, command=_given({"arguments": arguments, "user": user, "login": login, "directory": directory, "environment": environment, "terminal": terminal, "umask": umask}))
 
     def machines(
         self,
