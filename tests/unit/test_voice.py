@@ -11,7 +11,7 @@ ERRORS = [told for told in errors() if not told.place.startswith("daemon/doctor.
 """A check of doctor's has its hint beside it, whatever goes wrong in it."""
 PROGRAMS = {
     "apt", "apt-get", "btrfs", "cat", "cd", "crun", "df", "dmesg", "exit", "findmnt", "free", "fuser", "gaol", "gaoler", "getent", "git", "grep",
-    "id", "ip", "journalctl", "kill", "less", "ls", "make", "modprobe", "ps", "skopeo", "sleep", "sudo", "systemctl", "uname",
+    "id", "ip", "journalctl", "kill", "less", "ls", "lsblk", "make", "modprobe", "ps", "skopeo", "sleep", "ssh", "sudo", "systemctl", "uname",
 }  # fmt: skip
 SETTING = re.compile(r"[a-z]+\.[a-z_]+ = .*, in /etc/gaoler/gaoler\.toml")
 DESTROYS = re.compile(r"(sudo )?(rm|mkfs|wipefs|gaol (rm|base rm|kernel rm|restore))\b(?!.*--help)")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gaoler.cli.arguments import JSON, Command, option, place
+from gaoler.cli.arguments import JSON, Command, flag, option, place
 from gaoler.cli.output import Progress, clean, show, show_columns, show_pairs
 from gaoler.client import Gaoler
 from gaoler.units import show_size
@@ -46,11 +46,23 @@ def _store_info(options: Any) -> int:
     return show(store, as_json=options.json, text=lambda: show_pairs(pairs))
 
 
-def _store_init(_: Any) -> int:
+def _store_init(options: Any) -> int:
+    return _gaoler("--make-store", *(["--anew"] if options.anew else []))
+
+
+def _store_grow(_: Any) -> int:
+    return _gaoler("--grow-store")
+
+
+def _store_move(options: Any) -> int:
+    return _gaoler("--move-store", options.to)
+
+
+def _gaoler(*words: str) -> int:
+    """The daemon's own program: without a store there is no daemon to ask, and it reads the configuration as it is now."""
     import subprocess
 
-    # Without a store there is no daemon to ask: the daemon's own program makes it.
-    return subprocess.run(["gaoler", "--make-store"], check=False).returncode
+    return subprocess.run(["gaoler", *words], check=False).returncode
 
 
 COMMANDS = {
@@ -65,6 +77,21 @@ COMMANDS = {
     "store info": Command(
         _store_info, "Show the size of the file system that holds bases and machines, and how much of it is free.", JSON
     ),
-    "store init": Command(_store_init, "Create and mount the store as configured (root)."),
+    "store init": Command(
+        _store_init,
+        "Create and mount the store as configured (root). A file system that is there is never overwritten.",
+        flag("--anew", about="begin with an empty store, though the one before had machines"),
+    ),
+    "store grow": Command(
+        _store_grow,
+        "Let the store take what store.size gives its image by now, or what its device has become (root). Machines run on.",
+    ),
+    "store move": Command(
+        _store_move,
+        "Move the store to an empty device, with all bases and machines, which run on (root). "
+        "The same command again goes on where it was interrupted. The configuration names the device afterwards.",
+        option("--to", value="DEVICE", about="the device", needed=True),
+        examples=(("sudo gaol store move --to /dev/vg0/uml", ""),),
+    ),
     "metrics": Command(_metrics, "Print metrics in the text format of Prometheus (administrator)."),
 }

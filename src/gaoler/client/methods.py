@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Kernel: TypeAlias = dict[str, Any]
     Store: TypeAlias = dict[str, Any]
     Check: TypeAlias = dict[str, Any]
+    Restored: TypeAlias = dict[str, Any]
     Terminal: TypeAlias = dict[str, Any]
 
 
@@ -395,6 +396,29 @@ class Methods:
     ) -> Store:
         """Show the file system that holds bases and machines. Who may: whoever has an account on the host."""
         found: Store = self.call("StoreInspect")["store"]
+        return found
+
+    def store_backup(
+        self,
+        name: str,
+        target: str,
+        kept: list[str],
+        progress: Progress | None = None,
+        full: bool = False,
+        snapshots: bool = False,
+        owner: str | None = None,
+    ) -> dict[str, Any]:
+        """Send a machine's files, and those of its base, as streams of btrfs send: a reply with a descriptor to read each from. Who may: root, of anybody's machine."""
+        return self.call("StoreBackup", progress, name=name, owner=owner, target=target, kept=kept, full=full, snapshots=snapshots)
+
+    def store_restore(
+        self,
+        machines: list[Restored],
+        trees: list[str],
+        progress: Progress | None = None,
+    ) -> list[Info]:
+        """Make machines of streams that were sent: a reply with a descriptor to write each to, where it is not here already. Who may: root."""
+        found: list[Info] = self.call("StoreRestore", progress, machines=machines, trees=trees)["machines"]
         return found
 
     def metrics(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gaoler.bases.generations import Bases
 from gaoler.configuration.model import Configuration
+from gaoler.daemon import store
 from gaoler.errors import GaolerError
 from gaoler.host import btrfs, cgroup, facilities, programs
 from gaoler.host.net import links
@@ -35,7 +36,7 @@ def run(configuration: Configuration, *, names: bool = False) -> list[Check]:
         ("cgroups", lambda: cgroup.host().name, ""),
         ("tun", lambda: facilities.device("/dev/net/tun", "tun"), ""),
         ("store", lambda: _store(configuration), "sudo gaol store init"),
-        ("space", lambda: _space(configuration), "a larger [store] size or device, or gaol rm"),
+        ("space", lambda: _space(configuration), "sudo gaol store grow, after a larger store.size or device; or gaol rm"),
         ("quotas", lambda: _quotas(configuration), _NO_QUOTAS),
         ("guest", lambda: _guest(configuration), "sudo make up, in gaoler's checkout"),
         ("kernel", lambda: _kernel(configuration), "sudo gaol kernel build"),
@@ -70,10 +71,9 @@ def _programs() -> str:
 
 def _store(configuration: Configuration) -> str:
     path = configuration.store.path
-    if not os.path.ismount(path):
-        raise GaolerError(f"{path} is not mounted", str(configuration.store.device or configuration.store.image))
-    if not btrfs.is_btrfs(path):
-        raise GaolerError(f"{path} is not btrfs", "gaols are btrfs subvolumes")
+    there = store.mounted(configuration.store)
+    if there is None:
+        raise GaolerError(f"{path} is not mounted", str(store.configured(configuration.store)))
     flags = os.statvfs(path).f_flag
     if not (flags & os.ST_NOSUID and flags & os.ST_NODEV):
         raise GaolerError(
@@ -81,7 +81,11 @@ def _store(configuration: Configuration) -> str:
             "files of root's with setuid bits lie in it",
             f"mount -o remount,nosuid,nodev {path}",
         )
-    return f"{path}, btrfs, nosuid, nodev"
+    if told := store.is_elsewhere(configuration.store):
+        wanted = store.configured(configuration.store)
+        hint = f"sudo gaol store move --to {wanted}, or {store.setting(there)}, in /etc/gaoler/gaoler.toml"
+        raise GaolerError(told, "after the next reboot that one would be looked for", hint)
+    return f"{path}, btrfs, nosuid, nodev, on {there}"
 
 
 def _space(configuration: Configuration) -> str:

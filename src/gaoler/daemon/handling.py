@@ -100,5 +100,19 @@ def of_bases(method: methods.OfBases[B, R]) -> Callable[[Callable[[Parts, B, Con
     return _allowed(method, lambda parts, asked, caller: parts.rights.base(caller, asked.name, method.to))
 
 
+def roots(method: methods.Roots[Q, R]) -> Callable[[Callable[[Parts, Q, Conversation], R]], Handler]:
+    return _allowed(method, lambda parts, _, caller: parts.rights.root(caller, method.to))
+
+
+def roots_of_machines(
+    method: methods.RootsOfMachines[M, R],
+) -> Callable[[Callable[[Parts, M, Conversation, Machine], R]], Handler]:
+    def right(parts: Parts, asked: M, caller: Caller) -> Machine:
+        parts.rights.root(caller, method.to)
+        return parts.rights.machine(caller, asked.which)
+
+    return _given(method, right)
+
+
 def administrators(method: methods.Administrators[Q, R]) -> Callable[[Callable[[Parts, Q, Conversation], R]], Handler]:
     return _allowed(method, lambda parts, _, caller: parts.rights.administrator(caller, method.to))

@@ -9,25 +9,27 @@ import resource
 import signal
 import socket
 import sys
+from pathlib import Path
 from types import FrameType
 
 from gaoler import background, logs
 from gaoler.bases.schedule import BaseSchedule
 from gaoler.configuration.file import load
 from gaoler.configuration.model import Configuration
-from gaoler.daemon import doctor
+from gaoler.daemon import doctor, growing, moving, store
 from gaoler.daemon.metrics_file import MetricsFile
 from gaoler.daemon.options import parser
 from gaoler.daemon.parts import assemble
 from gaoler.daemon.server import Server
-from gaoler.errors import GaolerError, NotAllowed
-from gaoler.host import cgroup, jail, mounts
+from gaoler.errors import Failed, GaolerError, NotAllowed
+from gaoler.host import cgroup, jail
 from gaoler.machines import guarding
 from gaoler.machines.giving_back import GivingBack
 from gaoler.machines.mount_watch import MountWatch
 from gaoler.machines.network import Network
 from gaoler.machines.recovery import Recovery
-from gaoler.store.paths import Paths
+from gaoler.progress import Display, silent
+from gaoler.store.memo import Memo
 
 _log = logging.getLogger(__name__)
 
@@ -45,12 +47,16 @@ def main() -> int:
         if os.geteuid() != 0:
             raise NotAllowed("the daemon must be root", "it mounts, makes network devices and starts jails", "sudo gaoler")
         if options.make_store:
-            make_store(configuration)
+            make_store(configuration, anew=options.anew)
+        elif options.grow_store:
+            print(growing.grow(configuration.store))
+        elif options.move_store:
+            print(moving.move(configuration.store, options.move_store, options.config, Display().report))
         elif options.close:
             _network(configuration).close()
             cgroup.remove_empty(cgroup.PARENT)
         else:
-            serve(configuration)
+            serve(configuration, options.config)
     except GaolerError as error:
         print(f"gaoler: {error}", file=sys.stderr)
         if error.hint:
@@ -59,11 +65,27 @@ def main() -> int:
     return 0
 
 
-def make_store(configuration: Configuration) -> None:
-    """Make the store's file system if it is not there, and mount it."""
-    store = configuration.store
-    mounts.ensure_store(store.path, device=store.device, image=store.image, size=store.size)
-    Paths(store.path, configuration.daemon.runtime).make()
+def make_store(configuration: Configuration, *, anew: bool) -> None:
+    """Make the store's file system if there never was one, and mount it. Raises Failed where another one is mounted."""
+    store.prepare(configuration, anew=anew)
+    settings = configuration.store
+    if told := store.is_elsewhere(settings):
+        raise Failed(told, "what is mounted stays", f"gaol store move --to {store.configured(settings)}")
+    print(f"the store is at {settings.path}, on {store.mounted(settings)}")
+
+
+def _go_on_moving(configuration: Configuration, path: Path) -> None:
+    """With a move of the store that was cut short."""
+    memo = Memo.read(store.memo_of(configuration.store))
+
+    def work() -> None:
+        try:
+            _log.info("%s", moving.move(configuration.store, Path(memo.target), path, silent))
+        except (GaolerError, OSError) as error:
+            _log.error("%s", error)
+
+    if memo.target:
+        background.begin(work, "move of the store")
 
 
 def _network(configuration: Configuration) -> Network:
@@ -71,7 +93,7 @@ def _network(configuration: Configuration) -> Network:
     return Network(configuration.network, daemon.prefix, daemon.runtime / "network")
 
 
-def serve(configuration: Configuration) -> None:
+def serve(configuration: Configuration, path: Path) -> None:
     """Serve until SIGTERM or SIGINT. Machines run on afterwards."""
     daemon = configuration.daemon
     os.umask(0o022)
@@ -81,7 +103,8 @@ def serve(configuration: Configuration) -> None:
     # A start has several threads at short work in turns: none of them is to wait 5 ms for another's end of turn.
     sys.setswitchinterval(0.0002)
     background.reserve()
-    make_store(configuration)
+    store.prepare(configuration)
+    _go_on_moving(configuration, path)
     jail.prepare_host()
     network = _network(configuration)
     network.prepare()

@@ -12,9 +12,11 @@ from gaoler.configuration.model import Configuration
 from gaoler.daemon.caller import uid_of
 from gaoler.daemon.metrics import Metrics
 from gaoler.daemon.rights import Rights
+from gaoler.daemon.store import memo_of
 from gaoler.host.cgroup import owners
 from gaoler.machines.ahead import Ahead
 from gaoler.machines.arriving import Arriving
+from gaoler.machines.backups import Backups
 from gaoler.machines.changing import Changing
 from gaoler.machines.cloning import Cloning
 from gaoler.machines.copies import Copies
@@ -34,6 +36,7 @@ from gaoler.machines.snapshots import Snapshots
 from gaoler.machines.spares import Spares
 from gaoler.machines.tally import Tally
 from gaoler.progress import Report
+from gaoler.store.memo import Keeper
 from gaoler.store.paths import Paths
 from gaoler.wire.which import Which
 
@@ -58,6 +61,7 @@ class Parts:
     sharing: Sharing
     differences: Differences
     copies: Copies
+    backups: Backups
     cloning: Cloning
     sleeping: Sleeping
     arriving: Arriving
@@ -72,7 +76,7 @@ def assemble(configuration: Configuration, network: Network) -> Parts:
     paths = Paths(configuration.store.path, daemon.runtime)
     monitor, tally, bases = Monitor(), Tally(), Bases(paths)
     jailer = Jailer(paths, daemon.prefix, configuration.ids.first, network, owners.Groups(daemon.prefix))
-    registry, quotas = Registry(configuration, jailer), Quotas(configuration, paths)
+    registry, quotas = Registry(configuration, jailer, Keeper(memo_of(configuration.store)).note), Quotas(configuration, paths)
     running = Running(registry, jailer, quotas, monitor, tally)
     spares = Spares(running)
     making = Making(registry, jailer, bases, quotas, spares)
@@ -115,6 +119,7 @@ def assemble(configuration: Configuration, network: Network) -> Parts:
         copies=copies,
         cloning=Cloning(registry, jailer, quotas, making, running, sessions),
         sleeping=sleeping,
+        backups=Backups(registry, jailer, quotas, making, snapshots),
         arriving=Arriving(registry, making, running, sleeping, sessions, ahead),
         syncs=syncs,
         metrics=Metrics(configuration, registry, jailer, bases, tally.registry),

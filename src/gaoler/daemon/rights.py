@@ -101,6 +101,11 @@ class Rights:
         if not caller.admin:
             raise NotAllowed(f"you may not {to}", "that is for administrators", "gaol --help")
 
+    def root(self, caller: Caller, to: str) -> None:
+        """Raises NotAllowed."""
+        if caller.uid != 0:
+            raise NotAllowed(f"you may not {to}", "that is for root: everybody's files pass through", "sudo gaol store --help")
+
     def standard(self, uid: int, login: str) -> str:
         """What a machine is called that is not named: as the only one its owner has, or after them."""
         own = [machine for machine in self._registry.of(uid) if not machine.record.ephemeral]

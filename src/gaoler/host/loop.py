@@ -54,6 +54,15 @@ def attach_loop(image: Path) -> Path:
     return Path(run(["losetup", *options, str(image)]).stdout.strip())
 
 
+def grow(image: Path, device: Path, size: int) -> None:
+    """Let an image, and the loop device that it is attached to, be larger. Raises Failed."""
+    try:
+        os.truncate(image, size)
+    except OSError as error:
+        raise Failed(f"can't make {image} larger", error.strerror or str(error), f"df {image.parent}") from error
+    run(["losetup", "--set-capacity", str(device)])
+
+
 def detach_loop(device: Path) -> None:
     """Let go of a loop device that nothing is mounted from."""
     run(["losetup", "--detach", str(device)])

@@ -6,32 +6,11 @@ import os
 from pathlib import Path
 
 from gaoler.errors import Failed
-from gaoler.host import btrfs, libc, loop
+from gaoler.host import libc
 from gaoler.host.command import run
 
 # Trees with setuid programs and device nodes of machines lie there: neither may work for the host.
 _OPTIONS = "nosuid,nodev,noatime"
-
-
-def ensure_store(target: Path, *, device: Path | None, image: Path, size: int) -> None:
-    """Make the store where there is none, on `device` or else in `image` of `size` bytes, and mount it at `target`.
-
-    Does nothing when it is mounted. Raises Failed, also where something else is mounted there or on the device.
-    """
-    if is_mounted(target):
-        if not btrfs.is_btrfs(target):
-            raise Failed(
-                f"can't use {target} as the store", "what is mounted there is not a btrfs file system", f"findmnt {target}"
-            )
-        return
-    if device is None:
-        loop.ensure_store_image(image, size)
-        source = loop.attach_loop(image)
-    else:
-        source = device
-        if not loop.has_btrfs(device):
-            btrfs.make_filesystem(device)
-    mount_store(source, target)
 
 
 def mount_store(source: Path, target: Path, options: str = _OPTIONS) -> None:

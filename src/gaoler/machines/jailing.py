@@ -163,11 +163,18 @@ class Jailer:
         gaol = self.gaol(record)
         if gaol.exists():
             btrfs.delete(gaol)
-        for kept in (self.paths.snapshots / record.id, self.paths.memory / record.id):
+        backups = self.paths.backups / record.id
+        for kept in (self.paths.snapshots / record.id, self.paths.memory / record.id, *_within(backups)):
             if kept.is_dir():
                 for path in kept.iterdir():
                     btrfs.delete(path)
                 kept.rmdir()
+        if backups.is_dir():
+            backups.rmdir()
+
+
+def _within(directory: Path) -> list[Path]:
+    return sorted(directory.iterdir()) if directory.is_dir() else []
 
 
 def _discard(directory: Path) -> None:

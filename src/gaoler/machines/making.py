@@ -46,13 +46,17 @@ class Making:
         populate: Callable[[Path], None] | None = None,
         report: Report = silent,
         spare: bool = False,
+        origin: tuple[str, str | None] | None = None,
     ) -> Machine:
         """Make a machine, stopped, its gaol cloned from its base, or filled by `populate`. One without a name is thrown away.
+
+        `origin` is the base and generation that `populate`'s files came from, which need not be here any more.
 
         Machines made ahead make way where a limit is reached, but for another `spare`. Raises NotFound, Usage, LimitReached,
         NameTaken, Failed.
         """
-        base = self._bases.find(request.base)
+        base = None if origin else self._bases.find(request.base)
+        of_base, generation = (base.name, base.generation) if base else origin or ("", None)
         kernel = kernels.find(self._jailer.paths.kernels, request.kernel or "")
         disk = self._quotas.granted(request)
         if name is not None:
@@ -65,8 +69,8 @@ class Making:
                 id=identity,
                 name=name or f"run-{identity[:6]}",
                 owner=owner,
-                base=base.name,
-                generation=base.generation,
+                base=of_base,
+                generation=generation,
                 kernel=kernel.name if request.kernel else None,
                 slot=slot,
                 mac=addresses.mac,
@@ -79,6 +83,7 @@ class Making:
             )
 
         def clone(gaol: Path) -> None:
+            assert base is not None
             report(Progress(f"cloning {base.name}"))  # by now nothing stands in the way
             self._bases.clone(base, gaol)
 

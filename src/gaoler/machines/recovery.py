@@ -130,6 +130,9 @@ class Recovery:
             # Killed before the record was written, or after it was removed: the first and the last trace of a machine.
             if not (path / "record.json").exists():
                 shutil.rmtree(path, ignore_errors=True)
+        for path in self._jailer.paths.backups.glob("*/*/*"):
+            if path.parent.parent.name not in known:
+                _try(partial(_delete, path))
         for directory in (self._jailer.paths.ephemeral, self._jailer.paths.staging):
             for path in directory.iterdir():
                 if path.name not in known:

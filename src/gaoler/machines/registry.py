@@ -15,7 +15,7 @@ from gaoler import files
 from gaoler.configuration.account import Account
 from gaoler.configuration.grants import limit_of
 from gaoler.configuration.model import Configuration
-from gaoler.errors import Failed, LimitReached, NotFound
+from gaoler.errors import Failed, GaolerError, LimitReached, NotFound
 from gaoler.machines import keys, observed, record
 from gaoler.machines.jailing import IDS, Jailer
 from gaoler.machines.machine import Machine
@@ -31,7 +31,9 @@ class NameTaken(Failed):
 class Registry:
     """All machines of one daemon. It does nothing to them; what does holds it."""
 
-    def __init__(self, configuration: Configuration, jailer: Jailer) -> None:
+    def __init__(self, configuration: Configuration, jailer: Jailer, kept: Callable[[bool], None] = lambda _: None) -> None:
+        """`kept` is told whether anybody has a machine, before the last one's record goes and after the first one's is there."""
+        self._kept = kept
         self.configuration = configuration
         self.paths = jailer.paths
         self.jailer = jailer
@@ -80,15 +82,18 @@ class Registry:
             raise
         finally:
             machine.lock.release()
+        self._note()
 
     def adopt(self, machine: Machine) -> None:
         """Take a machine in that was found at start-up."""
         with self._lock:
             self._machines[machine.record.id] = machine
             self._next_slot = max(self._next_slot, machine.record.slot + 1)
+        self._note()
 
     def forget(self, machine: Machine) -> None:
         """Remove its record, and know it no longer."""
+        self._note(without=machine)
         directory = self._record_path(machine.record).parent
         for name in ("record.json", "console.log", "console.log.1", *keys.FILES):
             (directory / name).unlink(missing_ok=True)
@@ -98,6 +103,14 @@ class Registry:
             directory.rmdir()
         with self._lock:
             self._machines.pop(machine.record.id, None)
+
+    def _note(self, without: Machine | None = None) -> None:
+        with self._lock:
+            there = any(machine is not without and not machine.record.ephemeral for machine in self._machines.values())
+        try:
+            self._kept(there)
+        except (GaolerError, OSError) as error:
+            _log.error("%s", error)
 
     def has_room(self, owner: Account) -> bool:
         """Whether the owner may have another machine now."""

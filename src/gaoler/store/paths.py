@@ -61,6 +61,11 @@ class Paths:
         return self.private / "spares"
 
     @property
+    def backups(self) -> Path:
+        """What was backed up last, for the next backup to be what has changed since."""
+        return self.private / "backups"
+
+    @property
     def former_keys(self) -> Path:
         """Of whole accounts, which earlier versions kept; machines have keys of their own."""
         return self.private / "keys"
@@ -94,6 +99,7 @@ class Paths:
             self.generations,
             self.staging,
             self.spares,
+            self.backups,
         ):
             path.mkdir(mode=0o700, exist_ok=True)
         self.kernels.mkdir(mode=0o755, exist_ok=True)

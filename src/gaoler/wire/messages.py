@@ -163,6 +163,9 @@ class Kernel(Message):
 class Store(Message):
     path: str
     source: str
+    """The device or image that it is on."""
+    configured: str
+    """The one that the configuration names."""
     total: int
     free: int
     machines: int
@@ -194,6 +197,18 @@ class Spec(Message):
     mode: Literal["seccomp", "ptrace"] | None = None
     home: bool = True
     network: bool = True
+
+
+class Restored(Message):
+    """A machine that is to be made of a backup. `record` is what the backup has of it."""
+
+    owner: Name
+    name: Name
+    record: Annotated[str, Field(max_length=1 << 16)]
+    tree: Name
+    snapshots: Annotated[dict[str, str], Field(max_length=1024)] = {}
+    given: bool = False
+    """To whoever has that name now, whosever it was."""
 
 
 class Terminal(Message):

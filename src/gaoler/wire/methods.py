@@ -77,6 +77,14 @@ class Administrators(Method[Q, R]):
     """administrators"""
 
 
+class Roots(Method[Q, R]):
+    """root"""
+
+
+class RootsOfMachines(Method[M, R]):
+    """root, of anybody's machine"""
+
+
 RUN = Anybodys(requests.Run, replies.Session, replies.Session)
 UP = Owners(requests.Up, replies.OneMachine, replies.Progress)
 EXEC = Entered(requests.Exec, replies.Nothing, to="run commands in another's machine")
@@ -112,6 +120,8 @@ KERNEL_BUILD = Administrators(requests.KernelBuild, replies.OneKernel, replies.P
 KERNEL_LIST = Anybodys(requests.KernelList, replies.Kernels)
 KERNEL_REMOVE = Administrators(requests.KernelRemove, replies.Nothing, to="remove a kernel")
 STORE_INSPECT = Anybodys(requests.StoreInspect, replies.OneStore)
+STORE_BACKUP = RootsOfMachines(requests.StoreBackup, replies.BackedUp, replies.Sent, to="back machines up")
+STORE_RESTORE = Roots(requests.StoreRestore, replies.Machines, replies.Asked, to="restore machines")
 METRICS = Administrators(requests.Metrics, replies.Printed, to="see the metrics")
 DOCTOR = Anybodys(requests.Doctor, replies.Checks)
 

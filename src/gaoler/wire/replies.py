@@ -133,6 +133,31 @@ class Kernels(Reply):
     kernels: list[Kernel]
 
 
+class Sent(Reply):
+    """A stream that comes now; it builds on the tree `parent`."""
+
+    tree: str
+    parent: str | None = None
+
+
+class BackedUp(Reply):
+    """All streams are whole, the machine's own last. `record` is for `StoreRestore`, `snapshots` are trees by their tags."""
+
+    owner: str
+    name: str
+    id: str
+    record: str
+    tree: str
+    parent: str | None
+    snapshots: dict[str, str]
+
+
+class Asked(Reply):
+    """The stream of that tree is to come now."""
+
+    tree: str
+
+
 class OneStore(Reply):
     store: Store
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gaoler.wire.messages import Command, Message, Name, Spec, Text
+from gaoler.wire.messages import Command, Message, Name, Restored, Spec, Text
 from gaoler.wire.which import Which
 
 
@@ -267,6 +267,30 @@ class KernelRemove(Request):
 
 class StoreInspect(Request):
     """Show the file system that holds bases and machines."""
+
+
+class StoreBackup(OfNamed):
+    """Send a machine's files, and those of its base, as streams of btrfs send: a reply with a descriptor to read each from.
+
+    A stream is whole when the next reply comes. `target` names the place that keeps them, `kept` the trees that are there.
+    """
+
+    target: Name
+    kept: Annotated[list[Name], Field(max_length=100_000)]
+    full: bool = False
+    """Not as what has changed since the last one."""
+    snapshots: bool = False
+    """With the machine's snapshots."""
+
+
+class StoreRestore(Request):
+    """Make machines of streams that were sent: a reply with a descriptor to write each to, where it is not here already.
+
+    `trees` are the UUIDs of all that the machines are made of, each after the one that it builds on.
+    """
+
+    machines: Annotated[list[Restored], Field(max_length=10_000)]
+    trees: Annotated[list[Name], Field(max_length=100_000)]
 
 
 class Metrics(Request):

@@ -52,7 +52,8 @@ def nothing_left_over():
 def store(tmp_path):
     """A mounted btrfs of 1 GiB, as the daemon makes its own."""
     image, target = tmp_path / "image", tmp_path / "store"
-    mounts.ensure_store(target, device=None, image=image, size=1 << 30)
+    loop.ensure_store_image(image, 1 << 30)
+    mounts.mount_store(loop.attach_loop(image), target)
     yield target
     mounts.unmount(target)
     for device in loop.devices_of(image):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from gaoler.daemon import doctor
+from gaoler.daemon import doctor, store
 from gaoler.daemon.conversation import Conversation
 from gaoler.daemon.handling import administrators, anybodys
 from gaoler.daemon.parts import Parts
@@ -12,13 +12,14 @@ from gaoler.wire import messages, methods, replies, requests
 
 
 @anybodys(methods.STORE_INSPECT)
-def store(parts: Parts, _: requests.StoreInspect, __: Conversation) -> replies.OneStore:
+def inspect(parts: Parts, _: requests.StoreInspect, __: Conversation) -> replies.OneStore:
     settings, path = parts.configuration.store, parts.paths.store
     space = os.statvfs(path)
     return replies.OneStore(
         store=messages.Store(
             path=str(path),
-            source=str(settings.device or settings.image),
+            source=str(store.mounted(settings) or ""),
+            configured=str(store.configured(settings)),
             total=space.f_blocks * space.f_frsize,
             free=space.f_bavail * space.f_frsize,
             machines=len(parts.registry.all()),

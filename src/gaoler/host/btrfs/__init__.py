@@ -53,6 +53,12 @@ def is_btrfs(path: Path) -> bool:
         raise NotFound(f"can't look at {path}", error.strerror or str(error), "gaol doctor") from None
 
 
+def uuid(path: Path) -> UUID:
+    """Of the file system that holds the directory `path`. Raises GaolerError."""
+    with _calling(f"can't look at {path}"), _directory(path) as directory:
+        return UUID(bytes=ioctl.filesystem(directory))
+
+
 def is_subvolume(path: Path) -> bool:
     """Whether `path` itself (no symbolic link to one) is a subvolume's root."""
     try:

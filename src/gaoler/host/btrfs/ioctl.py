@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import os
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 
 from gaoler.errors import Failed, GaolerError, LimitReached, NotFound
 
@@ -43,7 +45,9 @@ _SEARCH_HEADER = struct.Struct("=3Q2I")
 _OTIME = 392
 """After 5 numbers, a name, 3 UUIDs, 4 transactions, and one other time of 16 bytes."""
 _FS_INFO_SIZE = 1024
-_FS_INFO = _number(2, 31, _FS_INFO_SIZE)
+_FS_INFO = _number(_READ, 31, _FS_INFO_SIZE)
+_DEV_INFO_SIZE, _DEV_PATH = 4096, 3072
+_DEV_INFO = _number(_READ | _WRITE, 30, _DEV_INFO_SIZE)
 _SUBVOL_INFO = struct.Struct("=Q256x4Q16s16s16s")
 _SUBVOL_INFO_SIZE = 504
 
@@ -53,6 +57,7 @@ _SNAP_CREATE_V2 = _number(_WRITE, 23, _VOL_ARGS)
 _SUBVOL_CREATE_V2 = _number(_WRITE, 24, _VOL_ARGS)
 _SUBVOL_GETFLAGS = _number(_READ, 25, 8)
 _SUBVOL_SETFLAGS = _number(_WRITE, 26, 8)
+_SET_RECEIVED = _number(_READ | _WRITE, 37, 200)
 _QUOTA_CTL = _number(_READ | _WRITE, 40, 16)
 _QGROUP_ASSIGN = _number(_WRITE, 41, 24)
 _QGROUP_CREATE = _number(_WRITE, 42, 16)
@@ -85,6 +90,22 @@ def filesystem(any_directory: int) -> bytes:
     answer = bytearray(_FS_INFO_SIZE)
     fcntl.ioctl(any_directory, _FS_INFO, answer)
     return bytes(answer[16:32])
+
+
+def devices(any_directory: int) -> Iterator[tuple[int, int, Path]]:
+    """Number, bytes and path of each device of the file system; number 0 is one that is taking another's place."""
+    answer = bytearray(_FS_INFO_SIZE)
+    fcntl.ioctl(any_directory, _FS_INFO, answer)
+    for number in range(int.from_bytes(answer[:8], "little") + 1):
+        asked = bytearray(number.to_bytes(8, "little").ljust(_DEV_INFO_SIZE, b"\0"))
+        try:
+            fcntl.ioctl(any_directory, _DEV_INFO, asked)
+        except OSError as error:
+            if error.errno == errno.ENODEV:
+                continue
+            raise
+        # struct btrfs_ioctl_dev_info_args: devid, uuid, bytes_used, total_bytes, ..., path
+        yield number, int.from_bytes(asked[32:40], "little"), Path(os.fsdecode(bytes(asked[_DEV_PATH:].split(b"\0", 1)[0])))
 
 
 def _named(name: str, fd: int = 0, flags: int = 0) -> bytes:
@@ -125,6 +146,19 @@ def subvolume_info(subvolume: int) -> tuple[int, int, bytes, bytes]:
     fcntl.ioctl(subvolume, _GET_SUBVOL_INFO, buffer)
     identity, _parent, _directory, generation, _flags, uuid, parent_uuid, _received = _SUBVOL_INFO.unpack_from(buffer)
     return identity, generation, uuid, parent_uuid
+
+
+def received_uuid(subvolume: int) -> bytes:
+    """Of the subvolume that this one was received as a copy of; zeroes where it was not received."""
+    buffer = bytearray(_SUBVOL_INFO_SIZE)
+    fcntl.ioctl(subvolume, _GET_SUBVOL_INFO, buffer)
+    received: bytes = _SUBVOL_INFO.unpack_from(buffer)[7]
+    return received
+
+
+def set_received(subvolume: int, original: bytes, transaction: int) -> None:
+    """Fill a struct btrfs_ioctl_received_subvol_args: uuid, stransid, rtransid, two times, flags, reserved."""
+    fcntl.ioctl(subvolume, _SET_RECEIVED, bytearray(struct.pack("=16sQ176x", original, transaction)))
 
 
 def made(subvolume: int) -> float:
