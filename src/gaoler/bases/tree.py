@@ -94,6 +94,15 @@ def _remove_directory(name: str, parent: int) -> None:
     os.rmdir(name, dir_fd=parent)
 
 
+def has_programs(root: Path) -> bool:
+    """Whether a shell is where one belongs, in a tree that somebody else writes: links are followed inside it."""
+    try:
+        with Tree(root) as tree:
+            return tree.leads_to_file("bin/sh")
+    except OSError:
+        return False
+
+
 class Tree:
     """A directory tree, by descriptor. Paths are relative to it."""
 
@@ -137,6 +146,19 @@ class Tree:
             if error.errno in _ABSENT:
                 return 0
             raise
+
+    def leads_to_file(self, path: str) -> bool:
+        """Whether a path leads to a regular file, links followed inside the tree. It is not opened."""
+        try:
+            found = libc.openat2(self._root, path, os.O_PATH, _RESOLVE)
+        except OSError as error:
+            if error.errno in _ABSENT:
+                return False
+            raise
+        try:
+            return stat.S_ISREG(os.fstat(found).st_mode)
+        finally:
+            os.close(found)
 
     def size(self, path: str) -> int:
         """Of what is at a path, in bytes."""

@@ -186,12 +186,34 @@ def _place(entry: Path, target: Path) -> None:
 @contextmanager
 def _session(name: str, script: list[str], user: str) -> Iterator[Session]:
     with Gaoler() as gaoler:
-        gaoler.call("Exec", command={"arguments": ["sh", "-c", *script], "user": user}, name=name)
+        replies = iter(_begun(gaoler, name, script, user))
         session = Session(gaoler.descriptors())
         try:
             yield session
         finally:
             session.hang_up()
+            gaoler.connection.sock.shutdown(1)  # the life of a machine that was made for this
+            for _ in replies:
+                pass
+
+
+def _begun(gaoler: Gaoler, name: str, script: list[str], user: str) -> Iterator[dict[str, Any]]:
+    """The script in the machine; in one of its base, with its files, where it is stopped. Returns what is still to be told."""
+    try:
+        gaoler.call("Exec", command={"arguments": ["sh", "-c", *script], "user": user}, name=name)
+        return iter(())
+    except Failed as error:
+        if gaoler.call("Inspect", name=name)["machine"]["state"] not in ("stopped", "failed"):
+            raise
+        if user != "root":
+            raise Failed(f"can't copy as {user}", "the accounts of a stopped machine are not there", f"gaol up {name}") from error
+    text, what, path, *rest = script
+    within = os.path.normpath(f"/mnt/{path if path.startswith('/') else f'root/{path}'}") + ("/" if path.endswith("/") else "")
+    replies = gaoler.replies("Rescue", {"name": name, "command": {"arguments": ["sh", "-c", text, what, within, *rest]}})
+    for reply in replies:
+        if reply.get("session"):
+            break
+    return replies
 
 
 def _check(session: Session, code: int, name: str) -> None:
@@ -202,7 +224,8 @@ def _check(session: Session, code: int, name: str) -> None:
 COMMANDS = {
     "cp": Command(
         _cp,
-        "Copy files and whole directories into a machine or out of it. The side in the machine is written NAME:PATH.",
+        "Copy files and whole directories into a machine or out of it. The side in the machine is written NAME:PATH. "
+        "Of a machine that is stopped the files are reached through a fresh one of its base.",
         place("SRC... DST", "paths here, or NAME:PATH; several sources need a directory as DST", many=True, key="paths"),
         option("--user", "-u", value="USER", about="the user to read and write as inside", default="root"),
         flag("--links", about="out of a machine, bring symbolic links, too: only from one that you trust"),

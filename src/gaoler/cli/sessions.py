@@ -23,32 +23,48 @@ def _run(options: Any) -> int:
         raise _no_command("gaol run -- uname -a")
     with Gaoler() as gaoler:
         command = _command(options, options.words, directory=_here())
-        replies = gaoler.replies("Run", {"spec": spec_of(options), "command": command})
-        for reply in replies:
-            if reply.get("session"):
-                break
-        try:
-            return _attend(gaoler, options)
-        finally:
-            # Our end of the conversation is the machine's life: with it gone the daemon clears up, and tells when it is
-            # done, or why the machine did not start: its error takes the place of ours.
-            gaoler.connection.sock.shutdown(1)
-            for _ in replies:
-                pass
+        return _passing(gaoler, "Run", {"spec": spec_of(options), "command": command}, options)
+
+
+def _passing(gaoler: Gaoler, method: str, parameters: dict[str, Any], options: Any) -> int:
+    """Attend to a command in a machine that lives as long as it."""
+    replies = gaoler.replies(method, parameters)
+    for reply in replies:
+        if reply.get("session"):
+            break
+    try:
+        return _attend(gaoler, options)
+    finally:
+        # Our end of the conversation is the machine's life: with it gone the daemon clears up, and tells when it is
+        # done, or why the machine did not start: its error takes the place of ours.
+        gaoler.connection.sock.shutdown(1)
+        for _ in replies:
+            pass
 
 
 def _exec(options: Any) -> int:
     if not options.words:
         raise _no_command(f"gaol exec {options.name} -- id")
+    if options.rescue:
+        return _rescue(options, _command(options, options.words))
     if options.detach:
         options.no_stdin = True
         return _session(options, _command(options, ["sh", "-c", _DETACHED, "sh", *options.words], options.user))
     return _session(options, _command(options, options.words, options.user))
 
 
+def _rescue(options: Any, command: dict[str, Any]) -> int:
+    if options.user != "root":
+        raise Usage("a rescue is root's", "the accounts of a stopped machine are not there", "gaol shell --rescue NAME")
+    with Gaoler() as gaoler:
+        return _passing(gaoler, "Rescue", {"name": options.name, "command": command}, options)
+
+
 def _shell(options: Any) -> int:
     if not options.no_stdin:
         terminal.wait_for_it()
+    if options.rescue:
+        return _rescue(options, _command(options, []))
     return _session(options, {**_command(options, [], options.user), "login": True})
 
 
@@ -158,6 +174,7 @@ def _why(options: Any, session: Session, code: int) -> GaolerError:
     return explain.not_run(session.complaint, code, start, vars(options).get("words", ()))
 
 
+_RESCUE = flag("--rescue", about="of a machine that is stopped or broken: in a fresh one of its base, with its files at /mnt")
 _NO_STDIN = flag("-n", "--no-stdin", about="don't read standard input: for background jobs")
 
 # docker's, which say nothing new: there is a terminal where there is one here, and standard input is read.
@@ -198,6 +215,7 @@ COMMANDS = {
             "--detach",
             about="leave it running inside, and print its process id; what it says goes to gaol log, if it is root's",
         ),
+        _RESCUE,
         *_DOCKERS,
         words="COMMAND...",
         begin=AFTER_PLACES,
@@ -209,6 +227,7 @@ COMMANDS = {
         MAYBE_MACHINE,
         USER,
         _NO_STDIN,
+        _RESCUE,
         examples=(("gaol shell web", ""), ("gaol shell web --user $USER", "as yourself rather than root")),
     ),
 }

@@ -95,6 +95,20 @@ class Methods:
         """Run a command. The reply's descriptors: control, then stdin, stdout, stderr (with a terminal: control, terminal). Who may: the machine's owner, root, and whoever it is shared with."""
         self.call("Exec", None, name=name, owner=owner, command=_given({"arguments": arguments, "user": user, "login": login, "directory": directory, "environment": environment, "terminal": terminal, "umask": umask}))
 
+    def rescue(
+        self,
+        name: str | None = None,
+        arguments: list[str] | None = None,
+        user: str = "root",
+        login: bool = False,
+        directory: str | None = None,
+        environment: dict[str, str] | None = None,
+        terminal: Terminal | None = None,
+        owner: str | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Run a command, as root, in a fresh machine of a stopped one's base, with the files of that one at /mnt, until it ends. Who may: the machine's owner, and root."""
+        return self.replies("Rescue", {"name": name, "owner": owner, "command": _given({"arguments": arguments, "user": user, "login": login, "directory": directory, "environment": environment, "terminal": terminal})})
+
     def machines(
         self,
         everybody: bool = False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gaoler.bases.tree import has_programs
 from gaoler.daemon.parts import Parts
 from gaoler.daemon.rights import Admitted
 from gaoler.host import cgroup
@@ -16,11 +17,12 @@ AHEAD = "(ahead)"
 def info_of(parts: Parts, machine: Machine) -> messages.Info:
     """`org.gaoler`'s Info of a machine, at this moment."""
     record, live = machine.record, machine.live
+    lost = ["programs"] if live and live.ready and not has_programs(parts.jailer.gaol(record)) else []
     return messages.Info(
         name=record.name,
         owner=record.owner.name,
-        state=machine.state,
-        missing=list(live.missing) if live else [],
+        state="running" if lost and machine.state == "ready" else machine.state,
+        missing=[*(live.missing if live else ()), *lost],
         base=record.base,
         generation=record.generation,
         kernel=live.kernel if live else record.kernel,

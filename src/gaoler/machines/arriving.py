@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gaoler.configuration.account import Account
 from gaoler.errors import Failed, GaolerError
-from gaoler.machines import admission, readiness
+from gaoler.machines import admission, command_line, readiness
 from gaoler.machines.ahead import Ahead
 from gaoler.machines.failpoints import reach
 from gaoler.machines.machine import Machine
@@ -89,6 +89,35 @@ class Arriving:
                 self._running.remove(machine, force=True)
                 self._making.clone_ahead(machine.record.base)
 
+    @contextmanager
+    def rescuing(self, broken: Machine, command: Command) -> Iterator[Passing]:
+        """A fresh machine of a stopped one's base with that one's files in it; it is gone when the caller is done with it.
+
+        Raises GaolerError. That one does not start meanwhile.
+        """
+        of = broken.record
+        with broken.lock:
+            self._registry.check_there(broken)
+            if broken.live is not None or broken.observed.asleep:
+                state = "running" if broken.live else "asleep"
+                raise Failed(f"{of.name} is {state}", "its own kernel has its files", f"gaol down {of.name}")
+            self._registry.check_idle(broken)
+            wanted = complete(self._configuration, of.owner, Wishes(base=self._base_of(broken), home=False, network=False))
+            machine = self._making.create(of.owner, None, wanted, rescues=of.id)
+        try:
+            opened = self._started(machine, lambda _: _in_rescued(command))
+            self._running.give(machine)
+            yield Passing(machine, opened)
+        except GaolerError as error:
+            raise self._with_console(machine, error) from None
+        finally:
+            self._running.remove(machine, force=True)
+
+    def _base_of(self, machine: Machine) -> str | None:
+        """Its own, or the usual one where that is gone."""
+        base = machine.record.base
+        return base if (self._registry.paths.store / base).is_dir() else None
+
     def _opened(self, waiting: Machine, command: Callable[[Machine], Command]) -> Opened | None:
         """The command in a machine that was made ahead; None, and the machine is gone, where it has died meanwhile."""
         opened = None
@@ -139,6 +168,17 @@ class Arriving:
         said = f"; its console: {' | '.join(lines[-3:])[-300:]}" if lines else ""
         hint = error.hint if "gaol log" not in error.hint else "gaol doctor"
         return type(error)(error.what, f"{error.why}{said}", hint, error.code)
+
+
+_RESCUE = f"""mkdir -p /mnt && mount -c -t hostfs -o nodev,nosuid {command_line.RESCUED} /mnt && cd /mnt || exit 125
+exec "$@" """
+_SHELL = ("sh", "-c", 'command -v bash >/dev/null && exec bash -l -c "cd /mnt; exec bash"; exec sh -l')
+"""A login shell for its settings, which would go to root's home, and one that stays where it is."""
+
+
+def _in_rescued(command: Command) -> Command:
+    """In the directory where the rescued machine's files are."""
+    return replace(command, arguments=("sh", "-c", _RESCUE, "sh", *(command.arguments or _SHELL)), login=False, directory=None)
 
 
 def _must_fit(machine: Machine, wishes: Wishes) -> None:

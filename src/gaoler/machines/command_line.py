@@ -20,6 +20,8 @@ _OWN_PROCESSES = 24
 """Of the host's, that the kernel needs for itself and not for programs: its own threads, helpers of four trees, dying stubs."""
 HOME_MOUNTED = "HOME_MOUNTED=1"
 """The line of a machine's settings that says that it was started with its owner's home."""
+RESCUED = "rescued"
+"""The tree of a machine that is rescued, to mount(8)."""
 LENGTH_LIMIT = 4000
 """Bytes; UML's COMMAND_LINE_SIZE is 4096."""
 
@@ -60,6 +62,8 @@ def kernel_words(record: Record, *, network: bool) -> tuple[str, ...]:
     if record.home:
         words.append(f"hostfs_tree=home:/home:owner={owner.uid}.{owner.gid}")
         words += ["hostfs_covered=home:/config/covered", f"GAOL_HOME={owner.home}"]
+    elif record.rescues:
+        words.append(f"hostfs_tree={RESCUED}:/home")
     if record.ephemeral:
         words.append("quiet")  # whose console nobody reads, but for errors; the rest takes 1.5 ms (bench/initcalls: stdio_init)
     if network:

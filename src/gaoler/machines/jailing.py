@@ -130,6 +130,7 @@ class Jailer:
             arguments=command_line.kernel_words(record, network=network),
             bundle=self.runtime(record).bundle,
             cgroup=self.cgroup(record),
+            rescued=self.paths.gaols / record.rescues if record.rescues else None,
         )
 
     def left_over(self, record: Record) -> bool:

@@ -47,6 +47,7 @@ class Making:
         report: Report = silent,
         spare: bool = False,
         origin: tuple[str, str | None] | None = None,
+        rescues: str | None = None,
     ) -> Machine:
         """Make a machine, stopped, its gaol cloned from its base, or filled by `populate`. One without a name is thrown away.
 
@@ -79,6 +80,7 @@ class Making:
                 created=time.time(),
                 ephemeral=name is None,
                 spare=spare,
+                rescues=rescues,
                 wanted="stopped",
             )
 

@@ -77,6 +77,8 @@ class Record(Shape):
     """Of `gaol run`: thrown away when it stops."""
     spare: bool = False
     """Made ahead for whoever runs something next: it is nobody's to see until it is given to them."""
+    rescues: str | None = None
+    """The id of a stopped machine of the same owner, whose files are in this one while it lives; it has no home, then."""
     shares: tuple[Share, ...] = ()
     """With whom its owner shares it."""
     wanted: Wanted

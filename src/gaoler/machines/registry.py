@@ -185,6 +185,12 @@ class Registry:
                 f"gaol info {machine.record.name}",
             )
 
+    def check_idle(self, machine: Machine) -> None:
+        """For what must not happen while another machine has its files: to be asked by who holds its lock. Raises Failed."""
+        if any(other.record.rescues == machine.record.id and not other.observed.gone for other in self.all()):
+            name = machine.record.name
+            raise Failed(f"{name} is being rescued", "a command or a shell in a machine of its base has its files", "gaol ls")
+
     def change(self, machine: Machine, **changes: object) -> None:
         """Change what is wanted of a machine, durably."""
         changed = machine.record.with_(**changes)

@@ -66,6 +66,7 @@ class Running:
             if machine.live is not None:
                 return
             self._registry.check_there(machine)
+            self._registry.check_idle(machine)
             self._hold(machine)
             paths = self._jailer.paths
             kernel = kernels.find(paths.kernels, needed)
@@ -291,6 +292,7 @@ class Running:
         with _locked(machine):
             if machine.observed.gone:
                 return
+            self._registry.check_idle(machine)
             try:
                 self._registry.want(machine, "removed")
             except Failed as error:  # the store is full, which this mends; or takes no writes at all, as we shall see

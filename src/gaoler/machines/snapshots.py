@@ -88,6 +88,7 @@ class Snapshots:
             source, name = self.found(machine, tag), machine.record.name
             if machine.live or machine.observed.asleep:
                 raise Failed(f"{name} {'is running' if machine.live else 'sleeps'}", "its files are in use", f"gaol down {name}")
+            self._registry.check_idle(machine)
             self.put_back(machine, source)
 
     def put_back(self, machine: Machine, source: Path) -> None:

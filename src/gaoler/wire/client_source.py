@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from gaoler.wire import messages, requests
-from gaoler.wire.methods import METHODS, RUN, Method
+from gaoler.wire import messages, replies, requests
+from gaoler.wire.methods import METHODS, Method
 
 _SAID = {"List": "machines", "Inspect": "info", "all": "everybody"}
 """What the client calls otherwise: `list` and `all` are Python's own."""
@@ -63,6 +63,11 @@ def source() -> str:
     return HEAD + aliases + CLASS + "".join(_method(method) for method in METHODS.values())
 
 
+def is_passing(method: Method[Any, Any]) -> bool:
+    """Whether its replies are to be read one by one: a machine lives from the first to the last."""
+    return method.before is replies.Session
+
+
 def python_name(method: Method[Any, Any]) -> str:
     """What the client calls it."""
     return _SAID.get(method.name) or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", method.name).lower()
@@ -81,11 +86,11 @@ def parameters(request: type[requests.Request]) -> dict[str, FieldInfo]:
 def _method(method: Method[Any, Any]) -> str:
     taken = parameters(method.request)
     spread = [name for name, field in method.request.model_fields.items() if field.annotation in _SPREAD]
-    reports = method.before is not None and method is not RUN
+    reports = method.before is replies.Progress
     words = [_parameter(name, field) for name, field in taken.items()]
     if reports:
         words.insert(max(1, sum(field.is_required() for field in taken.values())), "progress: Progress | None = None")
-    mark = '"{}": '.format if method is RUN else "{}=".format
+    mark = '"{}": '.format if is_passing(method) else "{}=".format
     parts = []
     for name, field in method.request.model_fields.items():
         if name in spread:
@@ -94,7 +99,7 @@ def _method(method: Method[Any, Any]) -> str:
         else:
             parts.append(f"{mark(name)}{_SAID.get(name, name)}")
     answered = list(method.reply.model_fields.items())
-    if method is RUN:
+    if is_passing(method):
         returns, body = "Iterator[dict[str, Any]]", f'return self.replies("{method.name}", {{{", ".join(parts)}}})'
     else:
         progress = "progress" if reports else "None"

@@ -88,6 +88,7 @@ class RootsOfMachines(Method[M, R]):
 RUN = Anybodys(requests.Run, replies.Session, replies.Session)
 UP = Owners(requests.Up, replies.OneMachine, replies.Progress)
 EXEC = Entered(requests.Exec, replies.Nothing, to="run commands in another's machine")
+RESCUE = InMachines(requests.Rescue, replies.Session, replies.Session, to="see the files of another's machine")
 LIST = Catalogues(requests.List, replies.Machines, to="see everybody's machines")
 INSPECT = Seen(requests.Inspect, replies.OneMachine)
 TOP = Listings(requests.Top, replies.Usages, to="see everybody's machines")

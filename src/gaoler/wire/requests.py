@@ -66,6 +66,15 @@ class Exec(OfMachine):
     command: Command
 
 
+class Rescue(OfMachine):
+    """Run a command, as root, in a fresh machine of a stopped one's base, with the files of that one at /mnt, until it ends.
+
+    Replies and descriptors are those of `Run`.
+    """
+
+    command: Command
+
+
 class List(OfSome):
     """Show the machines there are, those that others share with the caller among them where `shared` says so."""
 

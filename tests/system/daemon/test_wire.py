@@ -81,7 +81,7 @@ def replies(gateway, method, **parameters):
             for descriptor in connection.take_descriptors():
                 os.close(descriptor)
             assert "error" not in reply, reply
-            if method == "Run":
+            if method in ("Run", "Rescue"):
                 sock.shutdown(socket.SHUT_WR)
             yield reply["parameters"]
             if not reply.get("continues"):
@@ -96,11 +96,11 @@ def test_what_methods_answer_is_what_is_published(gateway, interface):
         ("Run", {"spec": {"network": False}, "command": command}),
         ("Up", {"name": "told"}), ("Exec", {"name": "told", "command": command}), ("List", {}), ("Top", {}),
         ("Ssh", {"name": "told"}), ("Inspect", {"name": "told"}), ("Log", {"name": "told"}), ("Wait", {"name": "told", "until": "ready"}),
-        ("Freeze", {"name": "told"}), ("Thaw", {"name": "told"}),
+        ("Freeze", {"name": "told"}), ("Thaw", {"name": "told"}), ("Sleep", {"name": "told"}), ("Exec", {"name": "told", "command": command}),
         ("Snapshot", {"name": "root/told", "tag": "one"}), ("Publish", {"name": "told", "base": "told"}),
         ("SnapshotList", {"name": "told"}), ("Diff", {"name": "told", "patch": True}), ("Share", {"name": "told", "user": "nobody"}), ("Unshare", {"name": "told", "user": "nobody"}), ("Set", {"name": "told", "cpus": 0.5, "memory": 300 << 20}),
         ("Clone", {"name": "told", "owner": "root", "new": "again"}), ("Rename", {"name": "again", "new": "anew"}), ("Down", {"name": "told"}),
-        ("Restore", {"name": "told", "tag": "one"}), ("SnapshotRemove", {"name": "told", "tag": "one"}),
+        ("Rescue", {"name": "told", "command": command}), ("Restore", {"name": "told", "tag": "one"}), ("SnapshotRemove", {"name": "told", "tag": "one"}),
         ("Remove", {"name": "told"}), ("Remove", {"name": "anew"}),
         ("BaseSync", {"name": "debian"}), ("BaseSync", {}), ("BaseList", {}), ("BaseInspect", {"name": "told"}),
         ("BaseRollback", {"name": "told", "generation": "1"}), ("BaseRemove", {"name": "told"}),

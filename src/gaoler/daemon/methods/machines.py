@@ -33,8 +33,20 @@ def wishes(spec: messages.Spec) -> Wishes:
 def up(parts: Parts, request: requests.Up, conversation: Conversation, owner: Account) -> replies.OneMachine:
     given = request.which.name
     name = machine_name(given) if given is not None else parts.rights.standard(owner.uid, owner.name)
-    machine = parts.arriving.up(owner, name, wishes(request.spec), conversation.report)
+    try:
+        machine = parts.arriving.up(owner, name, wishes(request.spec), conversation.report)
+    except Failed as error:
+        raise _with_ways_back(parts, parts.registry.get(owner.uid, name), error) from None
     return replies.OneMachine(machine=info_of(parts, machine))
+
+
+def _with_ways_back(parts: Parts, machine: Machine | None, error: Failed) -> Failed:
+    """One that was there and did not start: how its owner gets at its files, and back to what it was."""
+    if machine is None or machine.live is not None or not machine.observed.reason:
+        return error
+    name, tags = machine.record.name, parts.snapshots.tags(machine)
+    back = f"; gaol restore {name} goes back to a snapshot: {', '.join(tags[-4:])}" if tags else ""
+    return Failed(error.what, f"{error.why}{back}", f"gaol shell --rescue {name}")
 
 
 @catalogues(methods.LIST)

@@ -13,6 +13,7 @@ from gaoler.daemon.parts import Parts
 from gaoler.daemon.rights import Admitted
 from gaoler.errors import Failed, NotAllowed, Usage
 from gaoler.machines import readiness, sessions
+from gaoler.machines.arriving import Passing
 from gaoler.machines.machine import Machine
 from gaoler.wire import messages, methods, replies, requests
 from gaoler.wire.framing import Closed
@@ -26,18 +27,29 @@ def run(parts: Parts, request: requests.Run, conversation: Conversation) -> repl
     deadline = parts.configuration.machines.deadline
     command = partial(_command, request.command)
     with parts.arriving.passing(conversation.caller.account, wishes(request.spec), command) as passing:
-        machine = passing.machine
-        told = replies.Session(session=machine.record.name)
-        with suppress(Closed):  # the caller has gone already; so does the machine
-            try:
-                conversation.tell(told, passing.opened.descriptors)
-            finally:
-                passing.opened.close()
-            present = conversation.present(deadline)  # the caller's end of the connection is the machine's life
-            if not machine.observed.answered:
-                readiness.wait_agent(machine, _DEATH)
-            if present:
-                conversation.present(None)
+        return _lived(passing, conversation, deadline)
+
+
+@in_machines(methods.RESCUE)
+def rescue(parts: Parts, request: requests.Rescue, conversation: Conversation, machine: Machine) -> replies.Session:
+    with parts.arriving.rescuing(machine, _command(request.command, machine)) as passing:
+        return _lived(passing, conversation, parts.configuration.machines.deadline)
+
+
+def _lived(passing: Passing, conversation: Conversation, deadline: float) -> replies.Session:
+    """Hand out the streams of a machine that is thrown away, and return when its caller has gone, or it."""
+    machine = passing.machine
+    told = replies.Session(session=machine.record.name)
+    with suppress(Closed):  # the caller has gone already; so does the machine
+        try:
+            conversation.tell(told, passing.opened.descriptors)
+        finally:
+            passing.opened.close()
+        present = conversation.present(deadline)  # the caller's end of the connection is the machine's life
+        if not machine.observed.answered:
+            readiness.wait_agent(machine, _DEATH)
+        if present:
+            conversation.present(None)
     return told
 
 

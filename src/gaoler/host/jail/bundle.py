@@ -83,6 +83,7 @@ class Jail:
     bundle: Path  # a directory of its own for the runtime's files
     cgroup: str  # from the root of the control groups' file system
     earlier: Path | None = None  # shown in place of `guest`, behind any directory: what memory that is kept was of
+    rescued: Path | None = None  # another gaol of the same owner, where the home would be: there is none, then
 
 
 def tables(jail: Jail) -> Identities:
@@ -165,6 +166,8 @@ def _mounts(jail: Jail, home: str, ids: Identities, *, huge_pages: bool) -> list
     mounts += [_bind((jail.earlier or jail.guest) / name, f"/uml/{name}", "ro", "noexec") for name in ("bin", "etc", "lib")]
     if jail.home is not None:
         mounts.append(_tree(home, "/home", ids.home))
+    elif jail.rescued is not None:
+        mounts.append(_tree(jail.rescued, "/home", ids.gaol))
     return mounts
 
 
