@@ -104,10 +104,11 @@ class Methods:
         directory: str | None = None,
         environment: dict[str, str] | None = None,
         terminal: Terminal | None = None,
+        umask: int = 18,
         owner: str | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Run a command, as root, in a fresh machine of a stopped one's base, with the files of that one at /mnt, until it ends. Who may: the machine's owner, and root."""
-        return self.replies("Rescue", {"name": name, "owner": owner, "command": _given({"arguments": arguments, "user": user, "login": login, "directory": directory, "environment": environment, "terminal": terminal})})
+        return self.replies("Rescue", {"name": name, "owner": owner, "command": _given({"arguments": arguments, "user": user, "login": login, "directory": directory, "environment": environment, "terminal": terminal, "umask": umask})})
 
     def machines(
         self,

@@ -86,7 +86,7 @@ def parameters(request: type[requests.Request]) -> dict[str, FieldInfo]:
 def _method(method: Method[Any, Any]) -> str:
     taken = parameters(method.request)
     spread = [name for name, field in method.request.model_fields.items() if field.annotation in _SPREAD]
-    reports = method.before is replies.Progress
+    reports = method.before is not None and not is_passing(method)
     words = [_parameter(name, field) for name, field in taken.items()]
     if reports:
         words.insert(max(1, sum(field.is_required() for field in taken.values())), "progress: Progress | None = None")
