@@ -5,6 +5,7 @@
 #   sudo make test    all tests; installs what they need
 #   sudo make hosts   tests on whole virtual hosts, Debian 12 and 13 (SUITES="trixie" names one)
 #   sudo make desktop tests of desktops, in a tree that takes some minutes to make
+#   sudo make crowd   the page with forty people at once, of which `make test` has eight
 #   sudo make down    stop the machines and the daemon
 #   sudo make purge   remove every trace, after asking (YES=1: without)
 #   sudo make walls   the tests of docs/explanation/threat-model.md; writes walls-report.md
@@ -32,6 +33,10 @@ help:
 
 up down purge test hosts desktop lint kernel-tree kernel-fixes: python
 	@$(SETUP) $@ $(ARGS)
+
+.PHONY: crowd
+crowd:
+	@GAOLER_TEST_CROWD=40 $(MAKE) test ARGS="tests/system/web/test_many.py -s"
 
 # In the environment that `make test` makes.
 WALLS := tests/system/walls tests/system/host/test_jail.py

@@ -44,6 +44,8 @@ def _table(name: str, found: list[dict[str, Any]]) -> None:
     columns: Columns = {"tag": str, "taken": show_time}
     if any(one["held"] is not None for one in found):
         columns["held"] = lambda value: "" if value is None else show_size(value)
+    if any(one["memory"] for one in found):
+        columns["memory"] = lambda value: "yes" if value else ""
     show_columns(found, columns)
 
 

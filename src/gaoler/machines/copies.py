@@ -111,6 +111,10 @@ class Copies:
     def _directory(self, of: Record, tag: str) -> Path:
         return self._jailer.paths.memory / of.id / tag
 
+    def has(self, machine: Machine, tag: str) -> bool:
+        """Whether a snapshot has what ran in the machine."""
+        return read(self._directory(machine.record, tag)) is not None
+
     def go_on(self, machine: Machine, tag: str) -> bool:
         """Restore a snapshot and go on where the machine was; False where it is one of files alone. Raises GaolerError."""
         with machine.lock:

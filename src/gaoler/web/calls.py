@@ -15,10 +15,12 @@ from gaoler.web.guard import SESSION, details, dress, json_of
 from gaoler.web.hub import Hub
 from gaoler.web.sessions import Session
 
-_MACHINES = {"Up", "List", "Inspect", "Top", "Log", "Down", "Remove", "Wait", "Rename", "Extend", "Sleep", "Freeze", "Thaw"}
-_FILES = {"Snapshot", "SnapshotRemove", "Restore", "Clone", "Diff", "Publish", "BaseList", "BaseInspect"}
-METHODS = frozenset(_MACHINES | _FILES)
-"""All that carry no descriptors and no keys. Who may do what is the daemon's to say, here as everywhere."""
+_MACHINES = {"Up", "List", "Inspect", "Top", "Log", "Down", "Remove", "Wait", "Rename", "Set", "Sleep", "Freeze", "Thaw"}
+_FILES = {"Snapshot", "SnapshotList", "SnapshotRemove", "Restore", "Diff", "Clone", "Publish", "BaseList", "BaseInspect"}
+_OTHERS = {"Share", "Unshare"}
+METHODS = frozenset(_MACHINES | _FILES | _OTHERS)
+"""All that one does with one's own machines, save what carries descriptors or keys. Who may do what is the daemon's to say, here
+as everywhere."""
 REGRET = 12
 """Seconds in which throwing away can be taken back: it costs nothing until then, since nothing has happened."""
 _log = logging.getLogger(__name__)

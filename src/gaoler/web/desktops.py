@@ -7,7 +7,7 @@ import asyncio
 from aiohttp import WSMsgType, web
 
 from gaoler.errors import GaolerError
-from gaoler.web.guard import SESSION
+from gaoler.web.guard import SESSION, while_asked
 from gaoler.web.hub import Hub
 from gaoler.web.speaking import CHUNK, Inside
 
@@ -34,7 +34,8 @@ class Desktops:
         try:
             inside = await Inside.open(session, machine, {"arguments": [DESKTOP, "connect"]})
             try:
-                await self._carry(sock, inside)
+                async with while_asked(request):
+                    await self._carry(sock, inside)
             finally:
                 inside.close()
         except GaolerError as error:
@@ -47,27 +48,36 @@ class Desktops:
         return sock
 
     async def _carry(self, sock: web.WebSocketResponse, inside: Inside) -> None:
+        """Until the desktop ends or the page goes, whichever comes first: a machine may never say anything more."""
         complaint = asyncio.ensure_future(inside.complaints())
         typing = asyncio.ensure_future(_to_machine(sock, inside))
+        drawing = asyncio.ensure_future(_to_page(inside, sock))
         try:
-            while data := await inside.read():
-                await sock.send_bytes(data)
+            await asyncio.wait({typing, drawing}, return_when=asyncio.FIRST_COMPLETED)
+            if not drawing.done():
+                return
+            await drawing
             code = await inside.ended()
             if code and not sock.closed:
                 said = await complaint or inside.complaint
                 await _explain(sock, "the desktop does not start", said.removeprefix("gaol: "), "")
         finally:
-            typing.cancel()
-            complaint.cancel()
+            for task in (typing, drawing, complaint):
+                task.cancel()
+
+
+async def _to_page(inside: Inside, sock: web.WebSocketResponse) -> None:
+    while data := await inside.read():
+        await sock.send_bytes(data)
 
 
 async def _to_machine(sock: web.WebSocketResponse, inside: Inside) -> None:
+    """Until the page goes."""
+    takes = True
     async for message in sock:
         if message.type == WSMsgType.BINARY:
             for at in range(0, len(message.data), CHUNK):
-                if not await inside.write(message.data[at : at + CHUNK]):
-                    return
-    inside.end_input()
+                takes = takes and await inside.write(message.data[at : at + CHUNK])
 
 
 async def _explain(sock: web.WebSocketResponse, what: str, why: str, hint: str) -> None:

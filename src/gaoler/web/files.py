@@ -14,7 +14,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from gaoler.errors import Failed, Usage
-from gaoler.web.guard import SESSION, dress
+from gaoler.web.guard import SESSION, dress, while_asked
 from gaoler.web.hub import Hub
 from gaoler.web.sessions import Session
 from gaoler.web.speaking import Inside, capture, clean
@@ -96,9 +96,11 @@ class Files:
         try:
             inside.end_input()
             await response.prepare(request)
-            while data := await inside.read():
-                await response.write(data)
-            if code := await inside.ended():
+            async with while_asked(request):
+                while data := await inside.read():
+                    await response.write(data)
+                code = await inside.ended()
+            if code:
                 _log.info("a download from %s broke off: %s", machine, inside.killed or inside.complaint or f"exit code {code}")
                 raise ConnectionResetError  # a half of a file must not look like one
             await response.write_eof()
@@ -113,20 +115,22 @@ class Files:
             raise Usage("that file has no good name or size", f'"{clean(name[:80])}"', "gaol cp FILE NAME:PATH")
         command = {"arguments": ["sh", "-c", _PUT, "put", path, name, str(size)], "user": user}
         inside = await Inside.open(session, machine, command)
+        said = asyncio.ensure_future(inside.complaints())
         try:
-            said = asyncio.ensure_future(inside.complaints())
-            async for data in request.content.iter_chunked(64 * 1024):
-                if not await inside.write(data):
-                    break
-            inside.end_input()
-            if await inside.ended():
+            async with while_asked(request):
+                async for data in request.content.iter_chunked(64 * 1024):
+                    if not await inside.write(data):
+                        break
+                inside.end_input()
+                code = await inside.ended()
+            if code:
                 raise Failed(
                     f"{clean(name)} was not copied",
-                    await said or inside.complaint or "the machine refuses",
+                    await said or inside.complaint or inside.killed or "the machine refuses",
                     "gaol cp FILE NAME:PATH",
                 )
-            said.cancel()
         finally:
+            said.cancel()
             inside.close()
         return web.json_response({})
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,6 +26,8 @@ _OPEN = ("/api/login", "/api/host")
 """What one may ask without being logged in, beside the page itself."""
 _STATUS = {2: 400, 3: 404, 4: 403, 5: 429, 6: 503}
 """Of HTTP, by the exit code of an error."""
+_LOOK = 5.0
+"""Seconds between looks whether who asked is there still."""
 _log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -107,6 +111,34 @@ def dress(request: web.Request, response: web.StreamResponse) -> None:
         ("Server", "gaoler-web"),
     ):
         response.headers.setdefault(name, value)
+
+
+@asynccontextmanager
+async def while_asked(request: web.Request) -> AsyncIterator[None]:
+    """Give up what one waits for in here once whoever asked has gone: a machine may never say anything more."""
+    asked, loop = asyncio.current_task(), asyncio.get_running_loop()
+    gone = False
+    timer: asyncio.TimerHandle | None = None
+
+    def look() -> None:
+        nonlocal gone, timer
+        gone = request.transport is None or request.transport.is_closing()
+        if not gone:
+            timer = loop.call_later(_LOOK, look)
+        elif asked is not None:
+            asked.cancel()
+
+    look()
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not gone or asked is None:
+            raise
+        asked.uncancel()
+        raise ConnectionResetError("whoever asked has gone") from None
+    finally:
+        if timer is not None:
+            timer.cancel()
 
 
 def refuse(error: GaolerError) -> web.Response:

@@ -15,7 +15,7 @@ from gaoler.web.calls import Calls
 from gaoler.web.guard import SESSION, details
 from gaoler.web.hub import Hub
 from gaoler.web.sessions import Session
-from gaoler.web.speaking import connect, in_thread
+from gaoler.web.speaking import connect, in_turn
 
 INTERVAL = 2.0
 """Seconds between looks while somebody watches."""
@@ -65,7 +65,7 @@ class Feed:
             return gaoler.machines(), gaoler.call("Top")["usage"]
 
         try:
-            machines, usage = await in_thread(work)
+            machines, usage = await in_turn(session, work)
         except GaolerError as error:
             if self._gaoler is not None:
                 self._gaoler.connection.close()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,10 +17,11 @@ from gaoler.web.channel import Channel, Gone
 from gaoler.web.guard import COOKIE, SESSION, TOKEN, json_of, remote_of
 from gaoler.web.hub import Hub
 from gaoler.web.sessions import Session, csrf_of
-from gaoler.web.speaking import in_thread
 
 PENDING = 256
 """Logins that wait for an answer at once."""
+_POOL = ThreadPoolExecutor(64, "login")
+"""Threads of their own: whoever floods the login stalls nobody who is in."""
 _ENDED: dict[str, Any] = {"refused": ""}
 
 
@@ -102,7 +105,7 @@ class Login:
     async def _step(self, request: web.Request, login: _Login, password: str | None) -> web.Response:
         """Until PAM wants something that only the person knows, or is done."""
         while True:
-            message = await in_thread(lambda: _next(login.channel))
+            message = await asyncio.get_running_loop().run_in_executor(_POOL, lambda: _next(login.channel))
             if "ask" not in message:
                 break
             asked: list[dict[str, str]] = message["ask"]

@@ -10,13 +10,14 @@ import os
 import re
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from gaoler.client import Gaoler
 from gaoler.client.session import FRAME, FRAME_LIMIT, GAOLER_FAILED
-from gaoler.errors import Failed, GaolerError, Unreachable
+from gaoler.errors import Failed, GaolerError, LimitReached, Unreachable
 from gaoler.web.channel import Gone
 from gaoler.web.sessions import Session
 from gaoler.wire.framing import ProtocolError
@@ -24,13 +25,31 @@ from gaoler.wire.framing import ProtocolError
 CHUNK = 64 * 1024
 COMPLAINT = 4096
 """Bytes kept of what a command says on standard error."""
-_POOL = ThreadPoolExecutor(256, "call")
+CALLS_OF_ONE = 32
+"""Requests of a user that wait for the daemon at once, a thread each."""
+STREAMS_OF_ONE = 128
+"""Commands of a user that run in machines for the page at once: terminals, desktops, files."""
+_POOL = ThreadPoolExecutor(512, "call")
+_busy: Counter[int] = Counter()
+_streams: Counter[int] = Counter()
 _T = TypeVar("_T")
 
 
-async def in_thread(work: Callable[[], _T]) -> _T:
-    """A stuck one takes a thread, and nothing of the page."""
-    return await asyncio.get_running_loop().run_in_executor(_POOL, work)
+def in_turn(session: Session, work: Callable[[], _T]) -> Awaitable[_T]:
+    """Do what may block, in a thread. Raises LimitReached: nobody takes the threads that others need."""
+    if _busy[session.uid] >= CALLS_OF_ONE:
+        why = f"{CALLS_OF_ONE} requests that wait is the page's limit"
+        raise LimitReached("you are asking for too much at once", why, "gaol ls")
+    loop, uid = asyncio.get_running_loop(), session.uid
+    _busy[uid] += 1
+
+    def over(_: object) -> None:
+        _busy[uid] -= 1
+
+    future = _POOL.submit(work)
+    # When it has ended, and not when nobody waits for it any more.
+    future.add_done_callback(lambda done: loop.is_closed() or loop.call_soon_threadsafe(over, done))
+    return asyncio.wrap_future(future)
 
 
 def connect(session: Session) -> Gaoler:
@@ -53,7 +72,7 @@ async def call(session: Session, method: str, **parameters: Any) -> dict[str, An
         with connect(session) as gaoler:
             return gaoler.call(method, **parameters)
 
-    return await in_thread(work)
+    return await in_turn(session, work)
 
 
 async def methods(session: Session) -> list[str]:
@@ -69,7 +88,7 @@ async def methods(session: Session) -> list[str]:
                 raise Unreachable("the gaoler daemon answers nonsense", str(error), "gaol doctor") from None
             return re.findall(r"^method (\w+)\(", described, re.MULTILINE)
 
-    return await in_thread(work)
+    return await in_turn(session, work)
 
 
 async def replies(session: Session, method: str, parameters: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
@@ -92,17 +111,18 @@ async def replies(session: Session, method: str, parameters: dict[str, Any]) -> 
             tell(Failed("the page made a mistake", f"{type(error).__name__}: {error}", "journalctl -u gaoler-web"))
             raise
 
-    loop.run_in_executor(_POOL, work)
+    waited = in_turn(session, work)
     while (item := await queue.get()) is not None:
         if isinstance(item, GaolerError):
             raise item
         yield item
+    await waited
 
 
 class Inside:
     """A command that runs in a machine (docs/explanation/design.md, Sessions). With a terminal there is one stream both ways."""
 
-    def __init__(self, descriptors: list[int]) -> None:
+    def __init__(self, descriptors: list[int], uid: int) -> None:
         self.sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
         for sock in self.sockets:
             sock.setblocking(False)
@@ -111,18 +131,23 @@ class Inside:
         self.complaint = ""
         self.killed = ""
         """What was killed for want of memory while it ran, as the machine tells; nothing where nothing was."""
+        self._uid = uid
+        _streams[uid] += 1
         self._loop = asyncio.get_running_loop()
 
     @classmethod
     async def open(cls, session: Session, machine: str, command: dict[str, Any]) -> Inside:
         """Raises GaolerError."""
+        if _streams[session.uid] >= STREAMS_OF_ONE:
+            why = f"{STREAMS_OF_ONE} terminals, desktops and files at once is the page's limit"
+            raise LimitReached("you have too much open", why, "exit")
 
         def work() -> list[int]:
             with connect(session) as gaoler:
                 gaoler.call("Exec", name=machine, command=command)
                 return gaoler.descriptors()
 
-        return cls(await in_thread(work))
+        return cls(await in_turn(session, work), session.uid)
 
     async def read(self) -> bytes:
         """What comes next; nothing at the end."""
@@ -204,8 +229,11 @@ class Inside:
                 pass  # it has ended meanwhile
 
     def close(self) -> None:
+        if self.sockets:
+            _streams[self._uid] -= 1
         for sock in self.sockets:
             sock.close()
+        self.sockets = []
 
 
 async def capture(
@@ -229,7 +257,8 @@ async def capture(
     finally:
         inside.close()
     if code:
-        raise Failed(f"{machine} refuses", complaint or inside.complaint or f"the command ended with {code}", "gaol ls")
+        why = complaint or inside.complaint or inside.killed or f"the command ended with {code}"
+        raise Failed(f"{machine} refuses", why, "gaol ls")
     return bytes(output)
 
 

@@ -16,7 +16,7 @@ from aiohttp import WSMsgType, web
 
 from gaoler.errors import GaolerError, LimitReached, NotFound
 from gaoler.web.channel import close
-from gaoler.web.guard import SESSION, details
+from gaoler.web.guard import SESSION, details, while_asked
 from gaoler.web.hub import Hub
 from gaoler.web.sessions import Session
 from gaoler.web.speaking import CHUNK, Inside
@@ -44,6 +44,8 @@ class Terminal:
         """Bytes it has said in all, and what of them the page has been sent."""
         self.sent = 0
         self.sending = asyncio.Lock()
+        self.known = True
+        """Whether it may have been shown to somebody before."""
         self.shown: web.WebSocketResponse | None = None
         self.behind = 0
         self.room = asyncio.Event()
@@ -65,7 +67,7 @@ class Terminal:
         if self.shown is not None:
             shown, self.shown = self.shown, None
             try:
-                await shown.send_json({"ended": self.code, "why": self.inside.complaint})
+                await shown.send_json({"ended": self.code, "why": self.inside.complaint or self.inside.killed})
                 await shown.close()
             except (ConnectionError, RuntimeError):
                 pass  # it has gone away meanwhile
@@ -94,7 +96,9 @@ class Terminal:
             await before.close(code=4409, message=b"shown elsewhere")
         async with self.sending:
             replay, self.sent, self.shown = bytes(self.said), self.total, sock
-            await sock.send_json({"terminal": self.name, "replay": len(replay)})
+            # What nobody has seen yet is no replay: what it asks of a terminal is to be answered, and keys count from the start.
+            await sock.send_json({"terminal": self.name, "replay": len(replay) if self.known else 0})
+            self.known = True
             await sock.send_bytes(replay)
         if not replay and size == self.size:
             self.inside.resize(max(1, size[0] - 1), size[1])  # a change makes programs draw what nobody remembers
@@ -128,7 +132,7 @@ class Terminals:
     def take_over(self, name: str, note: dict[str, Any], descriptors: list[int]) -> None:
         """One from before a restart."""
         rows, columns = note["size"]
-        self._add(Terminal(name, note["uid"], note["machine"], Inside(descriptors), (rows, columns)))
+        self._add(Terminal(name, note["uid"], note["machine"], Inside(descriptors, note["uid"]), (rows, columns)))
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         session = request[SESSION]
@@ -141,7 +145,8 @@ class Terminals:
         try:
             terminal = await self._found_or_opened(session, request.query.get("terminal", ""), machine, user, size)
             await terminal.attach(sock, size)
-            await self._listen(sock, terminal)
+            async with while_asked(request):
+                await self._listen(sock, terminal)
         except GaolerError as error:
             await sock.send_json({"error": details(error)})
         except (ConnectionError, RuntimeError):
@@ -192,6 +197,7 @@ class Terminals:
         }
         inside = await Inside.open(session, machine, command)
         terminal = Terminal(secrets.token_urlsafe(12), session.uid, machine, inside, size)
+        terminal.known = False
         self._add(terminal)
         copies = inside.duplicates()
         self.hub.keep(f"terminal:{terminal.name}", terminal.note(), copies)

@@ -77,6 +77,8 @@ class SnapshotInfo(Message):
     taken: float
     held: int | None
     """Bytes that only it holds still; None where the store does not count them (simple quotas charge them to the machine)."""
+    memory: bool
+    """Whether it has what ran in the machine, which `restore` goes on with."""
 
 
 class Difference(Message):

@@ -10,6 +10,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, expect,
 from playwright.sync_api import Page as Tab
 
 from system.support.gateway import Gateway
+from system.support.quiet_network import ARGUMENTS, quiet_network
 from system.support.users import User
 from system.support.waiting import PATIENCE, until
 
@@ -123,12 +125,14 @@ def set_password(user: User, password: str = PASSWORD) -> None:
 
 @contextmanager
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        # As root Chromium has no sandbox of its own; what it is shown here is ours. The certificate is our own, and taken by the whole
-        # browser: a context's `ignore_https_errors` doesn't reach downloads, which need a new connection whenever an address of this
-        # host has come or gone, with another test's bridge say.
-        arguments = ["--no-sandbox", "--disable-dev-shm-usage", "--ignore-certificate-errors"]
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+    # As root Chromium has no sandbox of its own; what it is shown here is ours. The certificate is our own, and taken by the whole
+    # browser: a context's `ignore_https_errors` doesn't reach downloads on a new connection.
+    arguments = ["--no-sandbox", "--disable-dev-shm-usage", "--ignore-certificate-errors", *ARGUMENTS]
+    with quiet_network() as network, tempfile.TemporaryDirectory() as directory, sync_playwright() as playwright:
+        program = Path(directory) / "chromium"
+        program.write_text(f'#!/bin/sh\nexec {" ".join(network.command(CHROMIUM))} "$@"\n')
+        program.chmod(0o755)
+        started = playwright.chromium.launch(executable_path=program, args=arguments)
         try:
             yield started
         finally:
@@ -137,8 +141,8 @@ def browser() -> Iterator[Browser]:
 
 def context(browser: Browser, **options: Any) -> BrowserContext:
     made = browser.new_context(ignore_https_errors=True, permissions=["clipboard-read", "clipboard-write"], **{"locale": "en-GB", **options})
-    made.set_default_timeout(PATIENCE * 1000 / 2)
-    expect.set_options(timeout=PATIENCE * 1000 / 2)
+    made.set_default_timeout(PATIENCE * 1000)
+    expect.set_options(timeout=PATIENCE * 1000)
     return made
 
 

@@ -63,6 +63,17 @@ def test_a_replayed_cookie_is_worth_nothing_after_logging_out(page: Page, ann: U
         assert page.get(path, headers=headers)[0] == 401
 
 
+def test_nor_after_a_restart_nor_with_anothers_token(page: Page, ann: User, ben: User) -> None:
+    anns, bens, ended = page.log_in(ann), page.log_in(ben), page.log_in(ann)
+    page.ask("POST", "/api/logout", {}, headers=ended)
+    page.restart_service()
+    assert page.get("/api/me", headers=ended)[0] == 401
+    body = {"method": "List", "parameters": {}}
+    assert page.ask("POST", "/api/call", body, headers=ended)[0] == 401
+    assert page.ask("POST", "/api/call", body, headers=anns)[0] == 200
+    assert page.ask("POST", "/api/call", body, headers={**anns, "X-Gaoler-Token": bens["X-Gaoler-Token"]})[0] == 403
+
+
 def test_the_service_is_nobody_and_can_do_nothing(page: Page) -> None:
     status = dict(line.split(":\t", 1) for line in Path(f"/proc/{page.service()}/status").read_text().splitlines() if ":\t" in line)
     assert set(status["Uid"].split()) == {"65534"}

@@ -10,6 +10,7 @@ from gaoler.daemon.parts import Parts
 from gaoler.daemon.views import info_of
 from gaoler.errors import GaolerError
 from gaoler.machines.machine import Machine
+from gaoler.machines.snapshots import Snapshot
 from gaoler.store.names import machine_name
 from gaoler.wire import messages, methods, replies, requests
 
@@ -24,9 +25,10 @@ def snapshot(parts: Parts, request: requests.Snapshot, _: Conversation, machine:
 
 @of_machines(methods.SNAPSHOT_LIST)
 def list_all(parts: Parts, _: requests.SnapshotList, __: Conversation, machine: Machine) -> replies.SnapshotInfos:
-    return replies.SnapshotInfos(
-        snapshots=[messages.SnapshotInfo(tag=one.tag, taken=one.taken, held=one.held) for one in parts.snapshots.all(machine)]
-    )
+    def told(one: Snapshot) -> messages.SnapshotInfo:
+        return messages.SnapshotInfo(tag=one.tag, taken=one.taken, held=one.held, memory=parts.copies.has(machine, one.tag))
+
+    return replies.SnapshotInfos(snapshots=[told(one) for one in parts.snapshots.all(machine)])
 
 
 @of_machines(methods.SNAPSHOT_REMOVE)

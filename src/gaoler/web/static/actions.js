@@ -3,10 +3,13 @@
 import { call, post } from "./gateway.js";
 import { note, question, tried } from "./parts.js";
 import { busy, look, machine } from "./state.js";
-import { known, t } from "./text.js";
+import { known, number, size, t, when } from "./text.js";
 
 export const isUp = (one) => one.state === "ready" || one.state === "running" || one.state === "frozen";
 export const isDown = (one) => one.state === "stopped" || one.state === "failed" || one.state === "asleep";
+/** Seconds that a machine may run, with words. */
+export const DURATIONS = [[3600, t("time.hour")], [7200, t("time.hours", { n: 2 })], [8 * 3600, t("time.hours", { n: 8 })], [86400, t("time.day")], [7 * 86400, t("time.days", { n: 7 })], [30 * 86400, t("time.days", { n: 30 })]];
+const GiB = 2 ** 30;
 const NAME = "[a-z0-9]([a-z0-9\\-]*[a-z0-9])?";
 
 /** Words for a step that the daemon tells. */
@@ -49,21 +52,30 @@ export async function keep(name) {
   if (told) note(told.kept ? t("done.kept", { name }) : t("done.late"));
 }
 
+/** Whether what runs in a machine can be kept or doubled. */
+const goesOn = (one) => one && one.state !== "starting" && isUp(one) && one.mode !== "ptrace";
+
 export async function snapshot(name) {
-  const answers = await question(t("ask.snapshot", { name }), { fields: [{ name: "tag", label: t("ask.snapshot.tag") }], yes: t("snap.take") });
+  const fields = [{ name: "tag", label: t("ask.snapshot.tag") }];
+  if (goesOn(machine(name))) fields.push({ name: "memory", label: t("ask.snapshot.memory"), kind: "check" });
+  const answers = await question(t("ask.snapshot", { name }), { fields, yes: t("snap.take") });
   if (!answers) return;
-  const told = await doing(name, t("machine.snapshot"), () => call("Snapshot", { name, ...(answers.tag ? { tag: answers.tag } : {}) }));
+  const told = await doing(name, t("machine.snapshot"), () => call("Snapshot", { name, ...(answers.tag ? { tag: answers.tag } : {}), ...(answers.memory ? { memory: true } : {}) }));
   if (told) note(t("done.snapshot", { tag: told.tag }) + (told.note ? `: ${told.note}` : ""));
 }
 
-export async function restore(name, tag) {
-  if (!(await question(t("ask.restore", { name, tag }), { text: t("ask.restore.why"), yes: t("ask.yes.restore"), danger: true }))) return;
+/** Back to a snapshot; one with memory goes on with what ran then, unless its files alone are wanted. */
+export async function restore(name, { tag, memory }) {
+  const fields = memory ? [{ name: "files", label: t("ask.restore.files"), kind: "check" }] : [];
+  const answers = await question(t(memory ? "ask.restore.all" : "ask.restore", { name, tag }), { text: t(memory ? "ask.restore.all.why" : "ask.restore.why"), fields, yes: t("ask.yes.restore"), danger: true });
+  if (!answers) return;
   const up = !isDown(machine(name));
+  const files = !memory || Boolean(answers.files);
   await doing(name, t("snap.restore"), async () => {
-    if (up) await call("Down", { name });
-    await call("Restore", { name, tag });
-    note(t("done.restored", { name, tag }));
-    if (up) await call("Up", { name }, (told) => busy(name, step(told)));
+    if (up) await call("Down", { name, force: !files });
+    await call("Restore", { name, tag, files });
+    note(t(files ? "done.restored" : "done.resumed", { name, tag }));
+    if (up && files) await call("Up", { name }, (told) => busy(name, step(told)));
   });
 }
 
@@ -72,8 +84,44 @@ export async function forget(name, tag) {
 }
 
 export async function clone(name) {
-  const answers = await question(t("ask.clone", { name }), { fields: [{ name: "new", label: t("ask.clone.name"), value: `${name}-2`, required: true, pattern: NAME }] });
-  if (answers && (await doing(name, t("machine.clone"), () => call("Clone", { name, new: answers.new })))) note(t("done.cloned", { name: answers.new }));
+  const fields = [{ name: "new", label: t("ask.clone.name"), value: `${name}-2`, required: true, pattern: NAME }];
+  if (goesOn(machine(name))) fields.push({ name: "running", label: t("ask.clone.running"), kind: "check" });
+  const answers = await question(t("ask.clone", { name }), { fields });
+  if (answers && (await doing(name, t("machine.clone"), () => call("Clone", { name, new: answers.new, ...(answers.running ? { running: true } : {}) })))) note(t("done.cloned", { name: answers.new }));
+}
+
+/** Let it run longer than it might. */
+export async function extend(name) {
+  const answers = await question(t("ask.extend", { name }), { fields: [{ name: "extend", label: t("ask.extend.for"), kind: "choice", options: DURATIONS, value: String(8 * 3600) }], yes: t("ask.yes.extend") });
+  if (!answers) return;
+  const told = await doing(name, t("machine.extend"), () => call("Set", { name, extend: Number(answers.extend) }));
+  if (told) note(told.machine.expires ? t("done.extended", { when: when(told.machine.expires) }) : t("done.extended.later"));
+}
+
+/** What it was made with, to be changed. */
+export async function change(name) {
+  const one = machine(name);
+  const sizes = (least, now) => [...new Set([0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32].map((value) => value * GiB).filter((value) => value >= least).concat(now || []))].sort((a, b) => a - b).map((value) => [value, size(value)]);
+  const cpus = [...new Set([0.5, 1, 2, 4, one.cpus])].sort((a, b) => a - b).map((value) => [value, number(value)]);
+  const fields = [
+    { name: "memory", label: t("new.memory"), kind: "choice", options: sizes(0.25 * GiB, one.memory), value: String(one.memory) },
+    { name: "cpus", label: t("new.cpus"), kind: "choice", options: cpus, value: String(one.cpus) },
+    { name: "disk", label: t("new.disk"), kind: "choice", options: [[0, t("set.disk.all")], ...sizes(2 * GiB, one.disk)], value: String(one.disk ?? 0) },
+    { name: "home", label: t("new.home"), kind: "check", value: one.home },
+  ];
+  const answers = await question(t("ask.set", { name }), { text: isDown(one) ? "" : t("ask.set.when"), fields, yes: t("ask.yes.set") });
+  if (!answers) return;
+  const said = Object.fromEntries(["memory", "cpus", "disk"].filter((key) => Number(answers[key]) !== (one[key] ?? 0)).map((key) => [key, Number(answers[key])]));
+  if (answers.home !== one.home) said.home = answers.home;
+  if (!Object.keys(said).length) return;
+  const told = await doing(name, t("machine.set"), () => call("Set", { name, ...said }));
+  if (told) note(told.later.length ? t("done.set.later", { name }) : t("done.set", { name }));
+}
+
+/** A base of its files as they are now. */
+export async function publish(name) {
+  const answers = await question(t("ask.publish", { name }), { text: t("ask.publish.why"), fields: [{ name: "base", label: t("ask.publish.name"), value: name, required: true, pattern: NAME }], yes: t("ask.yes.publish") });
+  if (answers && (await doing(name, t("machine.publish"), () => call("Publish", { name, base: answers.base }, (told) => busy(name, step(told)))))) note(t("done.published", { base: answers.base }));
 }
 
 export async function rename(name) {
@@ -84,22 +132,26 @@ export async function rename(name) {
   return told ? answers.new : null;
 }
 
-/** The entries of a machine's menu. */
-export function entries(one, methods, renamed = () => {}) {
+/** The entries of a machine's menu; on its own page, where `renamed` is told, also what one does rarely. */
+export function entries(one, methods, renamed = null) {
   const { name } = one;
   const can = (method) => methods.includes(method);
   return [
-    isUp(one) && [t("machine.restart"), "play", () => restart(name)],
+    isUp(one) && [t("machine.restart"), "again", () => restart(name)],
     isUp(one) && [t("machine.stop"), "stop", () => stop(name)],
-    isUp(one) && can("Sleep") && [t("machine.sleep"), "moon", () => sleep(name)],
-    isUp(one) && one.state !== "frozen" && can("Freeze") && [t("machine.freeze"), "clock", () => freeze(name)],
-    one.state === "frozen" && [t("machine.thaw"), "play", () => thaw(name)],
     !isDown(one) && [t("machine.off"), "stop", () => stop(name, true)],
+    isUp(one) && can("Sleep") && [t("machine.sleep"), "moon", () => sleep(name)],
+    isUp(one) && one.state !== "frozen" && can("Freeze") && [t("machine.freeze"), "pause", () => freeze(name)],
+    one.state === "frozen" && [t("machine.thaw"), "play", () => thaw(name)],
     isDown(one) && [t("machine.start"), "play", () => start(name)],
     null,
     [t("machine.snapshot"), "camera", () => snapshot(name)],
     [t("machine.clone"), "clone", () => clone(name)],
-    can("Rename") && isDown(one) && [t("machine.rename"), "pen", async () => renamed(await rename(name))],
+    can("Rename") && isDown(one) && [t("machine.rename"), "pen", () => rename(name).then((now) => renamed?.(now))],
+    renamed && can("Publish") && [t("machine.publish"), "up", () => publish(name)],
+    null,
+    can("Set") && one.expires && [t("machine.extend"), "clock", () => extend(name)],
+    can("Set") && [t("machine.set"), "sliders", () => change(name)],
     null,
     [t("machine.remove"), "trash", () => throwAway(name), true],
   ].filter((entry) => entry !== false);

@@ -21,5 +21,11 @@ export function line(points, most, label) {
 /** A bar of what is used of something. */
 export function bar(used, all, label) {
   return h("div", { class: "bar", role: "meter", "aria-label": label, "aria-valuemin": "0", "aria-valuemax": "100", "aria-valuenow": Math.round((100 * used) / all) || 0 },
-    h("svg", { viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" }, h("rect", { width: Math.min(100, (100 * used) / all) || 0, height: 6, rx: 3 })));
+    filled(Math.min(1, used / all) || 0));
+}
+
+function filled(part) {
+  const element = h("span", { "aria-hidden": "true" });
+  element.style.width = `${(100 * part).toFixed(1)}%`;
+  return element;
 }

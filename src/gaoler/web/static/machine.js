@@ -5,7 +5,7 @@ import { fill, h } from "./dom.js";
 import { call, ports } from "./gateway.js";
 import { at, badge, meters, trouble } from "./machines.js";
 import { bar } from "./graph.js";
-import { button, copyable, linkButton, menu, waiting } from "./parts.js";
+import { button, copyable, linkButton, menu, tried, waiting } from "./parts.js";
 import { machine, state, watch } from "./state.js";
 import { moment, size, t, when } from "./text.js";
 
@@ -36,7 +36,7 @@ export function machinePage(main, name, tab, go) {
       return void fill(body, h("p", {}, t("machine.gone", { name })), linkButton(t("page.home"), "/"));
     }
     tabs.hidden = false;
-    const now = JSON.stringify([one.state, one.missing, one.reason, one.doomed, state.busy.get(name)]);
+    const now = JSON.stringify([one.state, one.missing, one.reason, one.killed, one.memory, one.expires, one.doomed, state.busy.get(name)]);
     if (now !== before && !doing.querySelector(":popover-open")) {
       before = now;
       fill(status, badge(one));
@@ -96,7 +96,7 @@ function overview(body, name) {
     fill(use, isUp(one) ? meters(one) : null,
       h("div", { class: "meter" }, h("span", { class: "quiet" }, t("fact.disk")), one.disk ? bar(one.disk_used ?? 0, one.disk, t("fact.disk")) : h("span", {}), h("span", { class: "value" }, one.disk ? t("fact.of", { used: size(one.disk_used), all: size(one.disk) }) : size(one.disk_used))));
     const rows = [
-      ["address", one.address && copyable(one.address)], ["", one.address6 && copyable(one.address6)], ["base", [one.base, one.generation].filter(Boolean).join(" / ")], ["kernel", one.kernel],
+      ["address", one.address && copyable(one.address)], ["", one.address6 && copyable(one.address6)], ["base", [one.base, one.generation].filter(Boolean).join(" / ")], ["newer", one.newer && t("fact.newer.is", { base: one.base, generation: one.newer })], ["kernel", one.kernel],
       ["created", moment(one.created)], ["started", one.started && `${moment(one.started)} (${when(one.started)})`], ["expires", one.expires && when(one.expires)],
       ["home", t(one.home ? "fact.home.yes" : "fact.home.no")], ["reason", one.reason],
     ].filter(([, value]) => value);
@@ -124,16 +124,29 @@ function link(one, port) {
 function snapshots(body, name) {
   const list = h("ul", { class: "rows", "aria-label": t("snap.list", { name }) });
   const none = h("p", { class: "quiet" }, t("snap.none"));
-  fill(body, h("div", { class: "row" }, none, h("span", { class: "grow" }), button(t("snap.take"), { kind: "primary", sign: "camera", onclick: () => snapshot(name) })), list);
+  fill(body, h("div", { class: "card" }, h("div", { class: "row" }, h("h2", {}, t("tab.snapshots")), none, h("span", { class: "grow" }), button(t("snap.take"), { kind: "primary", sign: "camera", onclick: () => snapshot(name) })), list));
   let before = "";
-  return watch(() => {
+  let over = false;
+  async function show() {
+    const told = await tried(() => call("SnapshotList", { name }));
+    if (over || !told) return;
+    fill(list, told.snapshots.reverse().map((one) => h("li", { class: "row" },
+      h("div", {}, h("strong", {}, one.tag), h("span", { class: "quiet small block" }, [`${moment(one.taken)} (${when(one.taken)})`, one.memory && t("snap.memory"), one.held !== null && t("snap.held", { size: size(one.held) })].filter(Boolean).join(" · "))),
+      h("span", { class: "grow" }), button(t("snap.restore"), { onclick: () => restore(name, one) }), button(t("snap.forget"), { kind: "quiet", onclick: () => forget(name, one.tag) }))));
+  }
+  const unwatch = watch(() => {
     const tags = machine(name)?.snapshots ?? [];
     none.hidden = tags.length > 0;
     const now = JSON.stringify(tags);
     if (now === before) return;
     before = now;
-    fill(list, tags.map((tag) => h("li", { class: "row" }, h("strong", {}, tag), h("span", { class: "grow" }), button(t("snap.restore"), { onclick: () => restore(name, tag) }), button(t("snap.forget"), { kind: "quiet", onclick: () => forget(name, tag) }))));
+    if (tags.length) show();
+    else fill(list);
   });
+  return () => {
+    over = true;
+    unwatch();
+  };
 }
 
 function consoleText(body, name) {

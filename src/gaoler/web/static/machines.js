@@ -1,6 +1,6 @@
 // The list of one's machines.
 
-import { entries, isDown, isUp, keep, start } from "./actions.js";
+import { change, entries, isDown, isUp, keep, start } from "./actions.js";
 import { fill, h } from "./dom.js";
 import { bar, line } from "./graph.js";
 import { button, linkButton, menu, waiting } from "./parts.js";
@@ -19,6 +19,10 @@ export function badge(one) {
 
 /** What is wrong, in words; null where nothing is. */
 export function trouble(one) {
+  if (one.killed && isUp(one)) {
+    return h("p", { class: "trouble mild row" }, h("span", {}, t("machine.killed", { program: one.killed, memory: size(one.memory) })),
+      (state.me?.methods ?? []).includes("Set") && button(t("machine.set.memory"), { kind: "small", onclick: () => change(one.name) }));
+  }
   const text = one.state === "running" && one.missing.length ? t("machine.missing", { missing: one.missing.join(", ") }) : one.state === "failed" ? one.reason : null;
   return text && h("p", { class: `trouble ${one.state === "running" ? "mild" : ""}` }, text);
 }

@@ -1,6 +1,6 @@
 // Making a machine: a name, a base to choose by its picture, and for who wants more, more.
 
-import { start } from "./actions.js";
+import { DURATIONS, start } from "./actions.js";
 import { fill, h } from "./dom.js";
 import { call } from "./gateway.js";
 import { at } from "./machines.js";
@@ -37,7 +37,7 @@ export function newMachine(main, go) {
       choose("memory", t("new.memory"), [["", t("new.default")], ...[0.25, 0.5, 1, 2, 4].map((value) => [value * GiB, size(value * GiB)])]),
       choose("cpus", t("new.cpus"), [["", t("new.default")], ["1", "1"], ["2", "2"], ["4", "4"]]),
       choose("disk", t("new.disk"), [["", t("new.default")], ...[4, 8, 16].map((value) => [value * GiB, size(value * GiB)])]),
-      choose("ttl", t("new.ttl"), [["", t("new.default")], [7200, "2 h"], [8 * 3600, "8 h"], [86400, "24 h"], [7 * 86400, "7 d"]])),
+      choose("ttl", t("new.ttl"), [["", t("new.default")], ...DURATIONS])),
     h("label", { class: "check" }, h("input", { type: "checkbox", name: "home", checked: true }), t("new.home")),
     h("label", { class: "check" }, h("input", { type: "checkbox", name: "systemd" }), t("new.systemd")));
   const after = h("select", { name: "after" }, ["terminal", "desktop", "page"].map((one) => h("option", { value: one }, t(`new.after.${one}`))));

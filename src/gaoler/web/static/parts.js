@@ -51,20 +51,27 @@ export function copy(text) {
   });
 }
 
+/** A field of a question: text, or of a `kind`: "check", or "choice" of `options`, each a value and its words. */
+function input({ kind, name, value, required, pattern, options }) {
+  if (kind === "check") return h("input", { type: "checkbox", name, checked: Boolean(value) });
+  if (kind === "choice") return h("select", { name }, options.map(([each, words]) => h("option", { value: each, selected: String(each) === value }, words)));
+  return h("input", { name, value: value ?? "", required, pattern, autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
+}
+
 /** A question. The answer is an object of its fields' values, or null. */
 export function question(title, { text = "", fields = [], yes = t("ask.ok"), danger = false } = {}) {
   return new Promise((resolve) => {
-    const inputs = fields.map((field) => ({ ...field, input: h("input", { name: field.name, value: field.value ?? "", required: field.required, pattern: field.pattern, autocomplete: "off", autocapitalize: "none", spellcheck: "false" }) }));
+    const inputs = fields.map((field) => ({ ...field, input: input(field) }));
     const heading = h("h2", { id: "question" }, title);
     const form = h("form", { method: "dialog" },
       heading,
       text && h("p", {}, text),
-      inputs.map(({ label, input }) => h("label", {}, label, input)),
+      inputs.map(({ kind, label, input }) => kind === "check" ? h("label", { class: "check" }, input, h("span", {}, label)) : h("label", {}, label, input)),
       h("div", { class: "row end" }, button(t("ask.cancel"), { onclick: () => dialog.close() }), h("button", { class: `button ${danger ? "danger" : "primary"}`, value: "yes" }, yes)));
     const dialog = h("dialog", { "aria-labelledby": "question" }, form);
     dialog.addEventListener("close", () => {
       dialog.remove();
-      resolve(dialog.returnValue === "yes" ? Object.fromEntries(inputs.map(({ name, input }) => [name, input.value.trim()])) : null);
+      resolve(dialog.returnValue === "yes" ? Object.fromEntries(inputs.map(({ kind, name, input }) => [name, kind === "check" ? input.checked : input.value.trim()])) : null);
     });
     document.body.append(dialog);
     dialog.showModal();

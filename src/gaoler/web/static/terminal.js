@@ -91,6 +91,12 @@ export function open(body, name) {
     if (socket?.readyState === WebSocket.OPEN) socket.send(new TextEncoder().encode(text));
   }
 
+  /** From now on what is typed goes to the shell. */
+  function takes() {
+    replaying = false;
+    screen.dataset.connected = "yes";
+  }
+
   /** Show another terminal, or a new one. */
   function next(other) {
     id = other;
@@ -99,6 +105,7 @@ export function open(body, name) {
 
   function connect() {
     clearTimeout(timer);
+    delete screen.dataset.connected;
     if (socket) socket.onclose = socket.onmessage = null;
     socket?.close();
     if (over || !terminal) return;
@@ -115,7 +122,7 @@ export function open(body, name) {
         const first = replaying;
         // Answers to questions that were answered long ago would be typed into what runs now.
         terminal.write(bytes, () => {
-          if (first) return void (replaying = false);
+          if (first) return void takes();
           unseen += bytes.length;
           if (unseen >= ACKNOWLEDGED && mine.readyState === WebSocket.OPEN) mine.send(JSON.stringify({ seen: unseen }));
           if (unseen >= ACKNOWLEDGED) unseen = 0;
@@ -128,7 +135,8 @@ export function open(body, name) {
         id = told.terminal;
         if (!remembered(name).includes(id)) remember(name, [...remembered(name), id]);
         terminal.reset();
-        replaying = true;
+        replaying = told.replay > 0;
+        if (!replaying) takes();
         message("");
         draw();
         if (!document.activeElement || document.activeElement === document.body || document.activeElement.id === "content") terminal.focus();
@@ -143,7 +151,9 @@ export function open(body, name) {
       }
     };
     mine.onclose = ({ code }) => {
-      if (over || ended || mine !== socket) return;
+      if (over || mine !== socket) return;
+      delete screen.dataset.connected;
+      if (ended) return;
       if (code === 4401) return void gateway.me().catch(() => {});
       if (code === 4409) return void message(t("term.elsewhere"), button(t("term.here"), { kind: "primary", onclick: () => next(id) }));
       message(t("term.lost"));
