@@ -35,7 +35,7 @@ def answer(tab: Tab, yes: str) -> None:
     tab.get_by_role("dialog").get_by_role("button", name=yes, exact=True).click()
 
 
-def test_a_machine_is_changed_in_every_way(anns: Tab, page: Page, web: Machine, gateway: Gateway, ann: User) -> None:
+def test_a_machine_is_changed_in_every_way(anns: Tab, page: Page, web: Machine, gateway: Gateway, ann: User, ben: User) -> None:
     card = lambda name: anns.locator(f".machine[data-name='{name}']")
     badge = lambda name: card(name).locator(".badge")
     expect(badge("web")).to_have_text("ready")
@@ -49,6 +49,20 @@ def test_a_machine_is_changed_in_every_way(anns: Tab, page: Page, web: Machine, 
     answer(anns, "Change")
     expect(anns.get_by_text("in full from its next start on")).to_be_visible()
     assert (web.info()["cpus"], web.info()["memory"]) == (0.5, 512 << 20)
+    choose(anns, "web", "Share")
+    anns.get_by_label("Name of the user").fill(ben.name)
+    anns.get_by_label("they may get at my files").check()
+    answer(anns, "Share")
+    until(lambda: [share["user"] for share in web.info()["shares"]] == [ben.name], "it is shared")
+    anns.goto(f"{page.address}/m/web")
+    anns.get_by_role("listitem").filter(has_text=ben.name).get_by_role("button", name="End").click()
+    until(lambda: web.info()["shares"] == [], "it is shared no longer")
+    anns.get_by_role("link", name="Machines", exact=True).click()
+    expect(badge("web")).to_have_text("ready")
+    choose(anns, "web", "Put to sleep")
+    expect(badge("web")).to_have_text("asleep")
+    card("web").get_by_role("button", name="Start").click()
+    expect(badge("web")).to_have_text("ready")
     choose(anns, "web", "Freeze")
     expect(badge("web")).to_have_text("frozen")
     assert web.state == "frozen"

@@ -2,7 +2,7 @@
 
 import { call, post } from "./gateway.js";
 import { note, question, tried } from "./parts.js";
-import { busy, look, machine } from "./state.js";
+import { busy, look, machine, state } from "./state.js";
 import { known, number, size, t, when } from "./text.js";
 
 export const isUp = (one) => one.state === "ready" || one.state === "running" || one.state === "frozen";
@@ -118,6 +118,26 @@ export async function change(name) {
   if (told) note(told.later.length ? t("done.set.later", { name }) : t("done.set", { name }));
 }
 
+/** Let another user in. */
+export async function share(name) {
+  const one = machine(name);
+  const fields = [
+    { name: "user", label: t("ask.share.user"), required: true },
+    { name: "access", label: t("ask.share.as"), kind: "choice", options: [["root", t("share.root")], ["user", t("share.user")]], value: "root" },
+    { name: "ends", label: t("ask.share.ends"), kind: "choice", options: [["", t("share.always")], ...DURATIONS], value: "" },
+    ...(one.home ? [{ name: "home", label: t("ask.share.home"), kind: "check" }] : []),
+  ];
+  const answers = await question(t("ask.share", { name }), { text: t("ask.share.why"), fields, yes: t("ask.yes.share") });
+  if (!answers) return;
+  const ends = answers.ends ? { ends: Date.now() / 1000 + Number(answers.ends) } : {};
+  const told = await doing(name, t("machine.share"), () => call("Share", { name, user: answers.user, access: answers.access, home: Boolean(answers.home), ...ends }));
+  if (told) note(t("done.shared", { user: answers.user, name: `${state.me.user}/${name}` }));
+}
+
+export async function unshare(name, user) {
+  if (await doing(name, t("share.end"), () => call("Unshare", { name, user }))) note(t("done.unshared", { user }));
+}
+
 /** A base of its files as they are now. */
 export async function publish(name) {
   const answers = await question(t("ask.publish", { name }), { text: t("ask.publish.why"), fields: [{ name: "base", label: t("ask.publish.name"), value: name, required: true, pattern: NAME }], yes: t("ask.yes.publish") });
@@ -148,6 +168,7 @@ export function entries(one, methods, renamed = null) {
     [t("machine.snapshot"), "camera", () => snapshot(name)],
     [t("machine.clone"), "clone", () => clone(name)],
     can("Rename") && isDown(one) && [t("machine.rename"), "pen", () => rename(name).then((now) => renamed?.(now))],
+    can("Share") && [t("machine.share"), "person", () => share(name)],
     renamed && can("Publish") && [t("machine.publish"), "up", () => publish(name)],
     null,
     can("Set") && one.expires && [t("machine.extend"), "clock", () => extend(name)],

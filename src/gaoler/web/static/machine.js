@@ -1,6 +1,6 @@
 // One machine: its name and state above, its parts below as tabs with addresses of their own.
 
-import { entries, forget, isDown, isUp, keep, restore, snapshot, start } from "./actions.js";
+import { entries, forget, isDown, isUp, keep, restore, snapshot, start, unshare } from "./actions.js";
 import { fill, h } from "./dom.js";
 import { call, ports } from "./gateway.js";
 import { at, badge, meters, trouble } from "./machines.js";
@@ -79,6 +79,7 @@ function part(tab) {
 function overview(body, name) {
   const use = h("div", { class: "use" });
   const facts = h("dl", {});
+  const shares = h("div", {});
   const listening = h("div", {}, h("p", { class: "quiet" }, t("fact.off")));
   const { user, host } = state.me;
   fill(body,
@@ -87,7 +88,7 @@ function overview(body, name) {
       h("section", { class: "card" }, h("h2", {}, t("fact.reach")),
         h("p", {}, h("span", { class: "quiet block" }, t("fact.cli")), copyable(`gaol shell ${name}`)),
         h("p", {}, h("span", { class: "quiet block" }, t("fact.ssh")), copyable(`ssh -t ${user}@${host} gaol ssh ${name}`)),
-        h("h3", {}, t("fact.ports")), listening)));
+        h("h3", {}, t("fact.ports")), listening, shares)));
   let before = "";
   let looked = 0;
   const unwatch = watch(() => {
@@ -103,6 +104,11 @@ function overview(body, name) {
     const now = JSON.stringify(rows.map(([key, value]) => [key, value.textContent ?? value]));
     if (now !== before) fill(facts, rows.map(([key, value]) => [h("dt", {}, key && t(`fact.${key}`)), h("dd", {}, value)]));
     before = now;
+    const shared = JSON.stringify(one.shares ?? []);
+    if (shares.dataset.shown !== shared) fill(shares, (one.shares ?? []).length > 0 && [h("h3", {}, t("fact.shares")), h("ul", { class: "rows" }, one.shares.map((each) => h("li", { class: "row" },
+      h("div", {}, h("strong", {}, each.user), h("span", { class: "quiet small block" }, [t(`share.${each.access}`), each.until && t("share.until", { when: moment(each.until) })].filter(Boolean).join(" · "))),
+      h("span", { class: "grow" }), button(t("share.end"), { kind: "quiet", onclick: () => unshare(name, each.user) }))))]);
+    shares.dataset.shown = shared;
     if (isUp(one) && one.state !== "frozen" && Date.now() - looked > 10000) {
       looked = Date.now();
       ports(name).then(({ ports: found }) => fill(listening, found.length && (one.address || one.address6)

@@ -72,4 +72,8 @@ export default {
   "set.disk.all": "so viel es gibt", "done.set": "{name} ist geändert", "done.set.later": "{name} ist geändert, ganz erst vom nächsten Start an",
   "ask.publish": "Eine Basis aus {name} machen", "ask.publish.why": "Alle auf diesem Rechner können dann Maschinen mit diesen Dateien anlegen, und lesen, was an Schlüsseln und Passwörtern darin ist.",
   "ask.publish.name": "Name der Basis", "ask.yes.publish": "Veröffentlichen", "done.published": "Es gibt jetzt eine Basis {base}",
+  "machine.share": "Teilen …", "ask.share": "{name} teilen", "ask.share.why": "Darin können dann auch andere Befehle ausführen und Dateien kopieren, sonst nichts.",
+  "ask.share.user": "Name auf diesem Rechner", "ask.share.as": "Als wer", "share.root": "als root", "share.user": "mit eigenem Konto", "ask.share.ends": "Wie lange",
+  "share.always": "bis ich es beende", "share.until": "bis {when}", "ask.share.home": "Mein Home ist darin: meine Dateien sind dann erreichbar", "ask.yes.share": "Teilen",
+  "share.end": "Beenden", "fact.shares": "Geteilt mit", "done.shared": "{user} kann sie als {name} benutzen", "done.unshared": "{user} kann sie nicht mehr benutzen",
 };

@@ -72,4 +72,8 @@ export default {
   "set.disk.all": "as much as there is", "done.set": "{name} is changed", "done.set.later": "{name} is changed, in full from its next start on",
   "ask.publish": "Make a base of {name}", "ask.publish.why": "Everybody on this host can then make machines with these files. Keys and passwords in them are theirs to read, too.",
   "ask.publish.name": "Name of the base", "ask.yes.publish": "Publish", "done.published": "There is a base {base} now",
+  "machine.share": "Share …", "ask.share": "Share {name}", "ask.share.why": "They can run commands in it and copy files, and nothing else.",
+  "ask.share.user": "Name of the user", "ask.share.as": "As whom", "share.root": "as root", "share.user": "as a user", "ask.share.ends": "For how long",
+  "share.always": "until I end it", "share.until": "until {when}", "ask.share.home": "My home directory is in it: they may get at my files", "ask.yes.share": "Share",
+  "share.end": "End", "fact.shares": "Shared with", "done.shared": "{user} may use it as {name}", "done.unshared": "{user} may use it no longer",
 };
