@@ -33,6 +33,14 @@ def duration(text: str) -> int:
     return _split(text, text.strip(), _DURATIONS, "duration", "2h")
 
 
+def time_to_live(text: str) -> int:
+    """Seconds of `2h`. Raises Usage, also without a unit: whoever says 2 means no seconds."""
+    seconds = duration(text)
+    if text.strip()[-1].isdigit():
+        raise Usage(f'"{text[:40]}" has no unit', "s, m, h, d and w are: seconds to weeks", f"{text.strip()[:40]}h")
+    return seconds
+
+
 def number(text: str) -> float:
     """`1.5`. Raises Usage, also for infinity and for what is not a number: neither can be told in JSON."""
     try:

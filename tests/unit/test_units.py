@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gaoler.errors import Usage
-from gaoler.units import duration, show_duration, show_size, size
+from gaoler.units import duration, show_duration, show_size, size, time_to_live
 
 
 @pytest.mark.parametrize(("text", "count"), [("512M", 512 << 20), ("2g", 2 << 30), ("1048576", 1 << 20), ("4GiB", 4 << 30), ("1.5G", 3 << 29), ("0", 0)])
@@ -38,3 +38,10 @@ def test_shown_sizes_are_near(count):
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0s"), (59, "59s"), (3700, "1h1m"), (90061, "1d1h")])
 def test_shown_durations(seconds, text):
     assert show_duration(seconds) == text
+
+
+def test_a_time_to_live_has_a_unit():
+    assert time_to_live("2h") == 7200
+    with pytest.raises(Usage, match='"2" has no unit: s, m, h, d and w are') as refused:
+        time_to_live("2")
+    assert refused.value.hint == "2h"

@@ -278,11 +278,11 @@ KEPT_OPTIONS = (
 
 def spec_of(options: Any) -> dict[str, Any]:
     """The options above as a request's `spec`."""
-    from gaoler.units import duration, number, size
+    from gaoler.units import number, size, time_to_live
 
     spec: dict[str, Any] = {"home": not options.no_home, "network": not options.no_network}
     for name, convert in (("base", str), ("kernel", str), ("memory", size), ("cpus", number), ("disk", size),
-                          ("ttl", duration), ("init", str), ("mode", str)):  # fmt: skip
+                          ("ttl", time_to_live), ("init", str), ("mode", str)):  # fmt: skip
         value = getattr(options, name, None)
         if value is not None:
             spec[name] = convert(value)

@@ -6,7 +6,7 @@ from gaoler.cli.arguments import JSON, MACHINE, Command, place
 from gaoler.cli.output import clean, show
 from gaoler.client import Gaoler
 from gaoler.errors import Usage
-from gaoler.units import duration, number, show_duration, size
+from gaoler.units import number, show_duration, size, time_to_live
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _KEYS: dict[str, Callable[[str], Any]] = {
     "memory": size,
     "cpus": number,
     "disk": _without_end(size),
-    "ttl": _without_end(duration),
+    "ttl": _without_end(time_to_live),
     "kernel": str,
     "init": str,
     "mode": str,
@@ -64,7 +64,7 @@ def _extend(options: Any) -> int:
     import time
 
     with Gaoler() as gaoler:
-        machine = gaoler.call("Set", name=options.name, extend=duration(options.duration))["machine"]
+        machine = gaoler.call("Set", name=options.name, extend=time_to_live(options.duration))["machine"]
     left = show_duration(machine["expires"] - time.time()) if machine["expires"] else ""
     told = f"{machine['name']} stops in {left}" if left else f"{machine['name']} may run longer from its next start on"
     return show(machine, as_json=options.json, text=lambda: print(clean(told)))

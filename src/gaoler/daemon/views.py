@@ -8,6 +8,7 @@ from gaoler.daemon.rights import Admitted
 from gaoler.host import cgroup
 from gaoler.machines import disks, footprint, watches
 from gaoler.machines.machine import Machine
+from gaoler.units import show_duration
 from gaoler.wire import messages
 
 AHEAD = "(ahead)"
@@ -42,7 +43,7 @@ def info_of(parts: Parts, machine: Machine) -> messages.Info:
         init=record.init,
         mode=record.mode,
         home=record.home,
-        reason=machine.observed.reason,
+        reason=machine.observed.reason or _stopped_for(machine),
         killed=live.killed if live else None,
         newer=parts.bases.newer(record.base, record.generation) if record.generation else None,
         snapshots=parts.snapshots.tags(machine),
@@ -51,6 +52,16 @@ def info_of(parts: Parts, machine: Machine) -> messages.Info:
         ],
         access=None,
     )
+
+
+def _stopped_for(machine: Machine) -> str | None:
+    """Why it was stopped by nobody, as far as this daemon has seen."""
+    ttl = machine.record.ttl
+    if machine.state != "stopped" or machine.observed.ending not in ("ttl", "idle"):
+        return None
+    if machine.observed.ending == "idle":
+        return "nothing was done in it for long"
+    return f"its time of {show_duration(ttl)} was over" if ttl else None
 
 
 def shown(parts: Parts, admitted: Admitted) -> messages.Info:

@@ -29,7 +29,7 @@ class Observed:
     reason: str | None = None
     """Why it failed."""
     ending: Reason = "asked"
-    """Why it is being stopped, if it is."""
+    """Why it is being stopped, or was."""
     begun: float | None = None
     """When its start began, of `time.monotonic()`; None once it is ready, and for one that was found running."""
     answered: bool = False
@@ -86,7 +86,7 @@ def _in(*phases: Phase) -> Callable[[Callable[Concatenate[Observed, P], Observed
 @_in("down", "ended")
 def starts(seen: Observed, now: float) -> Observed:
     """Its start begins, at `now` of `time.monotonic()`."""
-    return replace(seen, busy="starting", reason=None, answered=False, begun=now, asleep=False)
+    return replace(seen, busy="starting", reason=None, ending="asked", answered=False, begun=now, asleep=False)
 
 
 @_in("starting")

@@ -19,7 +19,7 @@ from gaoler.configuration.grants import limit_of
 from gaoler.errors import GaolerError
 from gaoler.host import cgroup, console, mconsole
 from gaoler.host.clock import since_boot
-from gaoler.machines import disks, idling, live
+from gaoler.machines import disks, idling, live, warning
 from gaoler.machines.jailing import Jailer
 from gaoler.machines.live import Live
 from gaoler.machines.machine import Machine
@@ -158,8 +158,7 @@ class Watches:
     def time(self, machine: Machine, seen: Live) -> None:
         """Set the clocks of what is to be done while its owner has it."""
         of = machine.record
-        if of.ttl:
-            self._monitor.after(of.ttl - seen.age, lambda: self._expire(machine, seen))
+        self.retime(machine, seen)
         if of.disk:
             self._monitor.after(disks.PERIOD, lambda: self._follow_disk(machine, seen))
         idle = limit_of(self._registry.configuration.limits, of.owner, "idle").value
@@ -249,8 +248,17 @@ class Watches:
 
     def retime(self, machine: Machine, seen: Live) -> None:
         """Its time to live is another one: a clock for it, beside one that was set for the former."""
-        if machine.record.ttl:
-            self._monitor.after(machine.record.ttl - seen.age, lambda: self._expire(machine, seen))
+        ttl = machine.record.ttl
+        if ttl:
+            self._monitor.after(ttl - seen.age, lambda: self._expire(machine, seen))
+            if seen.age < ttl - warning.lead(ttl):
+                self._monitor.after(ttl - warning.lead(ttl) - seen.age, lambda: self._warn(machine, seen))
+
+    def _warn(self, machine: Machine, seen: Live) -> None:
+        ttl = machine.record.ttl  # as it is by now
+        left = ttl - seen.age if ttl else 0
+        if machine.runs_as(seen) and ttl and left < warning.lead(ttl) + _EARLY:
+            _later(lambda: warning.warn(self._jailer, machine, left))
 
     def _expire(self, machine: Machine, seen: Live) -> None:
         ttl = machine.record.ttl  # as it is by now

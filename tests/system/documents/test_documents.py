@@ -84,7 +84,7 @@ def everybody(gateway, alice) -> Iterator[Gateway]:
 @pytest.mark.network
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("document", [one for one in DOCUMENTS if any(not block.excuse for block in COMMANDS[one])], ids=lambda path: path.stem)
-def test_commands_do_what_they_stand_for(everybody, alice, archive, document, tmp_path):
+def test_commands_do_what_they_stand_for(everybody, alice, bob, archive, document, tmp_path):
     who = everybody.root if document.stem in FOR_ROOT else alice
 
     def came_up(name: str) -> None:
@@ -94,7 +94,7 @@ def test_commands_do_what_they_stand_for(everybody, alice, archive, document, tm
 
     with leaving_nothing(everybody):
         small_tree(tmp_path / "tree")
-        reader = Reader(everybody, who, came_up)
+        reader = Reader(everybody, who, {"alice": alice, "bob": bob}, came_up)
         try:
             status, said = reader.type(BEFORE.get(document.stem, "true").format(tree=tmp_path / "tree"))
             assert status == 0, said

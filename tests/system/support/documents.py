@@ -76,11 +76,11 @@ def blocks(document: Path) -> list[Block]:
 class Reader:
     """A person at a terminal with a document beside it."""
 
-    def __init__(self, gateway: Gateway, user: User, came_up: Callable[[str], None]) -> None:
-        """`came_up` is called with a machine's name after each `gaol up`."""
+    def __init__(self, gateway: Gateway, user: User, others: dict[str, User], came_up: Callable[[str], None]) -> None:
+        """`others` are people that documents speak of; `came_up` is called with a machine's name after each `gaol up`."""
         self._came_up = came_up
         self._addresses: dict[str, str] = {}
-        self._names = {"YOU": user.name, "alice": user.name}
+        self._names = {"YOU": user.name} | {name: other.name for name, other in others.items()}
         self._inside = False
         options = gateway.options(user)
         options["env"] = {**options["env"], "PS1": "read<$?>", "TERM": "xterm"}

@@ -1,0 +1,55 @@
+"""Whoever works in a machine that is about to be stopped is told: at each terminal inside, and by mail where the host has it."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from gaoler.errors import GaolerError
+from gaoler.host import agent
+from gaoler.host.command import run
+from gaoler.machines.jailing import Jailer
+from gaoler.machines.machine import Machine
+from gaoler.units import show_duration
+
+SENDMAIL = Path("/usr/sbin/sendmail")
+"""Each mail server's, by the name that all of them have."""
+_LONGEST = 900.0
+_PATIENCE = 10.0
+_log = logging.getLogger(__name__)
+
+
+def lead(ttl: float) -> float:
+    """Seconds before its end that a machine of so many is warned: a quarter of an hour, or of its time."""
+    return min(_LONGEST, ttl / 4)
+
+
+def warn(jailer: Jailer, machine: Machine, left: float) -> None:
+    """Never fails: who can't be told is not."""
+    name, owner = machine.record.name, machine.record.owner
+    soon = show_duration(left)
+    text = f"{name} is stopped in {soon}: its time is over then. Its files stay. On the host: gaol extend {name} 2h"
+    _log.info("%s: %g s of its time are left", machine.record.id, left)
+    try:
+        _say(jailer.runtime(machine.record).agent, text)
+    except (GaolerError, OSError) as error:
+        _log.info("%s: nobody inside is told: %s", machine.record.id, error)
+    if owner.uid and SENDMAIL.exists():
+        heads = f"To: {owner.name}\nSubject: gaol: {name} is stopped in {soon}\nAuto-Submitted: auto-generated"
+        try:
+            run([str(SENDMAIL), "-i", "--", owner.name], input=f"{heads}\n\n{text}\n".encode(), timeout=_PATIENCE)
+        except GaolerError as error:
+            _log.info("%s: its owner gets no mail: %s", machine.record.id, error)
+
+
+def _say(place: Path, text: str) -> None:
+    sockets = agent.open_session(place, agent.SessionRequest(secrets.token_hex(16), arguments=("wall", text)))
+    with sockets.control as control:
+        for stream in sockets.streams:
+            stream.close()
+        control.settimeout(_PATIENCE)
+        with suppress(TimeoutError):  # a machine that is as slow is not waited for
+            while control.recv(4096):
+                pass
