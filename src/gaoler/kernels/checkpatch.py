@@ -19,6 +19,7 @@ _SCRIPTS = ("checkpatch.pl", "const_structs.checkpatch", "spelling.txt", "deprec
 IGNORED = {
     "MACRO_ARG_REUSE": "call.h makes functions of types: no argument is an expression",
     "PRINTK_WITHOUT_KERN_LEVEL": "UM_KERN_ERR is a level, where the host's headers are used",
+    "ENOSYS": "0130 is a table of system calls, where it's what a number that isn't in it gives",
     "CAMELCASE": "elf.h's types are, which it learns from a whole source",
     "UNKNOWN_COMMIT_ID": "no history is at hand in which to look for it",
     "FILE_PATH_CHANGES": "MAINTAINERS does not know of us",

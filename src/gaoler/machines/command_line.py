@@ -22,6 +22,9 @@ HOME_MOUNTED = "HOME_MOUNTED=1"
 """The line of a machine's settings that says that it was started with its owner's home."""
 RESCUED = "rescued"
 """The tree of a machine that is rescued, to mount(8)."""
+_A_PROCESS = 640 << 10
+"""Bytes of a machine's memory for each process it may have. One that does nothing but sleep takes 470 KiB, 180 of them set aside
+for what the host spends on it. With as many as fit, no page of a program's file would stay: each is read again and again."""
 LENGTH_LIMIT = 4000
 """Bytes; UML's COMMAND_LINE_SIZE is 4096."""
 
@@ -31,7 +34,7 @@ def kernel_words(record: Record, *, network: bool) -> tuple[str, ...]:
     owner = record.owner
     words = [
         f"mem={record.memory >> 20}M",
-        f"stubs={record.pids - _OWN_PROCESSES}",
+        f"stubs={processes(record)}",
         "umid=machine",
         "uml_dir=/run/",
         "mconsole=notify:/host/notify",
@@ -72,6 +75,11 @@ def kernel_words(record: Record, *, network: bool) -> tuple[str, ...]:
     if sum(len(word) + 1 for word in words) > LENGTH_LIMIT or any(re.search(r"[\s\0\"]", word) for word in words):
         raise Failed("the machine can't be described to its kernel", f"home directory {owner.home!r}", "gaol up NAME --no-home")
     return tuple(words)
+
+
+def processes(record: Record) -> int:
+    """How many programs of a machine there may be: as its limits allow, and as its memory has room for while they run."""
+    return min(record.pids - _OWN_PROCESSES, record.memory // _A_PROCESS)
 
 
 @cache
