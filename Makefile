@@ -9,6 +9,7 @@
 #   sudo make down    stop the machines and the daemon
 #   sudo make purge   remove every trace, after asking (YES=1: without)
 #   sudo make walls   the tests of docs/explanation/threat-model.md; writes walls-report.md
+#   sudo make copies  copies, sleep, restores and kills of machines, N=100 of each, while programs inside check their memory
 #        make lint    ruff, mypy --strict, import-linter, shellcheck, gcc -Werror, checkpatch --strict
 #        make kernel-fixes   each patch of kernel/patches/fix applied to a plain source and built by itself (WHOLE=1: linked, too)
 #        make kernel-tree TREE=DIRECTORY   the kernel's source with our files and patches, a git repository to work in
@@ -45,6 +46,10 @@ walls:
 	@results=$$(mktemp) && trap 'rm -f $$results' EXIT; python=.venv/bin/python; \
 	  $$python -m pytest --junit-xml=$$results $(WALLS) $(ARGS); code=$$?; \
 	  $$python tests/walls_report.py $$results > docs/explanation/walls-report.md && exit $$code
+
+.PHONY: copies
+copies:
+	@GAOLER_TEST_WALK=$(or $(N),100) .venv/bin/python -m pytest tests/system/machines/test_walk.py $(ARGS)
 
 # The one component that set-up can't install itself: the interpreter it is written in.
 .PHONY: python
