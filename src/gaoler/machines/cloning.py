@@ -9,9 +9,7 @@ its owner has it. What the original was connected to stays the original's.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
 
 from gaoler.background import meanwhile
@@ -30,13 +28,8 @@ from gaoler.machines.resuming import Resumed
 from gaoler.machines.running import Running
 from gaoler.machines.sessions import Sessions
 
-
-@dataclass(frozen=True)
-class Taken:
-    """A machine's memory and state, as files of ours."""
-
-    memory: int
-    state: int
+_IN_MEMORY = 128 << 20
+"""Bytes of a machine's memory that is copied into the host's for a moment; an idle machine has 27 MB."""
 
 
 class Cloning:
@@ -61,42 +54,42 @@ class Cloning:
                 live = copies.imaged(machine, hint)
                 if self._quotas.held(of).memory != of.memory:
                     raise Failed(f"{of.name} can't be cloned as it runs", "it has more memory than is granted today", hint)
-                taken = ours.enter_context(_files(self._jailer.paths.staging))
+                taken: list[int] = []
 
                 def fill(gaol: Path) -> None:
                     files = self._jailer.gaol(of)
                     with image.of(live.process) as found, meanwhile(lambda: btrfs.snapshot(files, gaol)) as cloned:
-                        copies.store(found, taken.memory, taken.state, of.memory)
+                        taken.clear()  # of an attempt that met a limit
+                        for source in (found.memory, found.state):
+                            taken.append(_file(self._jailer.paths.staging, source))
+                            ours.callback(os.close, taken[-1])
+                        copies.store(found, taken[0], taken[1], of.memory)
                         cloned.result()
                     reach("clone.taken")
 
                 request = Request(base=of.base, kernel=of.kernel, **of.shape())
                 new = self._making.create(of.owner, name, request, populate=fill)
             try:
-                self._go_on(new, taken, live)
+                self._go_on(new, taken[0], taken[1], live)
             except BaseException:
                 self._running.remove(new, force=True)
                 raise
         return new
 
-    def _go_on(self, new: Machine, taken: Taken, original: Live) -> None:
+    def _go_on(self, new: Machine, memory: int, state: int, original: Live) -> None:
         with new.lock:
             if new.live:  # its owner was faster
                 raise Failed(f"{new.record.name} is running", "it was started meanwhile", f"gaol info {new.record.name}")
             told = {"agent": True, "given": False}
-            self._running.start(new, Resumed(taken.memory, taken.state, original.kernel, told))
+            self._running.start(new, Resumed(memory, state, original.kernel, told))
         reach("clone.started")
         self._sessions.become(new)
         reach("clone.named")
         self._running.give(new)  # a daemon that is killed before leaves a machine that is stopped
 
 
-@contextmanager
-def _files(staging: Path) -> Iterator[Taken]:
-    """Two files without names in the store: a machine's memory may be larger than what the host has free."""
-    with ExitStack() as undo:
-        found = []
-        for _ in range(2):
-            found.append(os.open(staging, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600))
-            undo.callback(os.close, found[-1])
-        yield Taken(*found)
+def _file(staging: Path, source: int) -> int:
+    """A file without a name for a copy of `source`: in memory, where that takes half as long, or in the store if it is large."""
+    if os.fstat(source).st_blocks * 512 <= _IN_MEMORY:
+        return os.memfd_create("image", os.MFD_CLOEXEC)
+    return os.open(staging, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
