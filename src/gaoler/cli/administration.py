@@ -60,9 +60,12 @@ def _store_move(options: Any) -> int:
 
 def _gaoler(*words: str) -> int:
     """The daemon's own program: without a store there is no daemon to ask, and it reads the configuration as it is now."""
+    import os
     import subprocess
+    import sys
 
-    return subprocess.run(["gaoler", *words], check=False).returncode
+    beside = os.path.join(os.path.dirname(os.path.abspath(sys.argv[0])), "gaoler")  # of this installation, where there are more
+    return subprocess.run([beside if os.path.exists(beside) else "gaoler", *words], check=False).returncode
 
 
 COMMANDS = {

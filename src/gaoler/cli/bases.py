@@ -8,7 +8,7 @@ from gaoler.cli import terminal
 from gaoler.cli.arguments import JSON, MACHINE, Command, flag, option, place
 from gaoler.cli.output import Progress, clean, or_dash, show, show_columns, show_pairs, show_time
 from gaoler.client import Gaoler
-from gaoler.errors import Failed, NotFound, Usage
+from gaoler.errors import Failed, NotAllowed, NotFound, Usage
 from gaoler.units import show_duration, show_size
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
@@ -165,7 +165,7 @@ def _rm(options: Any) -> int:
             print(clean(f"{options.name}: {holds}"))
             if not terminal.agrees("Delete it?"):
                 raise Failed("nothing was deleted", "you did not say yes", "gaol base ls")
-        gaoler.call("BaseRemove", name=options.name)
+        gaoler.call("BaseRemove", name=options.name, default=options.default)
     print(clean(f"deleted {options.name}: {holds or 'what there was of it'}"))
     return 0
 
@@ -177,10 +177,24 @@ def _holds(gaoler: Gaoler, name: str) -> str:
     except NotFound:
         return ""
     count, machines = len(reply["generations"]), reply["base"]["machines"]
-    users = f"; {machines} machine{'s' if machines > 1 else ''} made from it keep their files" if machines else ""
+    made = f"{machines} machine{'s' if machines > 1 else ''} made from it{_names(gaoler, name)}"
+    users = f"; {made} keep{'s' if machines == 1 else ''} {'its' if machines == 1 else 'their'} files" if machines else ""
     return f"{count} generation{'s' if count != 1 else ''}{users}"
 
 
+def _names(gaoler: Gaoler, base: str) -> str:
+    """Whose machines stand on a base, for administrators; others may not know."""
+    try:
+        there = gaoler.machines(everybody=True)
+    except NotAllowed:
+        return ""
+    names = [f"{one['owner']}/{one['name']}" for one in there if one["base"] == base]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f" ({', '.join(names[:_NAMED])}{more})" if names else ""
+
+
+_NAMED = 8
+"""Machines that are told by their names."""
 _BASE = place("BASE", "the base", key="name")
 
 COMMANDS = {
@@ -231,8 +245,9 @@ COMMANDS = {
     ),
     "base rm": Command(
         _rm,
-        "Delete a base with its generations. Machines keep their files. On a terminal it asks first.",
+        "Delete a base with its generations. Machines keep their files. On a terminal it says which they are, and asks first.",
         _BASE,
         flag("--yes", "-y", about="don't ask"),
+        flag("--default", about="even the base of machines that name none"),
     ),
 }

@@ -35,11 +35,19 @@ def _tell(checks: list[dict[str, Any]]) -> None:
 def _own_checks() -> list[dict[str, object]]:
     try:
         done = subprocess.run(["gaoler", "--check"], capture_output=True, text=True, check=False)
-        checks: list[dict[str, object]] = json.loads(done.stdout)
-        return checks
-    except (OSError, ValueError):
-        hint = "sudo make up, in gaoler's checkout"
-        return [{"name": "gaoler", "good": False, "found": "the daemon's program can't be run", "hint": hint}]
+    except OSError:
+        done = None
+    try:
+        checks: list[dict[str, object]] = json.loads(done.stdout) if done else []
+        return checks or [_program()]
+    except ValueError:
+        said, _, hint = str(done and done.stderr).strip().partition("\ntry: ")  # a mistake in the configuration, with its line
+        return [{"name": "gaoler", "good": False, "found": said.removeprefix("gaoler: "), "hint": hint}]
+
+
+def _program() -> dict[str, object]:
+    hint = "sudo make up, in gaoler's checkout"
+    return {"name": "gaoler", "good": False, "found": "the daemon's program can't be run", "hint": hint}
 
 
 COMMANDS = {"doctor": Command(_doctor, "Check this host, and say what is missing and how to fix it.", JSON)}

@@ -43,7 +43,8 @@ def _tell_up(machine: dict[str, Any]) -> None:
     name = clean(machine["name"])
     print(clean(f"{name}  {machine['address'] or machine['address6'] or '-'}"))
     if machine["missing"]:
-        print(f"gaol: {name} is up, but something is missing: {clean(', '.join(machine['missing']))}", file=sys.stderr)
+        why = f" ({machine['reason']})" if machine["reason"] else ""
+        print(f"gaol: {name} is up, but something is missing: {clean(', '.join(machine['missing']) + why)}", file=sys.stderr)
         print(f"try: gaol log {name}", file=sys.stderr)
 
 

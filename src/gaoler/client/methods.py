@@ -379,9 +379,10 @@ class Methods:
     def base_remove(
         self,
         name: str,
+        default: bool = False,
     ) -> None:
         """Remove a base with its generations. Machines keep their files. Who may: who published the base, and administrators."""
-        self.call("BaseRemove", None, name=name)
+        self.call("BaseRemove", None, name=name, default=default)
 
     def kernel_build(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -49,10 +50,23 @@ def _words(item: Any) -> str:
         "less_than_equal": "must be {le} at most",
         "string_pattern_mismatch": "must match {pattern}",
     }.get(item["type"])
+    if item["type"].endswith("_network"):
+        near = _network(item["input"])
+        if near:
+            return f"must be a network, not {item['input']!r}: it has bits of a host in it, did you mean {near}?"
     if said is None:
         return str(item["msg"].removeprefix("Value error, "))
     shown = "" if item["type"] in ("dict_type", "model_type") else f", not {item['input']!r}"[:60]
     return said.format(**item.get("ctx", {})) + shown
+
+
+def _network(value: Any) -> str:
+    """The network that an address with a length is in; nothing for what is no such thing, or is a network."""
+    try:
+        network = str(ipaddress.ip_network(value, strict=False)) if isinstance(value, str) and "/" in value else ""
+    except ValueError:
+        return ""
+    return network if network and network != value else ""
 
 
 def _known(keys: list[str]) -> list[str]:

@@ -43,7 +43,7 @@ def info_of(parts: Parts, machine: Machine) -> messages.Info:
         init=record.init,
         mode=record.mode,
         home=record.home,
-        reason=machine.observed.reason or _stopped_for(machine),
+        reason=_lacks(parts, machine) or machine.observed.reason or _stopped_for(machine),
         killed=live.killed if live else None,
         newer=parts.bases.newer(record.base, record.generation) if record.generation else None,
         snapshots=parts.snapshots.tags(machine),
@@ -72,6 +72,13 @@ def shown(parts: Parts, admitted: Admitted) -> messages.Info:
     nothing = dict.fromkeys(("reason", "pid", "disk_used", "killed", "newer"))
     given = {"access": share.access, "console": f"gaol shell {info.owner}/{info.name}"}
     return info.model_copy(update={**nothing, "snapshots": [], "shares": [], **given})
+
+
+def _lacks(parts: Parts, machine: Machine) -> str | None:
+    """Why it waits for its address."""
+    live, network = machine.live, parts.configuration.network
+    is_waiting = live is not None and "address" in live.missing and network.mode == "bridge"
+    return f"no DHCP answer on {network.bridge}" if is_waiting else None
 
 
 def usage_of(parts: Parts, machine: Machine) -> messages.Usage | None:

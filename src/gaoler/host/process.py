@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import select
 import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from gaoler.errors import NotFound
 from gaoler.host.clock import since_boot
+
+_REAPED = 0.2
+"""Seconds that init may take to reap somebody else's child; it takes microseconds where it has nothing else to do."""
+_INFO_SIZE, _INFO_EXIT = 64, 1 << 3  # linux/pidfd.h: PIDFD_INFO_SIZE_VER0, PIDFD_INFO_EXIT
+_PIDFD_GET_INFO = 3 << 30 | _INFO_SIZE << 16 | 0xFF << 8 | 11
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,26 @@ class Process:
             return bool(poll.poll(None if timeout is None else max(0, timeout * 1000)))
         finally:
             os.close(fd)
+
+
+def signal_of(pidfd: int) -> int:
+    """The signal that has ended a process, which need not be our child; 0 where there was none, or the kernel does not tell.
+
+    It does from Linux 6.15 on, once the process has been taken off the list of processes.
+    """
+    until = time.monotonic() + _REAPED
+    while True:
+        told = bytearray(_INFO_EXIT.to_bytes(8, "little").ljust(_INFO_SIZE, b"\0"))  # struct pidfd_info
+        try:
+            fcntl.ioctl(pidfd, _PIDFD_GET_INFO, told)
+            known = int.from_bytes(told[:8], "little") & _INFO_EXIT
+        except ProcessLookupError:
+            known = 0
+        except OSError:
+            return 0
+        if known or time.monotonic() > until:
+            return int.from_bytes(told[60:64], "little") & 0x7F if known else 0  # exit_code, as wait(2) has it
+        time.sleep(0.005)  # nobody tells when init has done so
 
 
 def open_process(pid: int) -> Process:

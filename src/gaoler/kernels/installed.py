@@ -9,6 +9,8 @@ from pathlib import Path
 from gaoler.errors import NotAllowed, NotFound
 from gaoler.kernels.kernel import Kernel
 
+_NAMED = 8
+"""Machines that are told by their names."""
 _NAME = re.compile(r"([0-9][0-9a-z.~+-]*)-([0-9a-f]{8,64})")
 
 
@@ -34,10 +36,13 @@ def find(directory: Path, name: str) -> Kernel:
     raise NotFound(f'no kernel "{name[:80]}"', f"this host has: {there}", "gaol kernel ls")
 
 
-def remove(directory: Path, name: str, used: set[str]) -> None:
+def remove(directory: Path, name: str, used: dict[str, list[str]]) -> None:
+    """`used` is who uses each kernel, by its name. Raises NotFound, NotAllowed."""
     kernel = find(directory, name)
-    if kernel.name in used:
-        raise NotAllowed(f"kernel {kernel.name} is in use", "machines run it", "gaol top --all")
+    if users := used.get(kernel.name):
+        more = f" and {len(users) - _NAMED} more" if len(users) > _NAMED else ""
+        why = f"{', '.join(users[:_NAMED])}{more} run it, or can go on with it alone"
+        raise NotAllowed(f"kernel {kernel.name} is in use", why, f"gaol info {users[0]}")
     shutil.rmtree(kernel.directory)
 
 

@@ -155,17 +155,17 @@ class Copies:
             if directory.is_dir():
                 btrfs.delete(directory)
 
-    def kernels(self) -> set[str]:
-        """Kernels that snapshots, and machines that sleep, need to go on with."""
-        return self._noted("kernel")
+    def kernels(self, identity: str) -> set[str]:
+        """Kernels that the snapshots of a machine, or the machine that sleeps, need to go on with."""
+        return self._noted("kernel", identity)
 
     def clear(self) -> None:
         """Remove files of earlier installations that nothing needs any more."""
         guests.clear(self._jailer.paths, self._noted("guest"))
 
-    def _noted(self, key: str) -> set[str]:
+    def _noted(self, key: str, identity: str = "*") -> set[str]:
         found = set()
-        for note in self._jailer.paths.memory.glob(f"*/*/{_NOTE}"):
+        for note in self._jailer.paths.memory.glob(f"{identity}/*/{_NOTE}"):
             with suppress(OSError, ValueError, KeyError):
                 found.add(str(json.loads(note.read_bytes())[key]))
         return found

@@ -271,10 +271,11 @@ class Running:
             now = machine.live
             if now is None or now.process != seen.process:
                 return
+            killed_by = 0 if now.stopping or machine.record.wanted != "running" else self._watches.killed_by(machine)
             why = self._watches.leave(machine)
             now = machine.live or now  # with what it had still to tell
             graceful = now.stopping or machine.record.wanted != "running"
-            died = None if graceful else why or last_words(self._registry.log_path(machine.record))
+            died = None if graceful else why or last_words(self._registry.log_path(machine.record), killed_by)
             if why and (graceful or machine.record.ephemeral):  # whose reason nobody may come to see
                 _log.warning("%s: as it was stopped: %s", machine.record.id, why)
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import signal
 import socket
 import threading
 import time
@@ -19,6 +20,7 @@ from gaoler.configuration.grants import limit_of
 from gaoler.errors import GaolerError
 from gaoler.host import cgroup, console, mconsole
 from gaoler.host.clock import since_boot
+from gaoler.host.process import signal_of
 from gaoler.machines import disks, idling, live, warning
 from gaoler.machines.jailing import Jailer
 from gaoler.machines.live import Live
@@ -190,6 +192,14 @@ class Watches:
             return OUT_OF_MEMORY
         return watch.reason
 
+    def killed_by(self, machine: Machine) -> int:
+        """The signal that has ended its kernel; 0 where there was none, or nobody tells."""
+        watch = self._watches.get(machine.record.id)
+        if watch is None:
+            return 0
+        with watch.lock:
+            return 0 if watch.closed else signal_of(watch.pidfd)
+
     # hearing
 
     def _listen(self, watch: Watch, descriptor: int, hear: Callable[[], float]) -> None:
@@ -298,14 +308,18 @@ class Watches:
         self._monitor.after(period / idling.LOOKS, look)
 
 
-def last_words(log: Path) -> str:
-    """Why a machine has ended of itself, as far as its console tells."""
+def last_words(log: Path, killed_by: int = 0) -> str:
+    """Why a machine has ended of itself, as far as the host, or its console, tells."""
     try:
         lines = console.sanitised(console.tail(log, _LAST)).split("\n")
     except OSError:
         lines = []
     words = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return "its kernel ended by itself" + (f": {_KERNEL_TIME.sub('', words)[:_SHOWN]}" if words else "")
+    what = "its kernel ended by itself"
+    if killed_by:
+        name = signal.Signals(killed_by).name if killed_by in set(signal.Signals) else "of real time"
+        what = f"its kernel was killed by signal {killed_by} ({name})"
+    return what + (f"; the last on its console: {_KERNEL_TIME.sub('', words)[:_SHOWN]}" if words else "")
 
 
 def _read_console(watch: Watch) -> float:

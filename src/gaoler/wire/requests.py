@@ -256,6 +256,8 @@ class BaseRemove(OfBase):
     """Remove a base with its generations. Machines keep their files."""
 
     name: Name
+    default: bool = False
+    """Even the one of machines that name none."""
 
 
 class KernelBuild(Request):

@@ -220,7 +220,8 @@ def test_options_that_mean_nothing_are_told(gateway: Gateway, tmp_path: Path):
 def test_a_base_goes_and_its_machines_stay(gateway: Gateway, alice: User, source: Master):
     gateway.gaol("base", "add", "passing", "--rsync", source.url, check=True)
     with running(gateway, alice, "left", "--base", "passing", "--no-network") as machine:
-        gateway.gaol("base", "rm", "passing", check=True)
+        done = gateway.gaol("base", "rm", "passing", check=True)
+        assert f"1 machine made from it ({alice.name}/left) keeps its files" in done.stdout
         assert machine.sh("grep root: /etc/group") == "root:x:0:"
         machine.gaol("down", check=True)
         machine.up()
@@ -241,3 +242,9 @@ def test_what_an_administrator_reads(gateway: Gateway, source: Master, base: str
     assert re.search(r"^last sync  .*, failed, [\d.]+ s$", told, re.MULTILINE)
     assert re.search(r"^last good  .*; 2 failed since$", told, re.MULTILINE)
     assert re.search(r"^why +can't sync from rsync://", told, re.MULTILINE)
+
+
+def test_the_base_of_machines_that_name_none_does_not_go_by_accident(gateway: Gateway):
+    done = gateway.gaol("base", "rm", "--yes", "debian")
+    assert done.returncode == 4 and "is the base of machines that name none" in done.stderr
+    assert gateway.gaol("run", "--no-network", "--", "true").returncode == 0

@@ -107,7 +107,7 @@ def test_without_a_dhcp_server_it_is_up_all_the_same(lan, lan_gateway, visitor, 
     try:
         done = machine.gaol("up")
         assert done.returncode == 0
-        assert "something is missing: address" in done.stderr
+        assert f"something is missing: address (no DHCP answer on {lan.bridge})" in done.stderr
         info = machine.info()
         assert (info["state"], info["missing"], info["address"]) == ("running", ["address"], None)
         assert machine.sh("echo usable") == "usable"

@@ -46,12 +46,16 @@ def test_all_mistakes_at_once(tmp_path):
         ("[limits]\nmachines = 'many'", ":2: limits.machines: must be a whole number, not 'many'"),
         ("[network]\nisolate = 3", ":2: network.isolate: must be true or false, not 3"),
         ("[network]\nmode = 'nat'", ":2: network.mode: must be 'private', 'bridge' or 'none', not 'nat'"),
+        ("[network]\nsubnet = '10.77.0.5/24'",
+         ":2: network.subnet: must be a network, not '10.77.0.5/24': it has bits of a host in it, did you mean 10.77.0.0/24?"),
+        ("[network]\nsubnet6 = 'fd00::1/64'",
+         ":2: network.subnet6: must be a network, not 'fd00::1/64': it has bits of a host in it, did you mean fd00::/64?"),
         ("[limits]\ncpus = inf", ":2: limits.cpus: must be a number, not inf"),
         ("[limits.user.x]\nweight = 0", ":2: limits.user.x.weight: must be 1 at least, not 0"),
         ("store = 'here'", ":1: store: must be a section of its own, in brackets"),
         ("[registries]\ninsecure = 'a:5000'", ':2: registries.insecure: must be a list, ["...", "..."], not \'a:5000\''),
     ],
-)
+)  # fmt: skip
 def test_a_mistake_is_told_in_words_of_its_own(tmp_path, text, told):
     with pytest.raises(Usage) as refused:
         loaded(tmp_path, text)

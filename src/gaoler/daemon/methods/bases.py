@@ -9,6 +9,7 @@ from gaoler.bases.history import Recipe
 from gaoler.daemon.conversation import Conversation
 from gaoler.daemon.handling import administrators, anybodys, of_bases, of_machines
 from gaoler.daemon.parts import Parts
+from gaoler.errors import NotAllowed
 from gaoler.machines.machine import Machine
 from gaoler.wire import messages, methods, replies, requests
 
@@ -51,6 +52,12 @@ def rollback(parts: Parts, request: requests.BaseRollback, _: Conversation) -> r
 
 @of_bases(methods.BASE_REMOVE)
 def remove(parts: Parts, request: requests.BaseRemove, conversation: Conversation) -> replies.Nothing:
+    if request.name == parts.configuration.machines.base and not request.default and request.name not in parts.bases.unfinished():
+        raise NotAllowed(
+            f'"{request.name}" is the base of machines that name none',
+            "without it neither up nor run makes a machine",
+            "machines.base = another one, in /etc/gaoler/gaoler.toml",
+        )
     parts.bases.remove(request.name)
     _log.info("base %s: removed by %s", request.name, conversation.caller.account.name)
     return replies.Nothing()

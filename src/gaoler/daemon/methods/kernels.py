@@ -28,9 +28,11 @@ def build(parts: Parts, request: requests.KernelBuild, conversation: Conversatio
 @administrators(methods.KERNEL_REMOVE)
 def remove(parts: Parts, request: requests.KernelRemove, _: Conversation) -> replies.Nothing:
     parts.spares.drop(lambda spare: request.name in spare.key.kernel)
-    there = parts.registry.all()
-    used = {name for machine in there for name in (machine.record.kernel, machine.live and machine.live.kernel) if name}
-    used |= parts.copies.kernels()
+    used: dict[str, list[str]] = {}
+    for machine in parts.registry.all():
+        of, live = machine.record, machine.live
+        for name in {of.kernel, live.kernel if live else None, *parts.copies.kernels(of.id)} - {None}:
+            used.setdefault(str(name), []).append(f"{of.owner.name}/{of.name}")
     installed.remove(parts.paths.kernels, request.name, used)
     return replies.Nothing()
 
