@@ -16,7 +16,7 @@ MACHINE = {
     "name": "web", "owner": "alice", "state": "ready", "missing": [], "base": "debian", "generation": "1", "kernel": "7.2.13-abc",
     "address": "10.83.0.16", "address6": None, "mac": "02:00:00:00:00:01", "memory": 512 << 20, "host_memory": 563 << 20, "cpus": 1.0, "disk": None, "disk_used": None,
     "created": 0.0, "started": None, "expires": None, "pid": 1, "console": "gaol shell web", "init": "startenv", "mode": "seccomp",
-    "home": True, "reason": None, "snapshots": [], "killed": None, "newer": None, "shares": [], "access": None,
+    "home": True, "reason": None, "snapshots": [], "killed": None, "newer": None, "shares": [], "access": None, "gone": None,
 }  # fmt: skip
 
 
@@ -202,7 +202,31 @@ def test_down_all_asks_each_that_runs_and_tells_of_those_that_stay(daemon, gaol)
     asked = [(call["owner"], call["name"]) for method, call in daemon.calls if method == "Down"]
     assert sorted(asked) == [("alice", "web"), ("bob", "web")]
     daemon.refuse("Down", "it stays", "", "", 1)
-    assert "2 machines could not be stopped: it stays" in gaol("down", "--all").stderr
+    told = gaol("down", "--all")
+    assert told.returncode == 1
+    assert "2 machines could not be stopped" in told.stderr
+    assert "alice/web: it stays" in told.stderr and "bob/web: it stays" in told.stderr
+
+
+def test_down_all_does_not_take_silence_for_a_stop(daemon, gaol):
+    """`no machine` is the answer for a throw-away one that has ended; one that is listed still has not."""
+    daemon.answer("List", machines=[{**MACHINE, "owner": "#1998", "gone": "alice"}])
+    daemon.refuse("Down", 'no machine "#1998/web"', "", "", 3)
+    told = gaol("down", "--all")
+    assert told.returncode == 1
+    assert "#1998/web: it runs on" in told.stderr
+
+
+def test_whose_account_has_gone_is_said(daemon, gaol):
+    gone = {**MACHINE, "owner": "#1998", "gone": "alice"}
+    daemon.answer("List", machines=[gone])
+    daemon.answer("Inspect", machine=gone)
+    daemon.answer("Give", machine={**MACHINE, "owner": "bob"})
+    told = gaol("ls", "--all").stdout
+    assert "#1998  web" in told and "#1998/web was alice's, whose account has gone: gaol give '#1998/web' USER" in told
+    assert "owner       #1998, once alice: that account has gone" in gaol("info", "#1998/web").stdout
+    assert "#1998/web is bob/web now, without a home" in gaol("give", "#1998/web", "bob").stdout
+    assert daemon.calls[-1] == ("Give", {"name": "#1998/web", "to": "bob"})
 
 
 def test_a_daemon_that_speaks_nonsense(daemon, gaol):

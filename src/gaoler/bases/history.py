@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,7 +23,7 @@ class _File:
         """None where there is none that can be understood."""
         try:
             raw: dict[str, Any] = json.loads(path.read_bytes())
-            known = {field.name for field in fields(cls)}
+            known = {one.name for one in fields(cls)}
             return cls(**{key: value for key, value in raw.items() if key in known})
         except (OSError, ValueError, TypeError, AttributeError):
             return None
@@ -44,6 +44,10 @@ class Recipe(_File):
     """Who published it, by both: a later account has one of them at most. None: administrators, who made it for everybody, also
     where it is made from a user's machine.
     """
+    publisher_mark: str = ""
+    """What tells that account from a later one of the same name and uid."""
+    machine_mark: str = field(default="", compare=False)
+    """The same of whose machine it is made from."""
 
     def __str__(self) -> str:
         return f"{self.kind} {self.argument}".strip()

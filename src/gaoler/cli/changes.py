@@ -1,8 +1,8 @@
-"""set, extend, rename: machines changed after they were made."""
+"""set, extend, rename, give: machines changed after they were made."""
 
 from __future__ import annotations
 
-from gaoler.cli.arguments import JSON, MACHINE, Command, place
+from gaoler.cli.arguments import JSON, MACHINE, Command, option, place
 from gaoler.cli.output import clean, show
 from gaoler.client import Gaoler
 from gaoler.errors import Usage
@@ -76,6 +76,14 @@ def _rename(options: Any) -> int:
     return show(machine, as_json=options.json, text=lambda: print(clean(f"{options.name} is called {machine['name']} now")))
 
 
+def _give(options: Any) -> int:
+    with Gaoler() as gaoler:
+        machine = gaoler.call("Give", name=options.name, to=options.user, new=options.new)["machine"]
+    name = machine["name"]
+    told = f"{options.name} is {machine['owner']}/{name} now, without a home: gaol set {name} home=on puts it in"
+    return show(machine, as_json=options.json, text=lambda: print(clean(told)))
+
+
 COMMANDS = {
     "set": Command(
         _set,
@@ -101,5 +109,16 @@ COMMANDS = {
         place("NEW", "the new name"),
         JSON,
         examples=(("gaol rename web shop", ""),),
+    ),
+    "give": Command(
+        _give,
+        "Make a stopped machine another user's, with its files and snapshots (of files, not of memory). What is "
+        "installed in it stays, and may be "
+        "anything: their home directory is not put in until they say so, and the former owner's key is void.",
+        place("NAME", "the machine, as OWNER/NAME; '#UID/NAME' where that account has gone", key="name"),
+        place("USER", "whose it is to be"),
+        option("--name", value="NEW", about="what it is called from then on", key="new"),
+        JSON,
+        examples=(("gaol give '#1998/web' alice", "a leaver's machine"), ("gaol give bob/db alice --name bobs-db", "")),
     ),
 }

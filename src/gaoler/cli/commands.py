@@ -30,6 +30,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "sleep": ("machines", "put machines to sleep: they take no memory, and go on when they are used"),
         "freeze": ("machines", "have machines stand still, just as they are"),
         "thaw": ("machines", "let frozen machines go on"),
+        "give": ("changes", "give a machine to another user (administrator)"),
         "rm": ("machines", "stop a machine and delete it, with its files and snapshots"),
     },
     "Files and copies": {

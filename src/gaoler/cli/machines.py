@@ -116,10 +116,10 @@ def _down_all(force: bool, as_json: bool) -> int:
         except NotFound:  # a throw-away one that has ended meanwhile
             return None
         except GaolerError as error:
-            return str(error)
+            return f"{machine['owner']}/{machine['name']}: {error}"
 
     with Gaoler() as gaoler:
-        running = [machine for machine in gaoler.machines(True) if machine["state"] not in ("stopped", "failed", "asleep")]
+        running = _running(gaoler)
     with ThreadPoolExecutor(max_workers=16) as pool:
         done = list(pool.map(stop, running))
     stopped = [machine for machine in done if isinstance(machine, dict)]
@@ -129,9 +129,22 @@ def _down_all(force: bool, as_json: bool) -> int:
         for machine in stopped:
             print(clean(f"{machine['owner']}/{machine['name']}"))
     problems = [text for text in done if isinstance(text, str)]
+    told = {_key(machine) for machine, answer in zip(running, done, strict=True) if isinstance(answer, str)}
+    meant = {(*_key(machine), machine["pid"]) for machine in running}
+    with Gaoler() as gaoler:  # nothing is said to have stopped that runs
+        left = [one for one in _running(gaoler) if (*_key(one), one["pid"]) in meant and _key(one) not in told]
+    problems += [f"{'/'.join(_key(one))}: it runs on" for one in left]
     if problems:
-        raise Failed(f"{len(problems)} machines could not be stopped", problems[0], "gaol ls --all")
+        raise Failed(f"{len(problems)} machines could not be stopped", "\n".join(["", *problems]), "gaol ls --all")
     return 0
+
+
+def _running(gaoler: Gaoler) -> list[dict[str, Any]]:
+    return [machine for machine in gaoler.machines(True) if machine["state"] not in ("stopped", "failed", "asleep")]
+
+
+def _key(machine: dict[str, Any]) -> tuple[str, str]:
+    return machine["owner"], machine["name"]
 
 
 def _rm(options: Any) -> int:

@@ -47,6 +47,10 @@ def list_machines(machines: list[dict[str, Any]], *, with_owner: bool) -> None:
             for machine in machines
         ],
     )
+    gone = [machine for machine in machines if machine["gone"]]
+    if gone:
+        whose, login = clean(f"{gone[0]['owner']}/{gone[0]['name']}"), clean(gone[0]["gone"])
+        print(f"\n{whose} was {login}'s, whose account has gone: gaol give '{whose}' USER, or gaol rm '{whose}'")
     older = [machine["name"] for machine in machines if machine.get("newer")]
     if older:
         print(f"\n* its base has a newer generation by now: gaol info {clean(older[0])}")
@@ -71,7 +75,7 @@ def _told(machine: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """What is worth saying of a machine, in words. What it does not have is left out, or said."""
     name = machine["name"]
     yield "name", name
-    yield "owner", machine["owner"]
+    yield "owner", f"{machine['owner']}, once {machine['gone']}: that account has gone" if machine["gone"] else machine["owner"]
     since = f", for {_since(machine['started'])}" if machine["started"] else ""
     yield "state", machine["state"] + since
     if machine["reason"]:

@@ -321,6 +321,17 @@ class Methods:
         found: Info = self.call("Rename", None, name=name, owner=owner, new=new)["machine"]
         return found
 
+    def give(
+        self,
+        name: str,
+        to: str,
+        new: str | None = None,
+        owner: str | None = None,
+    ) -> Info:
+        """Make a stopped machine another user's, with its snapshots and without the former owner's home and keys. Who may: administrators, of everybody's machines."""
+        found: Info = self.call("Give", None, name=name, owner=owner, to=to, new=new)["machine"]
+        return found
+
     def publish(
         self,
         name: str,

@@ -23,6 +23,8 @@ class Account:
     gecos: str
     home: str
     shell: str
+    mark: str = ""
+    """What tells it from an earlier or later one of that name and uid (machines.accounts); root has none."""
 
     @property
     def is_service(self) -> bool:

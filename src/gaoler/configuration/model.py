@@ -111,6 +111,11 @@ class Machines(Section):
     all_disk: Size | None = Field(
         None, description="what all machines' files may take together (default: fifteen sixteenths of the store)"
     )
+    orphans: Duration = Field(
+        0,
+        description="how long machines are kept whose owner's account has gone, and that nobody was given (0: until an "
+        "administrator removes them)",
+    )
     deadline: Duration = Field(15, description="how long up waits for a machine to be ready")
     grace: Duration = Field(10, description="how long down waits for a machine's programs to end")
     ahead: Duration = Field(

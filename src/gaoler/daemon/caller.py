@@ -6,6 +6,7 @@ import grp
 import os
 import pwd
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gaoler.configuration.account import Account
@@ -24,10 +25,10 @@ class Caller:
         return self.account.uid
 
 
-def identify(sock: socket.socket, admin_group: str) -> Caller:
-    """The account behind the peer of a connection. Raises NotAllowed for one without an account."""
+def identify(sock: socket.socket, admin_group: str, known: Callable[[Account], Account]) -> Caller:
+    """The account behind the peer of a connection, with the mark by which it is `known`. Raises NotAllowed, Failed."""
     pid, uid = peer(sock)
-    account = account_of(uid)
+    account = known(account_of(uid))
     return Caller(account, pid, uid == 0 or admin_group in {name for name, _ in account.groups} or account.group == admin_group)
 
 

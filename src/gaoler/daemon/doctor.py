@@ -16,6 +16,7 @@ from gaoler.host import btrfs, cgroup, facilities, programs
 from gaoler.host.net import links
 from gaoler.kernels import installed as kernels
 from gaoler.machines import ceilings, footprint, record
+from gaoler.machines.accounts import Accounts
 from gaoler.machines.request import above
 from gaoler.store.paths import GUEST_FILES, Paths
 from gaoler.units import show_duration, show_size
@@ -48,6 +49,7 @@ def run(configuration: Configuration, *, names: bool = False) -> list[Check]:
         ("syncs", lambda: _syncs(configuration), "gaol base ls; gaol base info NAME says why"),
         ("network", lambda: _network(configuration), "the bridge that [network] names must be there"),
         ("limits", lambda: _limits(configuration, names), ""),
+        ("accounts", lambda: _accounts(configuration, names), "sudo gaol ls --all; sudo gaol give '#UID/NAME' USER"),
         ("promises", lambda: _promises(configuration), ""),
         ("ids", lambda: _ids(configuration), "another [ids] range"),
     ]
@@ -180,6 +182,17 @@ def _promises(configuration: Configuration) -> str:
         told.append(f"{name} {show(promised)}, of {show(there)} that there is{beyond}")
     told[0] += f"; those that run at once {show_size(ceiling.memory * configuration.machines.overcommit)} (machines.overcommit)"
     return f"{len(records)} machines together may take " + "; ".join(told)
+
+
+def _accounts(configuration: Configuration, names: bool) -> str:
+    """Machines of accounts that have gone."""
+    paths = Paths(configuration.store.path, configuration.daemon.runtime)
+    accounts = Accounts(paths.accounts)
+    found = [of for of in record.kept(paths.records) if of.owner.mark and accounts.has_gone(of.owner)]
+    if not found:
+        return "no machine's owner has gone"
+    told = ", ".join(f"#{of.owner.uid}/{of.name} (once {of.owner.name})" for of in found) if names else f"{len(found)} machines"
+    raise GaolerError("machines' owners have gone", told)
 
 
 def _limits(configuration: Configuration, names: bool) -> str:

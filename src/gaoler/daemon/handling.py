@@ -92,6 +92,12 @@ def catalogues(method: methods.Catalogues[S, R]) -> Callable[[Callable[[Parts, S
     return _given(method, right)
 
 
+def of_anybodys_machines(
+    method: methods.OthersMachines[M, R],
+) -> Callable[[Callable[[Parts, M, Conversation, Machine], R]], Handler]:
+    return _given(method, lambda parts, asked, caller: parts.rights.anybodys(caller, asked.which, method.to))
+
+
 def listings(method: methods.Listings[S, R]) -> Callable[[Callable[[Parts, S, Conversation, list[Machine]], R]], Handler]:
     return _given(method, lambda parts, asked, caller: parts.rights.some(caller, asked.all, method.to))
 

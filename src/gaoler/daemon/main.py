@@ -113,6 +113,7 @@ def serve(configuration: Configuration, path: Path) -> None:
     parts.quotas.prepare()
     Recovery(parts.registry, parts.jailer, parts.running, parts.sessions).recover()
     parts.copies.clear()
+    parts.leavers.start()
     parts.making.begin_ahead(configuration.machines.base)
     guarding.keep(parts.registry, network, parts.monitor)
     GivingBack(parts.registry, parts.monitor).start()

@@ -14,6 +14,7 @@ from gaoler.daemon.metrics import Metrics
 from gaoler.daemon.rights import Rights
 from gaoler.daemon.store import memo_of
 from gaoler.host.cgroup import owners
+from gaoler.machines.accounts import Accounts
 from gaoler.machines.ahead import Ahead
 from gaoler.machines.arriving import Arriving
 from gaoler.machines.backups import Backups
@@ -22,6 +23,7 @@ from gaoler.machines.cloning import Cloning
 from gaoler.machines.copies import Copies
 from gaoler.machines.differences import Differences
 from gaoler.machines.jailing import Jailer
+from gaoler.machines.leavers import Leavers
 from gaoler.machines.making import Making
 from gaoler.machines.monitor import Monitor
 from gaoler.machines.network import Network
@@ -48,6 +50,7 @@ class Parts:
     network: Network
     monitor: Monitor
     tally: Tally
+    accounts: Accounts
     jailer: Jailer
     bases: Bases
     quotas: Quotas
@@ -60,6 +63,7 @@ class Parts:
     changing: Changing
     sharing: Sharing
     differences: Differences
+    leavers: Leavers
     copies: Copies
     backups: Backups
     cloning: Cloning
@@ -76,7 +80,9 @@ def assemble(configuration: Configuration, network: Network) -> Parts:
     paths = Paths(configuration.store.path, daemon.runtime)
     monitor, tally, bases = Monitor(), Tally(), Bases(paths)
     jailer = Jailer(paths, daemon.prefix, configuration.ids.first, network, owners.Groups(daemon.prefix))
-    registry, quotas = Registry(configuration, jailer, Keeper(memo_of(configuration.store)).note), Quotas(configuration, paths)
+    accounts = Accounts(paths.accounts)
+    registry = Registry(configuration, jailer, Keeper(memo_of(configuration.store)).note, accounts.has_gone)
+    quotas = Quotas(configuration, paths)
     running = Running(registry, jailer, quotas, monitor, tally)
     spares = Spares(running)
     making = Making(registry, jailer, bases, quotas, spares)
@@ -84,9 +90,9 @@ def assemble(configuration: Configuration, network: Network) -> Parts:
     ahead = Ahead(registry, jailer, bases, making, running, spares, monitor)
     origins = Origins(registry, jailer, sessions)
 
-    def take(machine: str) -> Callable[[Path, Report], None]:
+    def take(machine: str, mark: str) -> Callable[[Path, Report], None]:
         which = Which.read(machine)
-        return origins.files(uid_of(which.owner or ""), which.name or "")
+        return origins.files(uid_of(which.owner or ""), which.name or "", mark)
 
     syncs = BaseSync(
         configuration,
@@ -104,6 +110,7 @@ def assemble(configuration: Configuration, network: Network) -> Parts:
         network=network,
         monitor=monitor,
         tally=tally,
+        accounts=accounts,
         jailer=jailer,
         bases=bases,
         quotas=quotas,
@@ -117,11 +124,12 @@ def assemble(configuration: Configuration, network: Network) -> Parts:
         sharing=Sharing(registry, jailer, sessions),
         differences=Differences(registry, jailer, snapshots, origins),
         copies=copies,
+        leavers=Leavers(accounts, registry, quotas, running, snapshots, copies, monitor),
         cloning=Cloning(registry, jailer, quotas, making, running, sessions),
         sleeping=sleeping,
         backups=Backups(registry, jailer, quotas, making, snapshots),
         arriving=Arriving(registry, making, running, sleeping, sessions, ahead),
         syncs=syncs,
         metrics=Metrics(configuration, registry, jailer, bases, tally.registry),
-        rights=Rights(configuration, registry, bases),
+        rights=Rights(configuration, registry, bases, accounts.known),
     )

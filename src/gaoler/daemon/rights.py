@@ -6,7 +6,7 @@ For whoever may not know of a machine the answer is the same whether it is there
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from gaoler.configuration.account import Account
 from gaoler.configuration.grants import limit_of
 from gaoler.configuration.model import Configuration
 from gaoler.daemon.caller import Caller, account_of, uid_of
-from gaoler.errors import LimitReached, NotAllowed, NotFound
+from gaoler.errors import LimitReached, NotAllowed, NotFound, Usage
 from gaoler.machines.machine import Machine
 from gaoler.machines.record import Share
 from gaoler.machines.registry import Registry
@@ -35,7 +35,15 @@ class Admitted:
 class Rights:
     """The rights of everybody on this host. Safe to ask from any thread."""
 
-    def __init__(self, configuration: Configuration, registry: Registry, bases: Bases) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        registry: Registry,
+        bases: Bases,
+        known: Callable[[Account], Account] = lambda account: account,
+    ) -> None:
+        """`known` gives an account the mark that tells it from others of its name and uid."""
+        self._known = known
         self._configuration = configuration
         self._registry = registry
         self._bases = bases
@@ -47,11 +55,53 @@ class Rights:
 
     def owner(self, caller: Caller, which: Which) -> Account:
         """Whose machine is meant, or is to be made. Raises NotFound where the caller may not act for them."""
-        uid = self._uid(caller, which)
-        return caller.account if uid == caller.uid else account_of(uid)
+        try:
+            uid = self._uid(caller, which)
+            if uid == caller.uid:
+                return caller.account
+            if not (which.owner or "").startswith("#"):
+                return self.account(uid)
+        except NotFound:
+            if not caller.admin:
+                raise
+            uid = -1
+        if self._recorded(which, gone=True):
+            raise NotAllowed(f"{which} can't be started", "its owner's account has gone", f"sudo gaol give '{which}' USER")
+        if uid < 0:
+            raise NotFound(f'no user "{which.owner}"', "this host has no account of that name", f"getent passwd {which.owner}")
+        return self.account(uid)
+
+    def account(self, uid: int) -> Account:
+        """Who has that uid now. Raises NotAllowed for nobody."""
+        return self._known(account_of(uid))
 
     def machine(self, caller: Caller, which: Which) -> Machine:
-        """The machine that is meant, for its owner and administrators. Raises NotFound."""
+        """The machine that is meant, for its owner and administrators. Raises NotFound.
+
+        An administrator's may be nobody's by now: those are found by what is recorded of their owners. `#UID` means them first,
+        since whoever has the uid now has a login; a login means who has that now first.
+        """
+        if caller.admin and (which.owner or "").startswith("#") and (found := self._recorded(which, gone=True)):
+            return found
+        try:
+            return self._current(caller, which)
+        except NotFound:
+            left = self._recorded(which, gone=False) if caller.admin and which.owner is not None else None
+            if left is None:
+                raise
+            return left
+
+    def _recorded(self, which: Which, *, gone: bool) -> Machine | None:
+        """A machine by its recorded owner, one whose account has `gone` or else any. Raises Usage for more than one."""
+        recorded = self._registry.recorded(which.owner or "", which.name)
+        found = [machine for machine in recorded if self._registry.is_orphan(machine)] or ([] if gone else recorded)
+        if len(found) > 1:
+            told = ", ".join(f"{one.record.label} ({one.record.id})" for one in found)
+            first = f"#{found[0].record.owner.uid}/{found[0].record.id}"
+            raise Usage(f'"{which}" is more than one machine', told, f"gaol info '{first}'")
+        return found[0] if found else None
+
+    def _current(self, caller: Caller, which: Which) -> Machine:
         uid = self._uid(caller, which)
         name = which.name if which.name is not None else self.standard(uid, which.owner or caller.account.name)
         machine = self._registry.get(uid, name)
@@ -62,7 +112,7 @@ class Rights:
     def inside(self, caller: Caller, which: Which, to: str) -> Machine:
         """The same, for what comes near its owner's home. Raises NotFound, NotAllowed."""
         machine = self.machine(caller, which)
-        if caller.uid not in (machine.record.owner.uid, 0):
+        if caller.uid != 0 and (caller.uid != machine.record.owner.uid or self._registry.is_orphan(machine)):
             raise NotAllowed(f"you may not {to}", "their home is in it", "sudo gaol ls --all")
         return machine
 
@@ -88,6 +138,11 @@ class Rights:
         """A share must be asked for by OWNER/NAME: nobody has another's machine for their own by mistake."""
         of = (which.owner, which.name)
         return next((one for one in self.shared(caller) if (one.machine.record.owner.name, one.machine.record.name) == of), None)
+
+    def anybodys(self, caller: Caller, which: Which, to: str) -> Machine:
+        """The same, for what administrators alone may do. Raises NotAllowed, NotFound."""
+        self.administrator(caller, to)
+        return self.machine(caller, which)
 
     def some(self, caller: Caller, everybody: bool, to: str) -> list[Machine]:
         """The caller's machines, or everybody's. Raises NotAllowed."""
@@ -117,6 +172,8 @@ class Rights:
         unseen = NotFound(f'no machine "{str(which)[:80]}"', "there is none that you may see", "gaol ls")
         if not caller.admin:
             raise unseen
+        if which.owner.startswith("#") and which.owner[1:].isdecimal():
+            return int(which.owner[1:])
         try:
             return uid_of(which.owner)
         except NotFound:
@@ -180,4 +237,6 @@ class Rights:
 
     def _owns(self, caller: Caller, name: str) -> bool:
         recipe, who = self._bases.recipe(base_name(name)), caller.account
-        return recipe is not None and (recipe.publisher, recipe.publisher_uid) == (who.name, who.uid)
+        if recipe is None or (recipe.publisher, recipe.publisher_uid) != (who.name, who.uid):
+            return False
+        return recipe.publisher_mark in ("", who.mark)  # none where it was published before there were marks

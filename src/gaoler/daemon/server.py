@@ -120,7 +120,7 @@ class Server:
         try:
             with self._large_of(uid) as connection.large, self._shares.of(uid) as share:
                 share.wait()
-                caller = identify(sock, self._admin_group)
+                caller = identify(sock, self._admin_group, self._parts.accounts.known)
                 while True:
                     message = connection.receive(PATIENCE)
                     for descriptor in connection.take_descriptors():

@@ -21,7 +21,8 @@ def info_of(parts: Parts, machine: Machine) -> messages.Info:
     lost = ["programs"] if live and live.ready and not has_programs(parts.jailer.gaol(record)) else []
     return messages.Info(
         name=record.name,
-        owner=record.owner.name,
+        owner=whose(parts, machine),
+        gone=record.owner.name if parts.registry.is_orphan(machine) else None,
         state="running" if lost and machine.state == "ready" else machine.state,
         missing=[*(live.missing if live else ()), *lost],
         base=record.base,
@@ -81,6 +82,12 @@ def _lacks(parts: Parts, machine: Machine) -> str | None:
     return f"no DHCP answer on {network.bridge}" if is_waiting else None
 
 
+def whose(parts: Parts, machine: Machine) -> str:
+    """Its owner's login; where that account has gone, its uid: that name may be somebody else's."""
+    owner = machine.record.owner
+    return f"#{owner.uid}" if parts.registry.is_orphan(machine) else parts.accounts.login(owner)
+
+
 def usage_of(parts: Parts, machine: Machine) -> messages.Usage | None:
     """What a running machine uses; None when it has ended meanwhile."""
     live = machine.live
@@ -89,7 +96,7 @@ def usage_of(parts: Parts, machine: Machine) -> messages.Usage | None:
     used = cgroup.used(parts.jailer.cgroup(machine.record))
     return messages.Usage(
         name=AHEAD if machine.is_spare else machine.record.name,
-        owner=machine.record.owner.name,
+        owner=whose(parts, machine),
         memory=used.memory,
         memory_limit=machine.record.memory,
         cpu_seconds=used.cpu_seconds,

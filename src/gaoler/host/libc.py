@@ -43,6 +43,12 @@ RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_IN_ROOT = 0x10
 _RENAME_EXCHANGE = 2
 _STATFS_WORDS = 32  # struct statfs, with room to spare; its first field is the type
+# linux/stat.h
+_STATX_INO, _STATX_BTIME = 0x100, 0x800
+_STATX_SIZE = 256
+_AT_NO_AUTOMOUNT = 0x800
+# sys/inotify.h
+_IN_MOVED_TO, _IN_CLOSE_WRITE = 0x80, 0x8
 _WALKS = 1000
 
 
@@ -128,6 +134,27 @@ def prctl(option: int, value: int) -> None:
 def exchange(one: Path, other: Path) -> None:
     """Exchange two names of a file system in one step; both must exist (renameat2(2))."""
     _check(_libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE), str(one))
+
+
+def birth(path: Path) -> tuple[int, int]:
+    """The inode behind a path, and when that was made, in nanoseconds; 0 where the file system doesn't say (statx(2))."""
+    buffer = ctypes.create_string_buffer(_STATX_SIZE)
+    mask = _STATX_INO | _STATX_BTIME
+    _check(_libc.statx(_AT_FDCWD, os.fsencode(path), _AT_NO_AUTOMOUNT, mask, buffer), str(path))
+    given, inode, seconds, fraction = struct.unpack_from("=I28xQ40xqI", buffer)
+    return inode, seconds * 1_000_000_000 + fraction if given & _STATX_BTIME else 0
+
+
+def watch_directory(path: Path) -> int:
+    """A descriptor that is readable when a file in a directory was written, or replaced (inotify(7)). The caller's to close."""
+    descriptor: int = _libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
+    _check(descriptor, "inotify")
+    try:
+        _check(_libc.inotify_add_watch(descriptor, os.fsencode(path), _IN_MOVED_TO | _IN_CLOSE_WRITE), str(path))
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def file_system(path: Path) -> int:

@@ -252,7 +252,7 @@ class Network:
         self._cables.let_go(self.tap_name(record))
         self.guard.remove(self.tap_name(record))
         if self._dnsmasq:
-            self._dnsmasq.remove_host(self._host_name(record))
+            self._dnsmasq.remove_host(self._host_name(record), record.mac)
 
     def _host_name(self, record: Record) -> str:
         """NAME.OWNER: two users may each have a machine `web`."""

@@ -28,12 +28,14 @@ class Origins:
         records = [machine.record for machine in self._registry.all()]
         return {record.generation for record in records if record.base == base and record.generation}
 
-    def files(self, owner: int, name: str) -> Callable[[Path, Report], None]:
+    def files(self, owner: int, name: str, mark: str = "") -> Callable[[Path, Report], None]:
         """Makes a subvolume of a machine's files as they are when it is called, without what is its owner's.
 
         Raises NotFound at once where there is no such machine, and GaolerError then.
         """
         machine = self._registry.get(owner, name)
+        if machine is not None and mark not in ("", machine.record.owner.mark):
+            machine = None  # of somebody who has got that login since
         if machine is None:
             raise NotFound(f'no machine "{name[:40]}" to make a base from', "its owner has none of that name", "gaol ls --all")
 

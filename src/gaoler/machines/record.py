@@ -47,12 +47,15 @@ class Share:
     access: Access
     until: float | None
     """Seconds since the epoch; None for as long as there is the machine."""
+    mark: str = ""
+    """What tells that account from a later one of the same names."""
     home: bool
     """Whether its owner has said that it holds while their home directory is in the machine, too."""
 
     def holds(self, account: Account, now: float) -> bool:
         """Whether it lets that account in at that time."""
-        return (self.name, self.uid) == (account.name, account.uid) and (self.until is None or now < self.until)
+        same = (self.name, self.uid, self.mark) == (account.name, account.uid, account.mark)
+        return same and (self.until is None or now < self.until)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +85,11 @@ class Record(Shape):
     shares: tuple[Share, ...] = ()
     """With whom its owner shares it."""
     wanted: Wanted
+
+    @property
+    def label(self) -> str:
+        """As administrators name it and logs tell it."""
+        return f"{self.owner.name}/{self.name}"
 
     def with_(self, **changes: Any) -> Record:
         return replace(self, **changes)

@@ -31,9 +31,18 @@ class NameTaken(Failed):
 class Registry:
     """All machines of one daemon. It does nothing to them; what does holds it."""
 
-    def __init__(self, configuration: Configuration, jailer: Jailer, kept: Callable[[bool], None] = lambda _: None) -> None:
-        """`kept` is told whether anybody has a machine, before the last one's record goes and after the first one's is there."""
+    def __init__(
+        self,
+        configuration: Configuration,
+        jailer: Jailer,
+        kept: Callable[[bool], None] = lambda _: None,
+        has_gone: Callable[[Account], bool] = lambda _: False,
+    ) -> None:
+        """`kept` is told whether anybody has a machine, before the last one's record goes and after the first one's is there;
+        `has_gone` says of an account whether it is no more, which may have a successor of the same uid.
+        """
         self._kept = kept
+        self.has_gone = has_gone
         self.configuration = configuration
         self.paths = jailer.paths
         self.jailer = jailer
@@ -46,7 +55,22 @@ class Registry:
             return sorted(self._machines.values(), key=lambda machine: (machine.record.owner.name, machine.record.name))
 
     def of(self, uid: int) -> list[Machine]:
-        return [machine for machine in self.all() if machine.record.owner.uid == uid]
+        """Those of the account that has this uid now."""
+        return [machine for machine in self.all() if machine.record.owner.uid == uid and not self.is_orphan(machine)]
+
+    def is_orphan(self, machine: Machine) -> bool:
+        """Whether its owner's account has gone."""
+        return self.has_gone(machine.record.owner)
+
+    def recorded(self, owner: str, name: str | None) -> list[Machine]:
+        """Machines by what their records say, whoever has the uid now: a login or `#UID`, and a name or an identity."""
+        return [
+            machine
+            for machine in self.all()
+            if owner in (machine.record.owner.name, f"#{machine.record.owner.uid}")
+            and name in (None, machine.record.name, machine.record.id)
+            and not machine.record.ephemeral
+        ]
 
     def get(self, uid: int, name: str) -> Machine | None:
         """A user's machine of that name; those of `run` have none that counts."""
@@ -56,7 +80,8 @@ class Registry:
     def shared(self, account: Account) -> list[tuple[Machine, Share]]:
         """Other people's machines that are shared with somebody now, each with what was granted."""
         now = time.time()
-        everything = ((machine, share) for machine in self.all() for share in machine.record.shares)
+        owned = (machine for machine in self.all() if not self.is_orphan(machine))
+        everything = ((machine, share) for machine in owned for share in machine.record.shares)
         return [(machine, share) for machine, share in everything if share.holds(account, now) and not machine.record.ephemeral]
 
     # taking in and forgetting
@@ -122,7 +147,11 @@ class Registry:
             return True
 
     def _check_room(self, owner: Account, name: str | None) -> None:
-        own = [machine for machine in self._machines.values() if machine.record.owner.uid == owner.uid]
+        own = [
+            machine
+            for machine in self._machines.values()
+            if machine.record.owner.uid == owner.uid and not self.is_orphan(machine)
+        ]
         if name and any(machine.record.name == name and not machine.record.ephemeral for machine in own):
             raise NameTaken(f'there is a machine "{name}" already', "", f"gaol up {name}")
         limit = limit_of(self.configuration.limits, owner, "machines")
@@ -200,10 +229,21 @@ class Registry:
     def rename(self, machine: Machine, name: str) -> None:
         """Raises NameTaken."""
         with self._lock:
-            own = (other for other in self._machines.values() if other.record.owner.uid == machine.record.owner.uid)
-            if any(other is not machine and other.record.name == name and not other.record.ephemeral for other in own):
-                raise NameTaken(f'there is a machine "{name}" already', "one's machines have names of their own", "gaol ls")
+            self._check_name(machine, machine.record.owner, name)
             self.change(machine, name=name)
+
+    def give(self, machine: Machine, owner: Account, name: str, **changes: object) -> None:
+        """Make it another account's, `changes` with that. Raises NameTaken."""
+        with self._lock:
+            self._check_name(machine, owner, name)
+            self.change(machine, owner=owner, name=name, **changes)
+
+    def _check_name(self, machine: Machine, owner: Account, name: str) -> None:
+        whose = (owner.uid, owner.mark)
+        for other in self._machines.values():
+            of = other.record
+            if other is not machine and of.name == name and not of.ephemeral and (of.owner.uid, of.owner.mark) == whose:
+                raise NameTaken(f'there is a machine "{name}" already', "one's machines have names of their own", "gaol ls")
 
     def want(self, machine: Machine, wanted: record.Wanted) -> None:
         if machine.record.wanted != wanted and not machine.observed.gone:

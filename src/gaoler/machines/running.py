@@ -67,6 +67,7 @@ class Running:
                 return
             self._registry.check_there(machine)
             self._registry.check_idle(machine)
+            self._check_owner(machine)
             self._hold(machine)
             paths = self._jailer.paths
             kernel = kernels.find(paths.kernels, needed)
@@ -105,6 +106,13 @@ class Running:
         there = (one for one in self._registry.all() if one is not itself and not one.is_spare)
         others = [one.record for one in there if one.observed.phase in ("starting", "up", "stopping")]
         admission.check(self._configuration, others, wanted)
+
+    def _check_owner(self, machine: Machine) -> None:
+        if self._registry.is_orphan(machine):
+            of = machine.record
+            whose = f"#{of.owner.uid}/{of.name}"
+            why = f"the account of {of.owner.name} has gone"
+            raise Failed(f"{whose} can't be started", why, f"sudo gaol give '{whose}' USER")
 
     def _hold(self, machine: Machine) -> None:
         """Limits that an administrator has lowered since the machine was made hold from this start on."""

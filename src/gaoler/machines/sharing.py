@@ -58,7 +58,7 @@ class Sharing:
             others = tuple(share for share in machine.record.shares if share.name != friend.name and share.uid != friend.uid)
             if len(others) >= MOST:
                 raise LimitReached(f"{name} is shared with {MOST} people", "no machine may be with more", f"gaol info {name}")
-            share = Share(name=friend.name, uid=friend.uid, access=access, until=until, home=home)
+            share = Share(name=friend.name, uid=friend.uid, mark=friend.mark, access=access, until=until, home=home)
             self._registry.change(machine, shares=(*others, share))
 
     def unshare(self, machine: Machine, login: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gaoler.client import Gaoler
+from gaoler.errors import Failed, GaolerError
 from gaoler.host import loop, mounts
 from gaoler.host.command import run
 from gaoler.host.stream import plain_environment
@@ -41,8 +42,16 @@ def stop_machines(settings: Settings, facts: Facts, display: Display) -> None:
         if not running.is_dir() or not any(running.iterdir()):
             return
         daemon.of(settings, facts).start()
+    problems = []
     with Gaoler(str(facts.socket)) as gaoler:
         for machine in gaoler.machines(everybody=True):
-            if machine["state"] not in ("stopped", "failed", "asleep"):
+            if machine["state"] in ("stopped", "failed", "asleep"):
+                continue
+            whose = f"{machine['owner']}/{machine['name']}"
+            try:
                 gaoler.down(machine["name"], owner=machine["owner"])
-                display.say(f"    stopped {machine['owner']}/{machine['name']}")
+                display.say(f"    stopped {whose}")
+            except GaolerError as error:  # the others are stopped all the same
+                problems.append(f"{whose}: {error}")
+    if problems:
+        raise Failed(f"{len(problems)} machines could not be stopped", "\n".join(["", *problems]), "gaol ls --all")

@@ -25,6 +25,11 @@ class Paths:
         return self.private / "machines"
 
     @property
+    def accounts(self) -> Path:
+        """Who has used gaoler: accounts, and what tells them from later ones."""
+        return self.private / "accounts.json"
+
+    @property
     def gaols(self) -> Path:
         return self.private / "gaols"
 

@@ -38,6 +38,9 @@ class Info(Message):
 
     name: str
     owner: str
+    """`#UID` where that account has gone."""
+    gone: str | None
+    """What that account was called."""
     state: Literal["starting", "ready", "running", "frozen", "stopping", "stopped", "failed", "asleep"]
     missing: list[str]
     base: str

@@ -65,6 +65,10 @@ class Catalogues(Method[S, R]):
     """of one's own machines and those that are shared with one; with all: administrators"""
 
 
+class OthersMachines(Method[M, R]):
+    """administrators, of everybody's machines"""
+
+
 class Listings(Method[S, R]):
     """of one's own machines; with all: administrators"""
 
@@ -110,6 +114,7 @@ SET = OfMachines(requests.Set, replies.Changed)
 SHARE = InMachines(requests.Share, replies.OneMachine, to="share another's machine")
 UNSHARE = OfMachines(requests.Unshare, replies.OneMachine)
 RENAME = OfMachines(requests.Rename, replies.OneMachine)
+GIVE = OthersMachines(requests.Give, replies.OneMachine, to="give machines away")
 PUBLISH = OfMachines(requests.Publish, replies.BaseMade, replies.Progress)
 BASE_LIST = Anybodys(requests.BaseList, replies.Bases)
 BASE_INSPECT = Anybodys(requests.BaseInspect, replies.BaseHistory)

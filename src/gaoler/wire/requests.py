@@ -210,6 +210,14 @@ class Rename(OfNamed):
     new: Name
 
 
+class Give(OfNamed):
+    """Make a stopped machine another user's, with its snapshots and without the former owner's home and keys."""
+
+    to: Name
+    new: Name | None = None
+    """What it is called from then on."""
+
+
 class Publish(OfNamed):
     """Make a machine's files, as they are now, a base that others can clone."""
 

@@ -126,8 +126,8 @@ def test_a_machine_has_a_name_while_it_is_there(servers):
     servers.set_host("web.alice", MAC, "10.231.0.16", "fd00:231::10")
     assert resolver.becomes("web.alice.gaol", 1, bytes([10, 231, 0, 16]))
     assert resolver.becomes("web.alice.gaol", 28, socket.inet_pton(socket.AF_INET6, "fd00:231::10"))
-    servers.remove_host("web.alice")
-    servers.remove_host("web.alice")
+    servers.remove_host("web.alice", MAC)
+    servers.remove_host("web.alice", MAC)
     assert resolver.becomes("web.alice.gaol", 1, None)
 
 

@@ -61,6 +61,35 @@ def account(name: str, *groups: str, home: Path | None = None) -> Iterator[User]
             _delete(name)
 
 
+def remove(name: str) -> None:
+    """The account goes, with its home; what runs as it goes on."""
+    with _alone():
+        _delete(name)
+
+
+def add(name: str, *, uid: int) -> User:
+    """One more of that name and id, whom `account` takes away in the end."""
+    with _alone():
+        _run("useradd", "--create-home", "--user-group", "--uid", str(uid), "--shell", "/bin/bash", name)
+    return existing(name)
+
+
+@contextmanager
+def renamed(user: User, new: str) -> Iterator[User]:
+    """The account and its group are called otherwise; its home moves along. It is given back its name."""
+    _rename(user.name, new, user.home.with_name(new))
+    try:
+        yield existing(new)
+    finally:
+        _rename(new, user.name, user.home)
+
+
+def _rename(old: str, new: str, home: Path) -> None:
+    with _alone():
+        _run("groupmod", "--new-name", new, old)
+        _run("usermod", "--login", new, "--home", str(home), "--move-home", old)
+
+
 @contextmanager
 def group(name: str) -> Iterator[str]:
     with _alone():

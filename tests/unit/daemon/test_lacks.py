@@ -28,7 +28,8 @@ LACKS = [RuntimeError("can't start new thread"), MemoryError()]
 
 @pytest.fixture
 def served(tmp_path):
-    made = Server(tmp_path / "sock", "nobody-is-in-it", SimpleNamespace(), Tally())
+    parts = SimpleNamespace(accounts=SimpleNamespace(known=lambda account: account))
+    made = Server(tmp_path / "sock", "nobody-is-in-it", parts, Tally())
     thread = threading.Thread(target=made.serve)
     thread.start()
     yield made

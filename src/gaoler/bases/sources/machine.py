@@ -14,8 +14,8 @@ class Machine(Made):
     shares = True
 
     def check(self) -> None:
-        self.means.take(self.argument)
+        self.means.take(self.argument, self.machine_mark)
 
     def fill(self, tree: Path, work: Work) -> Path:
-        self.means.take(self.argument)(tree, work.report)
+        self.means.take(self.argument, self.machine_mark)(tree, work.report)
         return tree

@@ -16,8 +16,10 @@ from gaoler.errors import Usage
 from gaoler.host import btrfs
 from gaoler.progress import Report
 
-Take = Callable[[str], Callable[[Path, Report], None]]
-"""Of OWNER/NAME: what makes a subvolume of that machine's files. Raises NotFound at once where there is no such machine."""
+Take = Callable[[str, str], Callable[[Path, Report], None]]
+"""Of OWNER/NAME: what makes a subvolume of that machine's files. With its owner's mark, since another may have that login by now.
+Raises NotFound at once where there is no such machine.
+"""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class Source(ABC):
 
     def __init__(self, recipe: Recipe, means: Means) -> None:
         self.argument, self.mirror, self.keyring = recipe.argument, recipe.mirror, recipe.keyring
+        self.machine_mark = recipe.machine_mark
         self.means = means
 
     def check(self) -> None:  # noqa: B027 - most have nothing to see

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from gaoler.bases.generations import Base
 from gaoler.bases.history import Recipe
+from gaoler.daemon.caller import uid_of
 from gaoler.daemon.conversation import Conversation
 from gaoler.daemon.handling import administrators, anybodys, of_bases, of_machines
 from gaoler.daemon.parts import Parts
@@ -32,6 +34,9 @@ def inspect(parts: Parts, request: requests.BaseInspect, _: Conversation) -> rep
 @administrators(methods.BASE_ADD)
 def add(parts: Parts, request: requests.BaseAdd, conversation: Conversation) -> replies.BaseMade:
     recipe = _recipe(request, conversation.caller.account.name)
+    if recipe.kind == "machine":
+        owner = recipe.argument.partition("/")[0]
+        recipe = replace(recipe, machine_mark=parts.rights.account(uid_of(owner)).mark)
     result = parts.syncs.add(request.name, recipe, conversation.report, replace=request.replace)
     return replies.BaseMade(base=_view(parts, result.base), new=result.new)
 
@@ -69,7 +74,9 @@ def publish(parts: Parts, request: requests.Publish, conversation: Conversation,
     with parts.rights.publishing(caller, request.base):
         argument = f"{of.owner.name}/{of.name}"
         by = None if caller.admin else caller.account
-        recipe = Recipe("machine", argument, publisher=by.name if by else None, publisher_uid=by.uid if by else None)
+        recipe = Recipe("machine", argument, machine_mark=of.owner.mark)
+        if by:
+            recipe = replace(recipe, publisher=by.name, publisher_uid=by.uid, publisher_mark=by.mark)
         result = parts.syncs.add(request.base, recipe, conversation.report, replace=not caller.admin)
     return replies.BaseMade(base=_view(parts, result.base), new=result.new)
 

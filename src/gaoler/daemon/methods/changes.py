@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gaoler.daemon.caller import account_of, uid_of
+from gaoler.daemon.caller import uid_of
 from gaoler.daemon.conversation import Conversation
-from gaoler.daemon.handling import in_machines, of_machines
+from gaoler.daemon.handling import in_machines, of_anybodys_machines, of_machines
 from gaoler.daemon.parts import Parts
 from gaoler.daemon.views import info_of
 from gaoler.machines.machine import Machine
@@ -22,7 +22,7 @@ def change(parts: Parts, request: requests.Set, _: Conversation, machine: Machin
 
 @in_machines(methods.SHARE)
 def share(parts: Parts, request: requests.Share, _: Conversation, machine: Machine) -> replies.OneMachine:
-    friend = account_of(uid_of(request.user))
+    friend = parts.rights.account(uid_of(request.user))
     parts.sharing.share(machine, friend, request.access, request.ends, home=request.home)
     return replies.OneMachine(machine=info_of(parts, machine))
 
@@ -36,4 +36,10 @@ def unshare(parts: Parts, request: requests.Unshare, _: Conversation, machine: M
 @of_machines(methods.RENAME)
 def rename(parts: Parts, request: requests.Rename, _: Conversation, machine: Machine) -> replies.OneMachine:
     parts.changing.rename(machine, request.new)
+    return replies.OneMachine(machine=info_of(parts, machine))
+
+
+@of_anybodys_machines(methods.GIVE)
+def give(parts: Parts, request: requests.Give, _: Conversation, machine: Machine) -> replies.OneMachine:
+    parts.leavers.give(machine, parts.rights.account(uid_of(request.to)), request.new)
     return replies.OneMachine(machine=info_of(parts, machine))

@@ -80,11 +80,14 @@ class Dnsmasq:
         files.replace(self._state / "dhcp" / name, dhcp.encode(), mode=0o644)
         files.replace(self._state / "dns" / name, dns.encode(), mode=0o644)
 
-    def remove_host(self, name: str) -> None:
-        """Forget a machine; nothing when it is not known."""
+    def remove_host(self, name: str, mac: str) -> None:
+        """Forget a machine; nothing when it is not known, or has a namesake by now: a login may have had two owners in turn."""
         if not _NAME.fullmatch(name):
             raise Failed(f"can't remove host {name!r}", "it is not a host name", "gaol ls")
         removed = False
+        with suppress(FileNotFoundError):
+            if not (self._state / "dhcp" / name).read_text().startswith(f"{mac},"):
+                return
         for directory in ("dhcp", "dns"):
             with suppress(FileNotFoundError):
                 (self._state / directory / name).unlink()
