@@ -22,6 +22,7 @@ class FakeDaemon:
         self.replies = {}
         self.calls = []
         self.plays = {}
+        self.later = {}
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(self.path)
         self._listener.listen()
@@ -43,6 +44,8 @@ class FakeDaemon:
                         self._play(connection, call["parameters"], self.plays[method])
                     for reply in self.replies.get(method, ()):
                         connection.send(reply)
+                    for other, parameters in self.later.pop(method, {}).items():
+                        self.answer(other, **parameters)
             except Closed:
                 connection.close()
 
@@ -67,6 +70,10 @@ class FakeDaemon:
 
     def answer(self, method, **parameters):
         self.replies[method] = [{"parameters": parameters}]
+
+    def answer_after(self, call, method, **parameters):
+        """From the next `call` on `method` is answered so."""
+        self.later.setdefault(call, {})[method] = parameters
 
     def close(self):
         self._listener.close()

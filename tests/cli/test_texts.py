@@ -198,9 +198,11 @@ def test_another_users_machine_is_named_by_owner(daemon, gaol):
 def test_down_all_asks_each_that_runs_and_tells_of_those_that_stay(daemon, gaol):
     daemon.answer("List", machines=[MACHINE, {**MACHINE, "owner": "bob"}, {**MACHINE, "name": "old", "state": "stopped"}])
     daemon.answer("Down", machine=MACHINE)
+    daemon.answer_after("Down", "List", machines=[])
     assert gaol("down", "--all").returncode == 0
     asked = [(call["owner"], call["name"]) for method, call in daemon.calls if method == "Down"]
     assert sorted(asked) == [("alice", "web"), ("bob", "web")]
+    daemon.answer("List", machines=[MACHINE, {**MACHINE, "owner": "bob"}])
     daemon.refuse("Down", "it stays", "", "", 1)
     told = gaol("down", "--all")
     assert told.returncode == 1
