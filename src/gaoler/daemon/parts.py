@@ -127,7 +127,7 @@ def assemble(configuration: Configuration, network: Network) -> Parts:
         leavers=Leavers(accounts, registry, quotas, running, snapshots, copies, monitor),
         cloning=Cloning(registry, jailer, quotas, making, running, sessions),
         sleeping=sleeping,
-        backups=Backups(registry, jailer, quotas, making, snapshots),
+        backups=Backups(accounts, registry, jailer, quotas, making, snapshots),
         arriving=Arriving(registry, making, running, sleeping, sessions, ahead),
         syncs=syncs,
         metrics=Metrics(configuration, registry, jailer, bases, tally.registry),

@@ -22,6 +22,7 @@ from gaoler.host import btrfs
 from gaoler.host.btrfs import streams
 from gaoler.kernels import installed as kernels
 from gaoler.machines import record
+from gaoler.machines.accounts import Accounts
 from gaoler.machines.jailing import Jailer
 from gaoler.machines.machine import Machine
 from gaoler.machines.making import Making
@@ -68,7 +69,10 @@ class Wanted:
 class Backups:
     """Those of the machines of a registry."""
 
-    def __init__(self, registry: Registry, jailer: Jailer, quotas: Quotas, making: Making, snapshots: Snapshots) -> None:
+    def __init__(
+        self, accounts: Accounts, registry: Registry, jailer: Jailer, quotas: Quotas, making: Making, snapshots: Snapshots
+    ) -> None:
+        self._accounts = accounts
         self._registry = registry
         self._jailer = jailer
         self._quotas = quotas
@@ -118,7 +122,8 @@ class Backups:
     def wanted(self, owner: Account, name: str, written: str, uuid: str, snapshots: dict[str, str], *, given: bool) -> Wanted:
         """A machine to be made, looked at before anything is received. Raises Usage, NotAllowed, Failed.
 
-        Nobody inherits by accident: whoever has the former owner's name, and not their uid, must be `given` it.
+        Nobody inherits by accident: whoever has the former owner's name, and not their uid, or has both since that account has
+        gone, must be `given` it.
         """
         try:
             of = record.decode(written.encode())
@@ -128,6 +133,9 @@ class Backups:
             tag_name(tag)
         if not given and of.owner.uid != owner.uid:
             why = f"the machine's owner had the uid {of.owner.uid}, and {owner.name} has {owner.uid}"
+            raise NotAllowed(f"{owner.name} is another account by now", why, f"gaol store restore --as {owner.name}/{name}")
+        if not given and self._accounts.left(of.owner):
+            why = "the account that the machine belonged to has gone since"
             raise NotAllowed(f"{owner.name} is another account by now", why, f"gaol store restore --as {owner.name}/{name}")
         if self._registry.get(owner.uid, machine_name(name)):
             what = f"there is a machine {owner.name}/{name} already"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from gaoler.daemon.caller import account_of, uid_of
+from gaoler.daemon.caller import uid_of
 from gaoler.daemon.conversation import Conversation
 from gaoler.daemon.handling import roots, roots_of_machines
 from gaoler.daemon.parts import Parts
@@ -67,5 +67,5 @@ def restore(parts: Parts, request: requests.StoreRestore, talk: Conversation) ->
 
 
 def _wanted(parts: Parts, one: messages.Restored) -> Wanted:
-    owner = account_of(uid_of(one.owner))
+    owner = parts.rights.account(uid_of(one.owner))
     return parts.backups.wanted(owner, one.name, one.record, one.tree, one.snapshots, given=one.given)
