@@ -126,10 +126,11 @@ def _info(options: Any) -> int:
     with Gaoler() as gaoler:
         reply = gaoler.call("BaseInspect", name=options.name)
     base = reply["base"]
-    return show({**base, "generations": reply["generations"]}, as_json=options.json, text=lambda: _tell(base))
+    more = {key: reply[key] for key in ("generations", "standing") if key in reply}
+    return show({**base, **more}, as_json=options.json, text=lambda: _tell(base, reply.get("standing", [])))
 
 
-def _tell(base: dict[str, Any]) -> None:
+def _tell(base: dict[str, Any], standing: list[dict[str, Any]]) -> None:
     synced = f"{show_time(base['synced'])}, {base['result']}, {base['seconds']:.1f} s" if base["synced"] else None
     good = f"{show_time(base['good'])}; {base['failures']} failed since" if base["failures"] else None
     lines = [
@@ -139,6 +140,7 @@ def _tell(base: dict[str, Any]) -> None:
         ("files", or_dash(base["files"])),
         ("size", _size(base["size"])),
         ("machines", base["machines"]),
+        *[("", _stands(one, base["generation"])) for one in standing],
         ("follows", _follows(base)),
         ("last sync", or_dash(synced)),
         *([("why", base["reason"])] if base["reason"] else []),
@@ -146,6 +148,13 @@ def _tell(base: dict[str, Any]) -> None:
         *[("lacks" if number == 0 else "", lack) for number, lack in enumerate(base["lacks"])],
     ]
     show_pairs(lines)
+
+
+def _stands(one: dict[str, Any], current: str | None) -> str:
+    """`alice/web, generation 1 (there is a newer one), ready`."""
+    generation = f", generation {one['generation']}" if one["generation"] else ""
+    older = " (there is a newer one)" if generation and current and one["generation"] != current else ""
+    return f"{one['owner']}/{one['name']}{generation}{older}, {one['state']}"
 
 
 def _history(options: Any) -> int:
@@ -209,7 +218,12 @@ COMMANDS = {
         examples=(("gaol publish prepared databases", ""),),
     ),
     "base ls": Command(_ls, "List the bases that machines are cloned from.", JSON),
-    "base info": Command(_info, "Show everything about a base, and why it is not up to date.", _BASE, JSON),
+    "base info": Command(
+        _info,
+        "Show everything about a base, and why it is not up to date; to whoever may change it, also which machines stand on it.",
+        _BASE,
+        JSON,
+    ),
     "base history": Command(_history, "List the generations of a base that are still there, oldest first.", _BASE, JSON),
     "base add": Command(
         _add,

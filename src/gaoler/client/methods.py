@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Difference: TypeAlias = dict[str, Any]
     Usage: TypeAlias = dict[str, Any]
     Base: TypeAlias = dict[str, Any]
+    Standing: TypeAlias = dict[str, Any]
     Generation: TypeAlias = dict[str, Any]
     Kernel: TypeAlias = dict[str, Any]
     Store: TypeAlias = dict[str, Any]

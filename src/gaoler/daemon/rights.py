@@ -200,6 +200,14 @@ class Rights:
         if name is None or not granted or not self._owns(caller, name):
             self.administrator(caller, to)
 
+    def knows_users_of(self, caller: Caller, name: str) -> bool:
+        """Whether somebody may see who has machines of a base: whoever may change it."""
+        try:
+            self.base(caller, name, "see who has machines of it")
+        except NotAllowed:
+            return False
+        return True
+
     @contextmanager
     def publishing(self, caller: Caller, name: str) -> Iterator[None]:
         """While the caller makes, or makes anew, a base of that name from a machine. Raises NotAllowed, LimitReached."""

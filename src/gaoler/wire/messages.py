@@ -144,6 +144,15 @@ class Base(Message):
     """What machines from it would like and do without."""
 
 
+class Standing(Message):
+    """A machine that was cloned from a base, for whoever may change that."""
+
+    owner: str
+    name: str
+    generation: str | None
+    state: str
+
+
 class Generation(Message):
     """A generation of a base. Sizes in bytes; what was moved is against the one before, None where it is not known."""
 

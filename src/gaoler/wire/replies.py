@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gaoler.wire.messages import Base, Check, Difference, Generation, Info, Kernel, Message, SnapshotInfo, Store, Usage
+from gaoler.wire.messages import Base, Check, Difference, Generation, Info, Kernel, Message, SnapshotInfo, Standing, Store, Usage
 
 
 class Reply(Message):
@@ -107,6 +107,8 @@ class Bases(Reply):
 class BaseHistory(Reply):
     base: Base
     generations: list[Generation]
+    standing: list[Standing] | None = None
+    """Which machines were cloned from it: for who may change the base alone."""
 
 
 class BaseMade(Reply):

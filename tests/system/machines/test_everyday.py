@@ -130,6 +130,17 @@ def test_a_newer_generation_is_told(gateway, quiet, alice):
         shown = gateway.gaol("ls", user=alice).stdout
         assert "course 1*" in shown
         assert shown.endswith("gaol info old\n")
+        told = gateway.gaol("up", "old", user=alice).stderr
+        assert "gaol: course has generation 2 by now; old was made of 1, and stays so\n" in told
+        standing = f"{alice.name}/old, generation 1 (there is a newer one), ready"
+        assert standing in gateway.gaol("base", "info", "course").stdout
+        assert alice.name not in gateway.gaol("base", "info", "course", user=alice).stdout.partition("machines")[2]
+        assert "standing" not in gateway.json("base", "info", "course", user=alice)
+        with Terminal([gateway.program, "base", "rm", "course"], **gateway.options(None)) as terminal:
+            terminal.expect(rf"1 machine made from it \({alice.name}/old\) keep")
+            terminal.expect(r"Delete it\? \[y/N\]")
+            terminal.type("\n")
+            assert terminal.wait() == 1
     finally:
         gateway.gaol("rm", "--force", "old", user=alice)
         gateway.gaol("base", "rm", "course", check=True)

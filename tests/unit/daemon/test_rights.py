@@ -3,6 +3,7 @@
 import os
 import pwd
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +14,7 @@ from gaoler.daemon.caller import Caller, account_of
 from gaoler.daemon.rights import Rights
 from gaoler.errors import LimitReached, NotAllowed, NotFound
 from gaoler.machines.machine import Machine
+from gaoler.machines.record import Share
 from gaoler.machines.registry import Registry
 from gaoler.wire.which import Which
 from unit.machines.test_record import OWNER, WEB
@@ -79,6 +81,50 @@ def test_who_published_owns_and_not_whose_machine_it_was():
 
 def test_the_grant_is_looked_at_each_time():
     assert not may(rights(PUBLISHED, bases=0))
+
+
+def test_who_has_machines_of_a_base_is_for_who_may_change_it():
+    assert rights(PUBLISHED, bases=1).knows_users_of(TEACHER, "course")
+    assert rights(PUBLISHED).knows_users_of(ADMIN, "course")
+    assert not rights(PUBLISHED).knows_users_of(TEACHER, "course")
+    assert not rights(Recipe("machine", "alice/web"), bases=1).knows_users_of(TEACHER, "course")
+
+
+def friends(**said):
+    """Rights where root shares `web` with TEACHER."""
+    registry = Registry(Configuration(), JAILER)
+    share = Share(**{"name": OWNER.name, "uid": OWNER.uid, "access": "root", "until": None, "home": False} | said)
+    registry.adopt(Machine(WEB.with_(owner=account_of(0), home=False, shares=(share,))))
+    return Rights(Configuration(), registry, Bases())
+
+
+def test_a_share_is_for_one_account_by_name_and_number_and_until_it_ends():
+    assert friends().entered(TEACHER, Which("root", "web"), "go in").share
+    assert [one.machine.record.name for one in friends().shared(TEACHER)] == ["web"]
+    for said in ({"uid": 1001}, {"name": "bob"}, {"until": 1.0}):
+        asked = friends(**said)
+        assert asked.shared(TEACHER) == []
+        assert told(asked.entered, TEACHER, Which("root", "web"), "go in") == told(asked.seen, TEACHER, Which("root", "web"))
+
+
+def test_a_share_opens_nothing_else():
+    asked = friends()
+    for right in (asked.owner, asked.machine, partial(asked.inside, to="look")):
+        assert told(right, TEACHER, Which("root", "web"))[1] == "there is none that you may see"
+    for other in (Which(None, "web"), Which("root", None), Which("root", "other"), Which("nobody", "web")):
+        with pytest.raises(NotFound):
+            asked.entered(TEACHER, other, "go in")
+    assert asked.some(TEACHER, False, "see them") == []
+
+
+def test_a_share_without_the_home_is_shut_while_it_is_there():
+    asked = friends()
+    (machine,) = asked._registry.all()
+    machine.record = machine.record.with_(home=True)
+    with pytest.raises(NotAllowed, match="home directory is in it now"):
+        asked.entered(TEACHER, Which("root", "web"), "go in")
+    machine.record = machine.record.with_(shares=tuple(replace(one, home=True) for one in machine.record.shares))
+    assert asked.entered(TEACHER, Which("root", "web"), "go in").machine is machine
 
 
 @pytest.mark.parametrize("other", [{"uid": 1001}, {"name": "bob"}])

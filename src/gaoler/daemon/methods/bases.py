@@ -26,9 +26,11 @@ def list_all(parts: Parts, _: requests.BaseList, __: Conversation) -> replies.Ba
 
 
 @anybodys(methods.BASE_INSPECT)
-def inspect(parts: Parts, request: requests.BaseInspect, _: Conversation) -> replies.BaseHistory:
+def inspect(parts: Parts, request: requests.BaseInspect, conversation: Conversation) -> replies.BaseHistory:
     base = parts.bases.find(request.name)
-    return replies.BaseHistory(base=_view(parts, base), generations=_generations(parts, base))
+    known = parts.rights.knows_users_of(conversation.caller, base.name)
+    standing = _standing(parts, base.name) if known else None
+    return replies.BaseHistory(base=_view(parts, base), generations=_generations(parts, base), standing=standing)
 
 
 @administrators(methods.BASE_ADD)
@@ -121,6 +123,15 @@ def _unfinished(parts: Parts, name: str) -> messages.Base:
         result="unfinished",
         reason=None if working else why,
     )
+
+
+def _standing(parts: Parts, name: str) -> list[messages.Standing]:
+    """Those that are thrown away are nobody's to follow."""
+    kept = [machine for machine in parts.registry.all() if machine.record.base == name and not machine.record.ephemeral]
+    return [
+        messages.Standing(owner=one.record.owner.name, name=one.record.name, generation=one.record.generation, state=one.state)
+        for one in kept
+    ]
 
 
 def _generations(parts: Parts, base: Base) -> list[messages.Generation]:
