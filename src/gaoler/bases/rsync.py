@@ -38,7 +38,7 @@ _MASTERS_OWN = (
 
 #: Extended attributes that mean something in a machine. Labels of the master's security module, and what only root of
 #: a file system's own user namespace may set, do not.
-_XATTRS = ("--filter=+x security.capability", "--filter=+x user.*", "--filter=-x *")
+XATTRS = ("--filter=+x security.capability", "--filter=+x user.*", "--filter=-x *")
 
 _NAMES = "Number of [a-z ]+|Total bytes (?:sent|received)"
 _FIGURE = re.compile(rf"(?P<name>{_NAMES}): (?P<count>[\d,]+)(?: \(reg: (?P<regular>[\d,]+))?")
@@ -156,7 +156,7 @@ def command(source: str) -> list[str]:
         "--partial",  # what filled the store stays to be seen, and what has come need not come again
         *("--delete", "--no-motd", "--no-human-readable", "--stats", "--info=progress2", f"--timeout={TIMEOUT}"),
         "--modify-window=-1",  # times to the nanosecond: two changes may fall into one second
-        *_XATTRS,
+        *XATTRS,
         *excludes(),
     ]
     if kind == "ssh":

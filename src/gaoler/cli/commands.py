@@ -37,6 +37,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "cp": ("copy", "copy files into a machine or out of it"),
         "snapshot": ("snapshots", "save a machine's files as they are now, to go back to later"),
         "restore": ("snapshots", "go back to a snapshot"),
+        "rebase": ("diff", "move a machine over to the newest generation of its base"),
         "diff": ("diff", "show what has changed in a machine's files"),
         "clone": ("snapshots", "make a new machine with the files of another"),
         "publish": ("bases", "turn a machine into a base that others can clone"),

@@ -1,4 +1,4 @@
-"""diff: what has changed in a machine's files."""
+"""diff, rebase: what has changed in a machine's files, and the same on a newer generation of its base."""
 
 from __future__ import annotations
 
@@ -57,7 +57,25 @@ def _named(one: dict[str, Any]) -> str:
     return f"{path} ({'; '.join(told)})" if told else path
 
 
+def _rebase(options: Any) -> int:
+    with Gaoler() as gaoler, Progress() as progress:
+        reply = gaoler.call("Rebase", progress if sys.stderr.isatty() else None, name=options.name)
+    machine = reply["machine"]
+    name, base = machine["name"], f"{machine['base']} {machine['generation']}"
+    told = f"{name} stands on {base}; gaol restore {name} {reply['tag']} goes back"
+    return show(machine, as_json=options.json, text=lambda: print(clean(told)))
+
+
 COMMANDS = {
+    "rebase": Command(
+        _rebase,
+        "Move a stopped machine over to the newest generation of its base, with what you have changed in it. A snapshot of what "
+        "it was is kept. Refused, with their names, where files have changed in both; what programs write by themselves, such "
+        "as logs, is not counted.",
+        MACHINE,
+        JSON,
+        examples=(("gaol rebase web", ""),),
+    ),
     "diff": Command(
         _diff,
         "Show what has changed in a machine's files since it was cloned from its base, or since a snapshot: + is new, - is gone, "

@@ -44,7 +44,12 @@ def _tell_up(machine: dict[str, Any]) -> None:
     print(clean(f"{name}  {machine['address'] or machine['address6'] or '-'}"))
     if machine.get("newer"):
         base, newer, own = machine["base"], machine["newer"], machine["generation"]
-        print(clean(f"gaol: {base} has generation {newer} by now; {name} was made of {own}, and stays so"), file=sys.stderr)
+        print(
+            clean(
+                f"gaol: {base} has generation {newer} by now; {name} was made of {own}: gaol rebase {name}, once it is stopped"
+            ),
+            file=sys.stderr,
+        )
     if machine["missing"]:
         why = f" ({machine['reason']})" if machine["reason"] else ""
         print(f"gaol: {name} is up, but something is missing: {clean(', '.join(machine['missing']) + why)}", file=sys.stderr)

@@ -91,7 +91,8 @@ def _told(machine: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "address", ", ".join(addresses)
     yield "base", f"{machine['base']}, generation {machine['generation']}" if machine["generation"] else machine["base"]
     if machine.get("newer"):
-        yield "newer", f"generation {machine['newer']} of {machine['base']}: a new machine has it"
+        new = f"generation {machine['newer']} of {machine['base']}"
+        yield "newer", f"{new}: a new machine has it; gaol rebase {name} moves this one over, once it is stopped"
     yield "memory", f"{show_size(machine['memory'])}, at most {show_size(machine['host_memory'])} of the host's"
     yield "processors", f"{machine['cpus']:g}"
     if machine["disk"] or machine["disk_used"] is not None:

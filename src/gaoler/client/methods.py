@@ -261,6 +261,15 @@ class Methods:
         """Show what has changed in a machine's files since a snapshot, or without one since it was cloned from its base. Who may: the machine's owner, and root."""
         return self.call("Diff", progress, name=name, owner=owner, tag=tag, patch=patch)
 
+    def rebase(
+        self,
+        name: str,
+        progress: Progress | None = None,
+        owner: str | None = None,
+    ) -> dict[str, Any]:
+        """Move a stopped machine over to the newest generation of its base, with what was changed in it. Who may: the machine's owner, and administrators."""
+        return self.call("Rebase", progress, name=name, owner=owner)
+
     def clone(
         self,
         name: str,

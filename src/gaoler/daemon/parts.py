@@ -29,6 +29,7 @@ from gaoler.machines.monitor import Monitor
 from gaoler.machines.network import Network
 from gaoler.machines.origins import Origins
 from gaoler.machines.quotas import Quotas
+from gaoler.machines.rebasing import Rebasing
 from gaoler.machines.registry import Registry
 from gaoler.machines.running import Running
 from gaoler.machines.sessions import Sessions
@@ -64,6 +65,7 @@ class Parts:
     sharing: Sharing
     differences: Differences
     leavers: Leavers
+    rebasing: Rebasing
     copies: Copies
     backups: Backups
     cloning: Cloning
@@ -123,6 +125,7 @@ def assemble(configuration: Configuration, network: Network) -> Parts:
         changing=Changing(configuration, registry, jailer, quotas, running),
         sharing=Sharing(registry, jailer, sessions),
         differences=Differences(registry, jailer, snapshots, origins),
+        rebasing=Rebasing(registry, jailer, bases, snapshots, origins),
         copies=copies,
         leavers=Leavers(accounts, registry, quotas, running, snapshots, copies, monitor),
         cloning=Cloning(registry, jailer, quotas, making, running, sessions),

@@ -137,6 +137,7 @@ class Comparison:
             size=_size(now),
             was=_size(was),
             how=how,
+            exact=_shown(path) == path,
         )
 
 

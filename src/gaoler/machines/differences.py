@@ -49,6 +49,8 @@ class Difference:
     was: int | None
     """And as it was."""
     how: tuple[str, ...]
+    exact: bool
+    """Whether the path is the name as it is, without escapes."""
 
 
 @dataclass

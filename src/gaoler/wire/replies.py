@@ -91,6 +91,13 @@ class Differences(Reply):
     note: str | None = None
 
 
+class Rebased(Reply):
+    """`tag` is the snapshot of what the machine was before."""
+
+    machine: Info
+    tag: str
+
+
 class Cloned(Reply):
     machine: Info
     note: str | None = None

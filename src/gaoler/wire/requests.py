@@ -159,6 +159,10 @@ class Diff(OfNamed):
     patch: bool = False
 
 
+class Rebase(OfNamed):
+    """Move a stopped machine over to the newest generation of its base, with what was changed in it."""
+
+
 class Clone(OfNamed):
     """Make a machine of the same owner, with the files of this one as they are now.
 

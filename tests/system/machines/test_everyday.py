@@ -131,7 +131,7 @@ def test_a_newer_generation_is_told(gateway, quiet, alice):
         assert "course 1*" in shown
         assert shown.endswith("gaol info old\n")
         told = gateway.gaol("up", "old", user=alice).stderr
-        assert "gaol: course has generation 2 by now; old was made of 1, and stays so\n" in told
+        assert "gaol: course has generation 2 by now; old was made of 1: gaol rebase old, once it is stopped\n" in told
         standing = f"{alice.name}/old, generation 1 (there is a newer one), ready"
         assert standing in gateway.gaol("base", "info", "course").stdout
         assert alice.name not in gateway.gaol("base", "info", "course", user=alice).stdout.partition("machines")[2]

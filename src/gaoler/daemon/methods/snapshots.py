@@ -53,11 +53,20 @@ def diff(parts: Parts, request: requests.Diff, conversation: Conversation, machi
         note = "there is more to the patch than is shown"
     return replies.Differences(
         against=found.against,
-        differences=[messages.Difference(**asdict(one) | {"how": list(one.how)}) for one in found.differences],
+        differences=[
+            messages.Difference(**{key: value for key, value in asdict(one).items() if key != "exact"} | {"how": list(one.how)})
+            for one in found.differences
+        ],
         left_out=found.left_out,
         patch="".join(found.patches) if request.patch else None,
         note=note,
     )
+
+
+@of_machines(methods.REBASE)
+def rebase(parts: Parts, _: requests.Rebase, conversation: Conversation, machine: Machine) -> replies.Rebased:
+    tag = parts.rebasing.rebase(machine, conversation.report)
+    return replies.Rebased(machine=info_of(parts, machine), tag=tag)
 
 
 @of_machines(methods.CLONE)
