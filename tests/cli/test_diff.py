@@ -1,5 +1,7 @@
 """diff: what a person sees of what has changed in a machine."""
 
+from cli.test_texts import MACHINE
+
 FOUND = {
     "against": "debian 1",
     "left_out": 0,
@@ -39,3 +41,9 @@ def test_a_patch_goes_out_as_it_is(daemon, gaol):
     patch = "--- a/etc/x\n+++ b/etc/x\n@@ -1 +1 @@\n-a\t\n+b\x07\n"
     daemon.answer("Diff", **FOUND, patch=patch)
     assert gaol("diff", "web", "--patch").stdout == patch
+
+
+def test_rebase_says_where_it_stands_and_how_to_go_back(daemon, gaol):
+    daemon.answer("Rebase", machine={**MACHINE, "generation": "2"}, tag="generation-1")
+    assert gaol("rebase", "web").stdout == "web stands on debian 2; gaol restore web generation-1 goes back\n"
+    assert daemon.calls == [("Rebase", {"name": "web"})]

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+import published
+from gaoler.client import Gaoler
+from gaoler.daemon.introspection import description
+
 pytestmark = [pytest.mark.root, pytest.mark.machine]
 
 
@@ -26,8 +30,11 @@ def test_a_machine_moves_over_to_a_newer_generation(gateway, quiet, alice):
         assert gateway.json("info", "lab", user=alice)["generation"] == "1"
         gateway.gaol("exec", "--rescue", "lab", "--", "sh", "-c", "echo 1 > srv/course/text", user=alice, check=True)
 
-        told = gateway.gaol("rebase", "lab", user=alice, check=True).stdout
-        assert told == "lab stands on course 2; gaol restore lab generation-1 goes back\n"
+        with Gaoler(str(gateway.socket)) as gaoler:
+            found = list(gaoler.replies("Rebase", {"name": "lab", "owner": alice.name}))
+        interface = published.read(description())
+        assert [fault for reply in found for fault in interface.faults("Rebase", reply)] == []
+        assert found[-1]["tag"] == "generation-1"
         info = gateway.json("info", "lab", user=alice)
         assert (info["generation"], info["newer"], info["snapshots"]) == ("2", None, ["generation-1"])
         gateway.gaol("up", "lab", user=alice, check=True)
