@@ -11,7 +11,7 @@ from gaoler.daemon.introspection import description
 pytestmark = [pytest.mark.root, pytest.mark.machine]
 
 
-def test_a_machine_moves_over_to_a_newer_generation(gateway, quiet, alice):
+def test_a_machine_moves_over_to_a_newer_generation(gateway, quiet, alice, monkeypatch):
     quiet.sh("mkdir /srv/course; echo 1 > /srv/course/task; echo 1 > /srv/course/text; echo 1 > /srv/course/old; ln -s task /srv/course/link")
     gateway.gaol("base", "add", "course", "--machine", f"{alice.name}/quiet", check=True)
     try:
@@ -29,6 +29,16 @@ def test_a_machine_moves_over_to_a_newer_generation(gateway, quiet, alice):
         assert (refused.returncode, "/srv/course/text have changed in it and in course" in refused.stderr) == (1, True), refused
         assert gateway.json("info", "lab", user=alice)["generation"] == "1"
         gateway.gaol("exec", "--rescue", "lab", "--", "sh", "-c", "echo 1 > srv/course/text", user=alice, check=True)
+
+        # Killed when the files are those of the newer generation already, and the record is not.
+        monkeypatch.setenv("GAOLER_FAILPOINT", "rebase.exchanged")
+        gateway.restart()
+        monkeypatch.delenv("GAOLER_FAILPOINT")
+        assert gateway.gaol("rebase", "lab", user=alice).returncode == 6
+        gateway.process.wait(60)
+        gateway.start()
+        assert gateway.json("info", "lab", user=alice)["generation"] == "1"
+        gateway.gaol("snapshot", "lab", "generation-1", "--delete", user=alice, check=True)
 
         with Gaoler(str(gateway.socket)) as gaoler:
             found = list(gaoler.replies("Rebase", {"name": "lab", "owner": alice.name}))

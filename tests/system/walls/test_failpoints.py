@@ -17,6 +17,7 @@ STEPS = {
     "remove": [["rm", "web"]],
     "snapshot": [["snapshot", "web", "now"]],
     "restore": [["down", "web"], ["restore", "web", "before"]],
+    "diff": [["diff", "web", "before"]],
     "copy": [["snapshot", "web", "now", "--memory"]],
     "clone": [["clone", "web", "twin", "--running"]],
     "sleep": [["sleep", "web"]],
