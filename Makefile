@@ -10,6 +10,7 @@
 #   sudo make purge   remove every trace, after asking (YES=1: without)
 #   sudo make walls   the tests of docs/explanation/threat-model.md; writes walls-report.md
 #   sudo make copies  copies, sleep, restores and kills of machines, N=100 of each, while programs inside check their memory
+#        make fuzz    each reader of hostile bytes for ten minutes (SECONDS_EACH=600)
 #        make lint    ruff, mypy --strict, import-linter, shellcheck, gcc -Werror, checkpatch --strict
 #        make kernel-fixes   each patch of kernel/patches/fix applied to a plain source and built by itself (WHOLE=1: linked, too)
 #        make kernel-tree TREE=DIRECTORY   the kernel's source with our files and patches, a git repository to work in
@@ -39,7 +40,13 @@ up down purge test hosts desktop lint kernel-tree kernel-fixes: python
 crowd:
 	@GAOLER_TEST_CROWD=40 $(MAKE) test ARGS="tests/system/web/test_many.py -s"
 
-# In the environment that `make test` makes.
+# In the environment that `make test` makes, as `walls` is.
+FUZZED := wire request milestone address host_key console name quantity settings
+SECONDS_EACH ?= 600
+.PHONY: fuzz
+fuzz:
+	@for target in $(FUZZED); do .venv/bin/python tests/fuzz/run.py $$target -max_total_time=$(SECONDS_EACH) || exit; done
+
 WALLS := tests/system/walls tests/system/host/test_jail.py
 .PHONY: walls
 walls:

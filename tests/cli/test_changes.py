@@ -27,6 +27,16 @@ def test_mistakes(daemon, gaol, word, said):
     assert done.stderr.startswith(f"gaol: {said}: ")
 
 
+def test_a_rename_leaves_no_keys_under_the_former_name(daemon, gaol, tmp_path):
+    daemon.answer("Rename", machine={**MACHINE, "name": "shop"})
+    kept = tmp_path / "cache" / "gaoler" / "web"
+    kept.mkdir(parents=True)
+    for name in ("identity", "known_hosts"):
+        (kept / name).write_text("a secret")
+    assert gaol("rename", "web", "shop").returncode == 0
+    assert list((tmp_path / "cache" / "gaoler").iterdir()) == []
+
+
 def test_extend_and_rename(daemon, gaol):
     daemon.answer("Set", machine=MACHINE, later=[])
     daemon.answer("Rename", machine={**MACHINE, "name": "shop"})

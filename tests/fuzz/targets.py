@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from gaoler.cli import ssh
 from gaoler.configuration import file as configuration
 from gaoler.errors import Usage
 from gaoler.host.console import sanitised
@@ -48,6 +50,35 @@ def milestone(data: bytes) -> None:
     assert live.decode(live.encode(now)) == now
 
 
+def address(data: bytes) -> None:
+    """An address that a machine tells counts only where it is the machine's own, as it is written."""
+    text = data.decode(errors="surrogateescape")
+    for kind, version in (("address", 4), ("address6", 6)):
+        asked: list[str] = []
+
+        def own(said: str, asked: list[str] = asked) -> bool:
+            asked.append(said)
+            return True
+
+        said = f"gaol {kind} {text}"
+        now = getattr(live.told(_STARTED, said, own), kind)
+        assert live.told(_STARTED, said, lambda _: False) == _STARTED, "the network alone says what is its own"
+        assert (now is None and not asked) or asked == [now]
+        if now is not None:
+            parsed = ipaddress.ip_address(now)
+            assert parsed.version == version and not (parsed.is_multicast or parsed.is_loopback or parsed.is_unspecified)
+            assert str(parsed) == now and now.isascii() and not set(now) & set("%/ \n,;-")
+
+
+def host_key(data: bytes) -> None:
+    """Of the host keys that a machine tells, lines of known_hosts for its own address alone are made."""
+    text = data.decode(errors="replace")
+    for line in ssh.known_hosts("10.1.2.3", text.splitlines()).splitlines(keepends=True):
+        place, kind, key = line.removesuffix("\n").split(" ")
+        assert line.endswith("\n") and place == "10.1.2.3" and key and kind.startswith(("ssh-", "ecdsa-"))
+        assert line.isascii() and line.removesuffix("\n").isprintable()
+
+
 def console(data: bytes) -> None:
     """What is shown of a log has no controls but newline and tab."""
     shown = sanitised(data)
@@ -86,4 +117,4 @@ def settings(data: bytes) -> None:
         os.close(file)
 
 
-TARGETS = {target.__name__: target for target in (wire, request, milestone, console, name, quantity, settings)}
+TARGETS = {target.__name__: target for target in (wire, request, milestone, address, host_key, console, name, quantity, settings)}

@@ -5,6 +5,7 @@ A lease left behind makes a machine ask for a stranger's address; a host key lef
 
 from __future__ import annotations
 
+import fnmatch
 import stat
 from pathlib import Path
 
@@ -73,6 +74,12 @@ def clean(base: Path) -> None:
         tree.remove_files(LOGS)
         if tree.kind("etc") == stat.S_IFDIR:
             tree.write(MACHINE_ID)
+
+
+def removes(path: str) -> bool:
+    """Whether `clean` takes out what is at a path, or what that is below."""
+    tops = ["/".join(path.split("/")[:depth]) for depth in range(1, path.count("/") + 2)]
+    return any(top in DIRECTORIES or top == LOGS or any(fnmatch.fnmatchcase(top, pattern) for pattern in FILES) for top in tops)
 
 
 def leftovers(base: Path) -> list[str]:

@@ -2,16 +2,19 @@
 
 The owner's account, made by the guest's step `account`, would stay in everybody's machine; with it a password, were one set,
 and keys that let its owner in. What else may be a secret is told by where it lies, and by what the machine began with: nothing in
-root's home, no backup of account files and no key that its base did not have becomes everybody's.
+root's home, no backup of account files and no key that its base did not have becomes everybody's, but what is asked for by path.
 """
 
 from __future__ import annotations
 
 import stat
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from gaoler.bases import clean
 from gaoler.bases.tree import Tree
+from gaoler.errors import NotFound, Usage
 
 #: The owner's own, beside the home; {} is the account's name.
 _PERSONAL = (
@@ -58,13 +61,18 @@ _SECRETS = (
 )
 
 
-def disown(base: Path, owner: str, home: str = "", began: Path | None = None) -> None:
+def disown(base: Path, owner: str, home: str = "", began: Path | None = None, keep: Sequence[str] = ()) -> None:
     """Take homes, the owner's account, everybody's passwords and what may be a secret out of a tree that was a machine.
 
-    `home` is where the owner's lay, `began` the tree that the machine began with, as far as they are known. Raises OSError.
+    `home` is where the owner's lay, `began` the tree that the machine began with, as far as they are known; `keep` are absolute
+    paths of what may be a secret and stays all the same. Raises OSError; Usage and NotFound for paths that make no sense.
     """
     with ExitStack() as trees:
         tree = trees.enter_context(Tree(base))
+        kept = [kept_path(path, home) for path in keep]
+        for path in kept:
+            if not tree.kind(path):
+                raise NotFound(f"there is no /{path[:200]} to keep", "the machine has none", "gaol exec NAME -- ls -a /root")
         had = trees.enter_context(Tree(began)) if began else None
         tree.empty("home")
         where = home.strip("/")
@@ -72,7 +80,7 @@ def disown(base: Path, owner: str, home: str = "", began: Path | None = None) ->
             tree.remove(where)
         for pattern in _SECRETS:
             for path in tree.names(pattern):
-                _as_it_began(tree, had, path)
+                _as_it_began(tree, had, path, kept)
         for place in _PERSONAL:
             tree.remove(place.format(owner))
         tree.rewrite("etc/hosts", _anywhere)
@@ -85,12 +93,34 @@ def disown(base: Path, owner: str, home: str = "", began: Path | None = None) ->
         tree.rewrite("etc/shadow", _locked)
 
 
-def _as_it_began(tree: Tree, had: Tree | None, name: str) -> None:
+def kept_path(path: str, home: str = "") -> str:
+    """A path that may be kept, relative to the machine's root. Raises Usage for what no base has, whoever asks."""
+    parts = path.split("/")
+    if parts[0] or len(parts) < 2 or any(part in ("", ".", "..") for part in parts[1:]):
+        raise Usage(f'"{path[:200]}" can\'t be kept', "a path begins with / and has no . or .. in it", "--keep /root/.vimrc")
+    found = path[1:]
+    if any(is_below(found, place) for place in ("home", home.strip("/")) if place not in ("", "root")):
+        raise Usage(f"{path[:200]} can't be kept", "homes are their owners' alone", "--keep /root/.vimrc")
+    if clean.removes(found):
+        raise Usage(f"{path[:200]} can't be kept", "all machines of the base would have it in common", "--keep /root/.vimrc")
+    return found
+
+
+def is_below(path: str, top: str) -> bool:
+    return path == top or path.startswith(f"{top}/")
+
+
+def _as_it_began(tree: Tree, had: Tree | None, name: str, kept: Sequence[str]) -> None:
     """Put what the machine began with in the place of what is there, if that is another thing; else take it out."""
     waiting = [name]
     while waiting:
         path = waiting.pop()
+        if any(is_below(path, one) for one in kept):
+            continue
         kind = tree.kind(path)
+        if kind == stat.S_IFDIR and any(is_below(one, path) for one in kept):
+            waiting += tree.names(f"{path}/*")
+            continue
         if had is None or had.kind(path) != kind or kind not in (stat.S_IFREG, stat.S_IFDIR):
             tree.remove(path)
         elif kind == stat.S_IFDIR:

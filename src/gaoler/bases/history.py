@@ -48,6 +48,11 @@ class Recipe(_File):
     """What tells that account from a later one of the same name and uid."""
     machine_mark: str = field(default="", compare=False)
     """The same of whose machine it is made from."""
+    keep: tuple[str, ...] = ()
+    """Absolute paths that a machine's base takes along, though they may be secrets."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "keep", tuple(self.keep))  # files of JSON have lists, and recipes are compared
 
     def __str__(self) -> str:
         return f"{self.kind} {self.argument}".strip()

@@ -69,9 +69,11 @@ def option(
     default: str | None = None,
     needed: bool = False,
     key: str = "",
+    many: bool = False,
 ) -> Argument:
-    """`--memory SIZE`, also written `--memory=SIZE`."""
-    return Argument(names, key or _key(names), value, about, choices, default, needed, False)
+    """`--memory SIZE`, also written `--memory=SIZE`. `many`: it may be given again, and all values count."""
+    first: Any = [] if many else default
+    return Argument(names, key or _key(names), value, about, choices, first, needed, many)
 
 
 def place(value: str, about: str, *, optional: bool = False, many: bool = False, key: str = "") -> Argument:
@@ -189,7 +191,7 @@ class Command:
                 at += 1
             if one.choices and value not in one.choices:
                 raise Usage(f'{told} can\'t be "{value[:40]}"', f"it is one of {', '.join(one.choices)}", _help(name))
-            values[one.key] = value
+            values[one.key] = [*values[one.key], value] if one.many else value
         given.add(one.key)
         return at
 

@@ -37,7 +37,7 @@ _DESKTOP = flag(
 
 def _publish(options: Any) -> int:
     with Gaoler() as gaoler, Progress() as progress:
-        reply = gaoler.call("Publish", progress, base=options.base, name=options.name)
+        reply = gaoler.call("Publish", progress, base=options.base, name=options.name, keep=options.keep)
     return _show_change(reply, as_json=options.json)
 
 
@@ -210,12 +210,15 @@ COMMANDS = {
     "publish": Command(
         _publish,
         "Turn a machine's files, as they are now, into a base that others can clone. Homes, accounts, passwords, keys and logs "
-        "are left out."
-        "",
+        "are left out, and what root's home holds.",
         MACHINE,
         place("BASE", "a new base, or one that you published before"),
+        option("--keep", value="PATH", about="take this of root's home, or a key, along; may be given again", many=True),
         JSON,
-        examples=(("gaol publish prepared databases", ""),),
+        examples=(
+            ("gaol publish prepared databases", ""),
+            ("gaol publish prepared databases --keep /root/.vimrc --keep /root/tools", "with these of root's own"),
+        ),
     ),
     "base ls": Command(_ls, "List the bases that machines are cloned from.", JSON),
     "base info": Command(

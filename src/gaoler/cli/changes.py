@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gaoler.cli.arguments import JSON, MACHINE, Command, option, place
 from gaoler.cli.output import clean, show
+from gaoler.cli.ssh import forget
 from gaoler.client import Gaoler
 from gaoler.errors import Usage
 from gaoler.units import number, show_duration, size, time_to_live
@@ -73,6 +74,7 @@ def _extend(options: Any) -> int:
 def _rename(options: Any) -> int:
     with Gaoler() as gaoler:
         machine = gaoler.call("Rename", name=options.name, new=options.new)["machine"]
+    forget(options.name)
     return show(machine, as_json=options.json, text=lambda: print(clean(f"{options.name} is called {machine['name']} now")))
 
 

@@ -94,12 +94,8 @@ def _copy_in(source: Path, name: str, path: str, user: str) -> None:
 def _copy_out(name: str, path: str, target: Path, user: str, *, links: bool) -> None:
     with _session(name, [_TAR_OUT, "cp", path], user) as session:  # first: who may not do that hears nothing else
         into = target if target.is_dir() else target.parent
-        try:
-            scratch = tempfile.TemporaryDirectory(prefix=".gaol-cp.", dir=into)
-        except OSError as error:
-            raise Failed(f"can't write in {into}", error.strerror or str(error), f"ls -ld {into}") from None
-        with scratch:
-            argv = ["tar", "-xf", "-", "--no-same-owner", "--no-same-permissions", "-C", scratch.name]
+        with _scratch(into) as scratch:
+            argv = ["tar", "-xf", "-", "--no-same-owner", "--no-same-permissions", "-C", scratch]
             with subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as tar:
                 assert tar.stdin and tar.stderr
                 with _heard(tar.stderr.fileno()) as heard, tar.stdin, _complaints() as errors:
@@ -109,8 +105,8 @@ def _copy_out(name: str, path: str, target: Path, user: str, *, links: bool) -> 
             if tar.returncode:
                 raise Failed(f"can't write {target}", " ".join(complaint.split())[:300], f"df {into}")
             wanted = os.path.basename(path.rstrip("/"))
-            left = _leave_out(scratch.name, links=links)
-            for entry in Path(scratch.name).iterdir():
+            left = _leave_out(scratch, links=links)
+            for entry in Path(scratch).iterdir():
                 if wanted not in ("", ".", "..", entry.name):  # of the first three it is the content
                     why = f"the machine sent {entry.name[:99]} for {wanted[:99]}"
                     raise Failed("not copied", why, f"gaol exec {name} -- ls -la {path}")
@@ -124,16 +120,47 @@ def _copy_out(name: str, path: str, target: Path, user: str, *, links: bool) -> 
 
 
 def _leave_out(scratch: str, *, links: bool) -> list[str]:
-    """Remove all but files, directories and, with `links`, symbolic links; says what that was."""
-    left = []
-    for directory, directories, others in os.walk(scratch):
-        for name in (*directories, *others):
-            path = os.path.join(directory, name)
-            mode = os.lstat(path).st_mode
-            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or (links and stat.S_ISLNK(mode))):
-                os.unlink(path)
-                left.append(os.path.relpath(path, scratch))
+    """Remove all but files, directories and, with `links`, symbolic links; says what that was.
+
+    Directories are made readable: nothing could be looked for, or removed, in one that is not. Not os.walk: it recurses, passes
+    over what it can't read, and paths that a machine chose may be as long as tar could make them.
+    """
+    left: list[str] = []
+    waiting = ["."]
+    top = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        while waiting:
+            path = waiting.pop()
+            os.chmod(path, os.stat(path, dir_fd=top, follow_symlinks=False).st_mode & 0o777 | 0o700, dir_fd=top)
+            here = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=top)
+            try:
+                for name in os.listdir(here):
+                    mode = os.stat(name, dir_fd=here, follow_symlinks=False).st_mode
+                    if stat.S_ISDIR(mode):
+                        waiting.append(f"{path}/{name}")
+                    elif not (stat.S_ISREG(mode) or (links and stat.S_ISLNK(mode))):
+                        os.unlink(name, dir_fd=here)
+                        left.append(f"{path}/{name}".removeprefix("./"))
+            finally:
+                os.close(here)
+    finally:
+        os.close(top)
     return left
+
+
+@contextmanager
+def _scratch(into: Path) -> Iterator[str]:
+    """A directory beside the target. What of it was not put there goes, however deep it is: rm does not recurse."""
+    try:
+        made = tempfile.mkdtemp(prefix=".gaol-cp.", dir=into)
+    except OSError as error:
+        raise Failed(f"can't write in {into}", error.strerror or str(error), f"ls -ld {into}") from None
+    try:
+        yield made
+    finally:
+        with suppress(OSError):
+            _leave_out(made, links=True)
+        subprocess.run(["rm", "-rf", "--", made], stderr=subprocess.DEVNULL, check=False)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,10 @@ from gaoler.cli.output import show
 from gaoler.client import Gaoler
 from gaoler.client.session import in_foreground
 from gaoler.errors import Failed
+
+TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _HOST_KEY = re.compile(r"(ssh-[a-z0-9-]+|ecdsa-[a-z0-9-]+) [A-Za-z0-9+/=]+")
 
@@ -65,8 +70,7 @@ def _options(name: str) -> dict[str, str]:
     identity = directory / "identity"
     files.replace(identity, str(machine["identity"]).encode())
     known = directory / "known_hosts"
-    keys = [found[0] for key in machine["host_keys"] if (found := _HOST_KEY.match(str(key)))]
-    files.replace(known, "".join(f"{address} {key}\n" for key in keys).encode())
+    files.replace(known, known_hosts(address, machine["host_keys"]).encode())
     return {
         "HostName": address,
         "User": str(machine["user"]),
@@ -78,9 +82,26 @@ def _options(name: str) -> dict[str, str]:
     }
 
 
+def known_hosts(address: str, told: Sequence[str]) -> str:
+    """The lines for a machine of what it told of its host keys: whatever else it said is left out."""
+    return "".join(f"{address} {found[0]}\n" for key in told if (found := _HOST_KEY.match(str(key))))
+
+
+def forget(name: str) -> None:
+    """Remove key and host keys that were kept for a machine of that name: the next one of that name is another."""
+    directory = _place(name)
+    with suppress(OSError, RuntimeError):  # none were, or there is no home
+        for kept in ("identity", "known_hosts"):
+            (directory / kept).unlink(missing_ok=True)
+        directory.rmdir()
+
+
+def _place(name: str) -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gaoler" / name.rpartition("/")[2]
+
+
 def _directory(name: str) -> Path:
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    directory = root / "gaoler" / name
+    directory = _place(name)
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

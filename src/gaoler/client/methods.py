@@ -347,10 +347,11 @@ class Methods:
         name: str,
         base: str,
         progress: Progress | None = None,
+        keep: list[str] | None = None,
         owner: str | None = None,
     ) -> dict[str, Any]:
         """Make a machine's files, as they are now, a base that others can clone. Who may: the machine's owner, and administrators."""
-        return self.call("Publish", progress, name=name, owner=owner, base=base)
+        return self.call("Publish", progress, name=name, owner=owner, base=base, keep=keep)
 
     def base_list(
         self,

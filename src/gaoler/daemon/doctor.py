@@ -6,13 +6,12 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from gaoler.bases.generations import Bases
 from gaoler.configuration.model import Configuration
 from gaoler.daemon import store
 from gaoler.errors import GaolerError
-from gaoler.host import btrfs, cgroup, facilities, programs
+from gaoler.host import btrfs, cgroup, facilities, id_ranges, programs
 from gaoler.host.net import links
 from gaoler.kernels import installed as kernels
 from gaoler.machines import ceilings, footprint, record
@@ -207,11 +206,11 @@ def _limits(configuration: Configuration, names: bool) -> str:
 
 def _ids(configuration: Configuration) -> str:
     """Ranges that the host gives to others would let machines share identities with them."""
-    first, end = configuration.ids.first, configuration.ids.first + configuration.ids.count
-    for table in ("/etc/subuid", "/etc/subgid"):
-        for line in Path(table).read_text().splitlines() if Path(table).exists() else ():
-            name, _, rest = line.partition(":")
-            start, _, count = rest.partition(":")
-            if name != "gaoler" and start.isdigit() and count.isdigit() and int(start) < end and first < int(start) + int(count):
-                raise GaolerError(f"{table} gives ids of machines to {name}", line)
-    return f"{first} to {end - 1}"
+    first, count = configuration.ids.first, configuration.ids.count
+    if others := id_ranges.given(first, count):
+        raise GaolerError("ids of machines are others', too", "; ".join(map(str, others[:8])))
+    told = f"{first} to {first + count - 1}"
+    kept = id_ranges.reserved(first, count)
+    told += ", reserved in /etc/subuid and /etc/subgid" if kept else ", reserved nowhere: sudo make up does it"
+    near = "; ".join(map(str, id_ranges.near(first, count)))
+    return told + (f"; overlaps {near}: where containers run with ids of their own, choose others" if near else "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,9 +92,9 @@ def assemble(configuration: Configuration, network: Network) -> Parts:
     ahead = Ahead(registry, jailer, bases, making, running, spares, monitor)
     origins = Origins(registry, jailer, sessions)
 
-    def take(machine: str, mark: str) -> Callable[[Path, Report], None]:
+    def take(machine: str, mark: str, keep: Sequence[str]) -> Callable[[Path, Report], None]:
         which = Which.read(machine)
-        return origins.files(uid_of(which.owner or ""), which.name or "", mark)
+        return origins.files(uid_of(which.owner or ""), which.name or "", mark, keep)
 
     syncs = BaseSync(
         configuration,

@@ -76,6 +76,8 @@ def _address(text: str, version: int, own: Callable[[str], bool]) -> str | None:
         address = ipaddress.ip_address(text[:64])
     except ValueError:
         return None
+    if getattr(address, "scope_id", None) is not None:
+        return None  # an interface's name, whatever it says: ssh would expand it
     if address.version != version or address.is_multicast or address.is_loopback or address.is_unspecified:
         return None
     return str(address) if own(str(address)) else None

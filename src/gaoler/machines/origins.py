@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gaoler.bases.disown import disown
+from gaoler.bases.disown import disown, kept_path
 from gaoler.errors import NotFound
 from gaoler.host import btrfs
 from gaoler.machines.jailing import Jailer
@@ -28,16 +28,18 @@ class Origins:
         records = [machine.record for machine in self._registry.all()]
         return {record.generation for record in records if record.base == base and record.generation}
 
-    def files(self, owner: int, name: str, mark: str = "") -> Callable[[Path, Report], None]:
-        """Makes a subvolume of a machine's files as they are when it is called, without what is its owner's.
+    def files(self, owner: int, name: str, mark: str = "", keep: Sequence[str] = ()) -> Callable[[Path, Report], None]:
+        """Makes a subvolume of a machine's files as they are when it is called, without what is its owner's but paths to `keep`.
 
-        Raises NotFound at once where there is no such machine, and GaolerError then.
+        Raises NotFound at once where there is no such machine, Usage for a path that can't be kept, and GaolerError then.
         """
         machine = self._registry.get(owner, name)
         if machine is not None and mark not in ("", machine.record.owner.mark):
             machine = None  # of somebody who has got that login since
         if machine is None:
             raise NotFound(f'no machine "{name[:40]}" to make a base from', "its owner has none of that name", "gaol ls --all")
+        for path in keep:
+            kept_path(path, machine.record.owner.home)
 
         def take(target: Path, report: Report) -> None:
             gaol = self._jailer.gaol(machine.record)
@@ -47,7 +49,8 @@ class Origins:
             with machine.lock:
                 self._registry.check_there(machine)
                 btrfs.snapshot(gaol, target)
-            disown(target, machine.record.owner.name, machine.record.owner.home, self.base_of(machine.record))
+            owner = machine.record.owner
+            disown(target, owner.name, owner.home, self.base_of(machine.record), keep)
 
         return take
 

@@ -137,6 +137,10 @@ class Sessions:
         if not kept.exists():
             command = ("sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub")
             said = self.output_of(machine, command, limit=16384, timeout=5).decode(errors="replace")
+            if not said.strip():  # it did not answer in time: kept, that would be all that is ever believed
+                name = machine.record.name
+                why = "nothing came of cat /etc/ssh/ssh_host_*_key.pub"
+                raise Failed(f"{name} doesn't tell its host keys", why, f"gaol shell {name}")
             files.write(kept, "\n".join(line[:2000] for line in said.splitlines()[:8]).encode(), durable=False)
         return tuple(kept.read_text().splitlines())
 

@@ -32,6 +32,7 @@ class Facts:
     has_network: bool
     web_listen: str
     web_account: str
+    ids: tuple[int, int]
 
 
 def ask(settings: Settings) -> Facts:
@@ -42,7 +43,7 @@ def ask(settings: Settings) -> Facts:
     device = Path(answer["device"]) if answer["device"] else None
     paths: dict[str, Any] = {name: Path(answer[name]) for name in ("store", "image", "runtime", "socket", "cache")}
     others: dict[str, Any] = {name: answer[name] for name in ("base", "admin_group", "has_network", "web_listen", "web_account")}
-    return Facts(**paths, **others, device=device)
+    return Facts(**paths, **others, device=device, ids=(answer["ids"][0], answer["ids"][1]))
 
 
 def sample(settings: Settings) -> str:
@@ -83,6 +84,7 @@ def main(argument: str) -> None:
         "has_network": found.network.mode != "none",
         "web_listen": found.web.listen,
         "web_account": found.web.account,
+        "ids": [found.ids.first, found.ids.count],
     }
     print(json.dumps(answer, default=str))
 

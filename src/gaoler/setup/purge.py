@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gaoler.errors import NotAllowed
+from gaoler.host import id_ranges
 from gaoler.host.command import run
 from gaoler.progress import Display
 from gaoler.setup import components, daemon, page, service
@@ -43,6 +44,8 @@ def purge(settings: Settings, display: Display, agreed: bool) -> None:
         remove(path)
     if facts and has_group(facts.admin_group):
         run(["groupdel", facts.admin_group])
+    if facts:
+        id_ranges.release(*facts.ids)
     for path in directories(settings, facts):
         with suppress(OSError):  # others' files are in it, or it is gone
             path.rmdir()

@@ -9,7 +9,7 @@ from typing import Any
 from gaoler import places
 from gaoler.bases.sources import debian
 from gaoler.client import Gaoler
-from gaoler.host import apt, mounts
+from gaoler.host import apt, id_ranges, mounts
 from gaoler.host.command import run
 from gaoler.host.stream import plain_environment
 from gaoler.kernels import building
@@ -27,7 +27,7 @@ DESKTOP = "debian-desktop"
 def up(settings: Settings, display: Display) -> None:
     """Does what is not done yet; raises GaolerError with the step that failed, why, and what to do."""
     first = [component_step(components.RUNTIME, display), *program_steps(settings, display)]
-    total = len(first) + 9 + _wants_desktop()
+    total = len(first) + 10 + _wants_desktop()
     steps.run(first, display, 1, total)
     facts = ask(settings)
     steps.run(machine_steps(settings, facts, display), display, len(first) + 1, total)
@@ -61,6 +61,9 @@ def program_steps(settings: Settings, display: Display) -> list[Step]:
         text = sample(settings)
         if settings.cache != Settings.of({}).cache:
             text = text.replace("[daemon]\n", f'[daemon]\ncache = "{settings.cache}"\n')
+        if not id_ranges.given(*id_ranges.CHOSEN):  # what was installed before keeps what it has, the default
+            first, count = id_ranges.CHOSEN
+            text = text.replace("[ids]\n", f"[ids]\nfirst = {first}\ncount = {count}\n")
         settings.configuration.write_text(text)
         return f"wrote {settings.configuration}"
 
@@ -106,11 +109,17 @@ def machine_steps(settings: Settings, facts: Facts, display: Display) -> list[St
         add_base(facts, display, DESKTOP, "mmdebstrap", "+desktop")
         return str(desktop)
 
+    def reserve_ids() -> str:
+        first, count = facts.ids
+        id_ranges.reserve(first, count)
+        return f"{first} to {first + count - 1}, in /etc/subuid and /etc/subgid"
+
     base, desktop = facts.store / facts.base, facts.store / DESKTOP
     group = facts.admin_group
     return [
         Step("host", lambda: host.check(loop=facts.device is None, tun=facts.has_network), lambda: ""),
         Step("administrators' group", lambda: group if has_group(group) else "", lambda: make_group(group)),
+        Step("ids of machines", lambda: "reserved" if id_ranges.reserved(*facts.ids) else "", reserve_ids),
         Step("store", lambda: there(facts.store, mounts.is_mounted(facts.store)), make_store),
         Step("guest files", lambda: there(facts.store / "bin", guest.is_current(facts.store)), make_guest),
         Step("daemon", lambda: there(facts.socket, gaoler.is_current()), start_daemon),

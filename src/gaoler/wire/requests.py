@@ -226,6 +226,8 @@ class Publish(OfNamed):
     """Make a machine's files, as they are now, a base that others can clone."""
 
     base: Name
+    keep: list[Text] = Field([], max_length=64)
+    """Absolute paths to take along although they may be secrets: root's files, keys, that the machine's base did not have."""
 
 
 class BaseList(Request):

@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from gaoler.bases.disown import disown
+from gaoler.errors import NotFound, Usage
 
 
 @pytest.fixture
@@ -69,6 +70,39 @@ def test_nothing_that_may_be_a_secret_becomes_everybodys(base, began, known):
         assert (base / "etc/ssl/private/its.key").read_text() == "its own"
     else:
         assert list((base / "root").iterdir()) == []
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_is_asked_for_by_path_is_taken_along_and_nothing_beside_it(base, began, known):
+    put(base, *KEYS, "root/.config/gh/notes", "root/tools/deep/er", "root/[x]/a", "root/[x]/b")
+    (base / "root/.config/link").symlink_to("/etc")
+    disown(base, "alice", "", began if known else None, ["/root/.config/gh/notes", "/root/tools", "/etc/wireguard/wg0.conf", "/root/[x]/a"])
+    left = {str(path.relative_to(base)) for path in base.rglob("*") if path.is_file() and path.read_text() == "secret"}
+    asked = {"root/.config/gh/notes", "root/tools/deep/er", "etc/wireguard/wg0.conf", "root/[x]/a"}
+    assert left == asked | {"srv/homes/alice/.netrc"}
+    assert not (base / "root/.config/link").is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [("root/x", "begins with /"), ("/root/../home/alice", "begins with /"), ("/", "begins with /"), ("//root", "begins with /"),
+     ("/home/alice/.netrc", "homes are"), ("/home", "homes are"), ("/srv/homes/alice/x", "homes are"),
+     ("/root/.ssh/id_rsa", "in common"), ("/etc/shadow-", "in common"), ("/tmp/x", "in common"), ("/var/log/syslog", "in common")],
+)  # fmt: skip
+def test_what_no_base_has_can_not_be_kept(base, path, said):
+    with pytest.raises(Usage) as refused:
+        disown(base, "alice", "/srv/homes/alice", None, [path])
+    assert said in str(refused.value.why)
+
+
+def test_a_path_to_keep_that_is_not_there_or_leads_elsewhere_is_told(base, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "x").write_text("secret")
+    (base / "root").mkdir()
+    (base / "root/link").symlink_to(outside)
+    for path in ("/root/nothing", "/root/link/x"):
+        with pytest.raises(NotFound):
+            disown(base, "alice", keep=[path])
 
 
 def test_a_home_that_a_system_lies_in_stays(base, began):

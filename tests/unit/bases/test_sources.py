@@ -17,7 +17,7 @@ from gaoler.wire import requests
 
 @pytest.fixture
 def means(tmp_path):
-    def take(machine, mark):
+    def take(machine, mark, keep=()):
         raise NotFound(f"no machine {machine}")
 
     access = Access(tmp_path / "key", tmp_path / "known", tmp_path / "password", 65536)

@@ -25,7 +25,7 @@ EXAMPLES = {
     "generation": "1", "series": "7.2", "argument": "/a.tar", "mirror": "http://m", "keyring": "/k", "timeout": 1.5, "kernel": "7.2",
     "memory": 1 << 28, "cpus": 2.0, "disk": 1 << 30, "ttl": 60, "extend": 60, "init": "systemd", "mode": "ptrace", "home": False, "network": False,
     "arguments": ["id"], "user": "alice", "login": True, "directory": "/home", "environment": {"A": "b"},
-    "terminal": {"rows": 24, "columns": 80}, "umask": 0o77, "force": True, "all": True, "shrink": True, "replace": True, "patch": True, "shared": True, "access": "user", "ends": 2.5,
+    "terminal": {"rows": 24, "columns": 80}, "umask": 0o77, "force": True, "all": True, "shrink": True, "replace": True, "keep": ["/root/tools"], "patch": True, "shared": True, "access": "user", "ends": 2.5,
     "to": "bob",
 }  # fmt: skip
 EXAMPLES |= {"target": "0123456789abcdef", "kept": [], "full": True, "snapshots": True, "machines": [], "trees": []}

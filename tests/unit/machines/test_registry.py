@@ -52,3 +52,28 @@ def test_one_that_could_not_be_made_is_forgotten_and_who_waited_is_told(registry
     assert registry.all() == []
     with pytest.raises(NotFound):
         registry.check_there(found)
+
+
+def test_what_a_killed_daemon_left_beside_a_record_goes_with_the_machine(registry):
+    with registry.added(WEB.owner, "web", describe) as machine:
+        registry.save(machine.record)
+        half = registry.directory(machine.record) / "tmp1234"  # where ssh-keygen was at work
+        half.mkdir(parents=True)
+        (half / "key").write_text("half made")
+    registry.forget(machine)
+    assert list(registry.paths.records.iterdir()) == []
+    assert registry.all() == []
+
+
+def test_what_is_kept_beside_a_record_follows_a_rename(registry):
+    with registry.added(WEB.owner, "web", describe) as machine:
+        registry.save(machine.record)
+    kept = registry.directory(machine.record) / "ssh_host_keys"
+    kept.write_text("ssh-ed25519 AAAA")
+    registry.rename(machine, "shop")
+    assert (registry.directory(machine.record) / "ssh_host_keys").read_text() == "ssh-ed25519 AAAA"
+    with registry.added(WEB.owner, "web", describe) as other:
+        registry.save(other.record)
+        assert not (registry.directory(other.record) / "ssh_host_keys").exists(), "another machine has other host keys"
+    with pytest.raises(NameTaken):
+        registry.rename(other, "shop")

@@ -14,8 +14,8 @@ class Machine(Made):
     shares = True
 
     def check(self) -> None:
-        self.means.take(self.argument, self.machine_mark)
+        self.means.take(self.argument, self.machine_mark, self.keep)
 
     def fill(self, tree: Path, work: Work) -> Path:
-        self.means.take(self.argument, self.machine_mark)(tree, work.report)
+        self.means.take(self.argument, self.machine_mark, self.keep)(tree, work.report)
         return tree

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -16,9 +16,9 @@ from gaoler.errors import Usage
 from gaoler.host import btrfs
 from gaoler.progress import Report
 
-Take = Callable[[str, str], Callable[[Path, Report], None]]
-"""Of OWNER/NAME: what makes a subvolume of that machine's files. With its owner's mark, since another may have that login by now.
-Raises NotFound at once where there is no such machine.
+Take = Callable[[str, str, Sequence[str]], Callable[[Path, Report], None]]
+"""Of OWNER/NAME: what makes a subvolume of that machine's files. With its owner's mark, since another may have that login by now, and
+paths to keep. Raises NotFound at once where there is no such machine, Usage for a path that can't be kept.
 """
 
 
@@ -87,6 +87,7 @@ class Source(ABC):
     def __init__(self, recipe: Recipe, means: Means) -> None:
         self.argument, self.mirror, self.keyring = recipe.argument, recipe.mirror, recipe.keyring
         self.machine_mark = recipe.machine_mark
+        self.keep = recipe.keep
         self.means = means
 
     def check(self) -> None:  # noqa: B027 - most have nothing to see

@@ -99,7 +99,7 @@ def _arguments(command: Command) -> list[str]:
 
 def _option(alias: str, one: Argument) -> str:
     told = f"{alias}[{_plain(one.about)}]"
-    others = f"({' '.join(one.names)})" if len(one.names) > 1 else ""
+    others = "*" if one.many else f"({' '.join(one.names)})" if len(one.names) > 1 else ""
     return _quoted(others + told + (f":{one.value}:{_action(one)}" if one.value else ""))
 
 

@@ -76,7 +76,7 @@ def publish(parts: Parts, request: requests.Publish, conversation: Conversation,
     with parts.rights.publishing(caller, request.base):
         argument = f"{of.owner.name}/{of.name}"
         by = None if caller.admin else caller.account
-        recipe = Recipe("machine", argument, machine_mark=of.owner.mark)
+        recipe = Recipe("machine", argument, machine_mark=of.owner.mark, keep=tuple(request.keep))
         if by:
             recipe = replace(recipe, publisher=by.name, publisher_uid=by.uid, publisher_mark=by.mark)
         result = parts.syncs.add(request.base, recipe, conversation.report, replace=not caller.admin)
