@@ -62,10 +62,10 @@ def reserve(first: int, count: int, root: Path = Path("/")) -> None:
     """Add it to the tables, so that useradd gives none of it to anybody. Raises Failed where somebody has it."""
     if any(line.split(":")[0] == OWNER for line in _lines(root / "etc/passwd")):
         why = f"subordinate ids of machines would be that account's: {OWNER} in /etc/passwd"
-        raise Failed("can't reserve the ids of machines", why, f"usermod --login NEW {OWNER}")
+        raise Failed("can't reserve the ids of machines", why, "getent passwd gaoler")
     if taken := given(first, count, root):
         why = f"{first} to {first + count - 1} overlaps {taken[0]}"
-        raise Failed("can't reserve the ids of machines", why, "first = 2000289792, below [ids] in the configuration")
+        raise Failed("can't reserve the ids of machines", why, "ids.first = 2000289792, in /etc/gaoler/gaoler.toml")
     for table in TABLES:
         _change(root, table, add=f"{OWNER}:{first}:{count}")
 
