@@ -17,8 +17,8 @@ from gaoler.host import btrfs
 from gaoler.progress import Report
 
 Take = Callable[[str, str, Sequence[str]], Callable[[Path, Report], None]]
-"""Of OWNER/NAME: what makes a subvolume of that machine's files. With its owner's mark, since another may have that login by now, and
-paths to keep. Raises NotFound at once where there is no such machine, Usage for a path that can't be kept.
+"""Of OWNER/NAME: what makes a subvolume of that machine's files. With its owner's mark, since another may have that login by now,
+and paths to keep. Raises NotFound at once where there is no such machine, Usage for a path that can't be kept.
 """
 
 
