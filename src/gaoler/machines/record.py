@@ -54,7 +54,7 @@ class Share:
 
     def holds(self, account: Account, now: float) -> bool:
         """Whether it lets that account in at that time."""
-        same = (self.name, self.uid, self.mark) == (account.name, account.uid, account.mark)
+        same = (self.name, self.uid) == (account.name, account.uid) and self.mark in ("", account.mark)
         return same and (self.until is None or now < self.until)
 
 
