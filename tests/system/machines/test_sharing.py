@@ -106,7 +106,8 @@ def test_a_friend_may_nothing_else(gateway, project, alice, bob):
     gateway.gaol("share", "project", bob.name, user=alice, check=True)
     gateway.gaol("snapshot", "project", "one", user=alice, check=True)
     before = gateway.json("info", "project", user=alice)
-    more = {"new": "mine", "tag": "one", "base": "mine", "user": bob.name, "until": "ready", "timeout": 0.1, "cpus": 0.5}
+    more = {"new": "mine", "tag": "one", "base": "mine", "user": bob.name, "until": "ready", "timeout": 0.1, "cpus": 0.5,
+            "command": {"arguments": ["id"]}, "to": bob.name, "target": "/tmp/backup", "kept": []}  # fmt: skip
     script = """import json, sys
 from gaoler.client import Gaoler
 from gaoler.errors import GaolerError
@@ -127,7 +128,8 @@ for method, parameters in json.load(sys.stdin):
     python = [os.path.realpath(sys.executable), "-IS", "-c", f"import sys; sys.path.insert(0, {str(gateway.directory / 'lib')!r})\n{script}"]
     done = subprocess.run(python, input=json.dumps(calls), capture_output=True, text=True, timeout=120, check=True, **gateway.options(bob))
     answered = dict(line.split() for line in done.stdout.splitlines())
-    assert answered == {name: "3" for name, _ in calls}
+    assert list(answered) == [name for name, _ in calls]
+    assert {name: code for name, code in answered.items() if code not in ("3", "4")} == {}, "no machine, or not allowed"
     after = gateway.json("info", "project", user=alice)
     assert project.lasting(after) == project.lasting(before)
 
