@@ -159,7 +159,7 @@ def test_a_machine_that_can_not_boot_says_so(gateway, alice):
         machine.up("--no-network")
         machine.sh("rm /usr/bin/sh /usr/bin/dash; sync")
         machine.gaol("down", "--force", check=True)
-        refused(machine.gaol("up"), 1, "gaol log broken")
+        refused(machine.gaol("up"), 1, "gaol shell --rescue broken")
         assert machine.state == "failed"
         assert machine.gaol("log").stdout.strip()
     finally:

@@ -92,7 +92,8 @@ def connected(gateway, user):
 
 
 def ask(sock, data: bytes) -> dict:
-    sock.sendall(data + b"\0")
+    with suppress(BrokenPipeError, ConnectionResetError):  # refused at the door: what was told there is to be read
+        sock.sendall(data + b"\0")
     return answer(sock)
 
 
