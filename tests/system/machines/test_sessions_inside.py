@@ -43,7 +43,7 @@ def test_what_ends_a_machine(quiet, by):
 def test_what_ends_a_machine_as_it_is(quiet, by):
     quiet.exec("sh", "-c", f"echo kept > /root/kept; {by}")
     until(lambda: quiet.state == "failed", f"{by} has ended it")
-    assert quiet.info()["reason"].startswith("its kernel ended by itself: reboot: ")
+    assert quiet.info()["reason"].startswith("its kernel ended by itself; the last on its console: reboot: ")
     quiet.up()
     assert quiet.sh("cat /root/kept") == "kept"
 
