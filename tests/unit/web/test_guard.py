@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 import subprocess
 
@@ -15,6 +14,7 @@ from gaoler.web.channel import Channel
 from gaoler.web.guard import COOKIE, guard
 from gaoler.web.sessions import Sessions, csrf_of
 from gaoler.web.settings import Settings
+from unit.web.running import run
 
 SETTINGS = Settings("/nowhere", "https://gateway.example:8443", True, False, 600, 3600, "/nowhere", "gateway")
 
@@ -28,7 +28,7 @@ class Site:
         self.token, _, _ = self.sessions.begin("alice", 1000, "", Channel.pair()[0])
 
     def ask(self, method, path, *, cookie=True, csrf=True, origin="own", **headers):
-        return asyncio.run(self._ask(method, path, cookie, csrf, origin, headers))
+        return run(self._ask(method, path, cookie, csrf, origin, headers))
 
     async def _ask(self, method, path, cookie, csrf, origin, headers):
         async def done(_):

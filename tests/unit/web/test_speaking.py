@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import struct
 
@@ -10,6 +9,7 @@ import pytest
 
 from gaoler.client.session import FRAME
 from gaoler.web.speaking import Inside
+from unit.web.running import run
 
 
 def frame(kind: bytes, payload: bytes) -> bytes:
@@ -42,4 +42,4 @@ def test_an_end_is_told(sent, code, complaint, killed):
             finally:
                 inside.close()
 
-    assert asyncio.run(ended()) == (code, complaint, killed)
+    assert run(ended()) == (code, complaint, killed)

@@ -13,6 +13,7 @@ from aiohttp import ClientSession, ClientTimeout, web
 from gaoler.errors import LimitReached
 from gaoler.web import guard, speaking
 from system.support.waiting import until
+from unit.web.running import run
 
 
 def test_who_asks_for_too_much_is_told_and_others_are_served() -> None:
@@ -34,7 +35,7 @@ def test_who_asks_for_too_much_is_told_and_others_are_served() -> None:
         assert served and await speaking.in_turn(one, lambda: 3) == 3  # type: ignore[arg-type]
 
     try:
-        asyncio.run(asyncio.wait_for(story(), 60))
+        run(asyncio.wait_for(story(), 60))
     finally:
         free.set()
 
@@ -71,5 +72,5 @@ def test_what_waits_for_a_machine_ends_when_whoever_asked_has_gone(monkeypatch: 
             await over.wait()
         await runner.cleanup()
 
-    asyncio.run(asyncio.wait_for(story(), 60))
+    run(asyncio.wait_for(story(), 60))
     assert ended == ["whoever asked has gone"]
