@@ -152,9 +152,14 @@ class Accounts:
     def forget(self, needed: set[str]) -> None:
         """Those that have gone, and whose marks nothing bears any more."""
         with self._lock:
-            for one in [one for one in self._known.values() if one.left is not None and one.mark not in needed]:
-                del self._known[one.mark]
-            self._write()
+            over = [one.mark for one in self._known.values() if one.left is not None and one.mark not in needed]
+            for mark in over:
+                del self._known[mark]
+            if over:
+                try:
+                    self._write()
+                except GaolerError as error:  # the next daemon forgets them
+                    _log.warning("%s", error)
 
     def _current(self, uid: int) -> Known | None:
         return next((one for one in self._known.values() if one.uid == uid and one.left is None), None)

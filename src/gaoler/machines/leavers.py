@@ -50,11 +50,14 @@ class Leavers:
         self._monitor = monitor
 
     def start(self) -> None:
-        """Go through what is there, and watch the host's account files from now on. Raises GaolerError."""
+        """Go through what is there, and watch the host's account files from now on."""
         for machine in self._registry.all():
-            owner = self._accounts.adopt(machine.record.owner)
-            if owner != machine.record.owner:
-                self._registry.change(machine, owner=owner)
+            try:
+                owner = self._accounts.adopt(machine.record.owner)
+                if owner != machine.record.owner:
+                    self._registry.change(machine, owner=owner)
+            except GaolerError as error:  # of a store that takes no writes: it is nobody's until it does
+                _log.error("%s", error)
         self._accounts.look()
         self._accounts.forget({machine.record.owner.mark for machine in self._registry.all()})
         try:
