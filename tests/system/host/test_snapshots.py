@@ -18,7 +18,8 @@ pytestmark = pytest.mark.root
 
 @pytest.fixture
 def machine():
-    return SimpleNamespace(record=SimpleNamespace(id="abc", name="web"), lock=threading.RLock(), live=None)
+    observed = SimpleNamespace(asleep=False)
+    return SimpleNamespace(record=SimpleNamespace(id="abc", name="web"), lock=threading.RLock(), live=None, observed=observed)
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def machines(store):  # noqa: F811
     btrfs.create(store / "gaol")
     (store / "record").mkdir()
     jailer = SimpleNamespace(gaol=lambda _: store / "gaol", paths=paths)
-    registry = SimpleNamespace(check_there=lambda _: None, directory=lambda _: store / "record")
+    registry = SimpleNamespace(check_there=lambda _: None, check_idle=lambda _: None, directory=lambda _: store / "record")
     quotas = SimpleNamespace(limit=lambda *_: None, held=lambda record: record)
     return SimpleNamespace(paths=paths, jailer=jailer, quotas=quotas, snapshots=snapshots.Snapshots(registry, jailer, quotas, None))
 

@@ -19,8 +19,11 @@ held = os.urandom(8 << 20)
 sums = [hash(held[n:n + 4096]) for n in range(0, len(held), 4096)]
 server = socket.create_server(("", 7000))
 def echo(connection):
-    while data := connection.recv(100):
-        connection.sendall(data)
+    try:
+        while data := connection.recv(100):
+            connection.sendall(data)
+    except ConnectionAbortedError:
+        open("/root/aborted", "w").close()
 def serve():
     while True:
         threading.Thread(target=echo, args=server.accept()[:1], daemon=True).start()
@@ -80,6 +83,8 @@ def test_a_clone_of_a_running_machine_is_another_one(gateway, alice, first, seco
         assert turns(second, before)[0] == pid == turns(first, before)[0]
         connection.sendall(b"after")
         assert connection.recv(100) == b"after", "the connection stays the original's"
+    until(lambda: second.sh("ls /root").split().count("aborted"), "the copy's program hears that its connection has gone")
+    assert "aborted" not in first.sh("ls /root").split()
     until(lambda: second.state == "ready", "the copy's sshd is there")
     for what, command in _IDENTITY.items():
         assert first.sh(command) != second.sh(command), f"both have the same {what}"
