@@ -79,7 +79,7 @@ COMMANDS = {
     "diff": Command(
         _diff,
         "Show what has changed in a machine's files since it was cloned from its base, or since a snapshot: + is new, - is gone, "
-        "~ is another than it was. Your home directory is not looked at.",
+        "~ has changed. Your home directory is not looked at.",
         MACHINE,
         place("TAG", "the snapshot to compare with (default: the base)", optional=True),
         flag("--patch", "-p", about="print how text files differ, as diff -u does"),

@@ -61,7 +61,7 @@ def moment(text: str, now: float) -> float:
 def _unshare(options: Any) -> int:
     with Gaoler() as gaoler:
         machine = gaoler.call("Unshare", name=options.name, user=options.user)["machine"]
-    told = f"{options.user} may go into {machine['name']} no longer"
+    told = f"{options.user} may no longer go into {machine['name']}"
     return show(machine, as_json=options.json, text=lambda: print(clean(told)))
 
 
@@ -81,7 +81,7 @@ COMMANDS = {
     ),
     "unshare": Command(
         _unshare,
-        "Let a user in no longer whom you have let into a machine. Their sessions end; what they left running inside stays.",
+        "Stop letting a user into a machine. Their sessions end; what they left running inside stays.",
         MACHINE,
         place("USER", "the user"),
         JSON,

@@ -13,6 +13,9 @@ from gaoler.machines import ceilings, footprint
 from gaoler.machines.record import Record
 from gaoler.units import show_size
 
+_LEAST = 64 << 20
+"""Bytes of a machine in which a shell and sshd are at ease."""
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -26,7 +29,13 @@ class Wanted:
 
 def of_record(of: Record) -> Wanted:
     """A machine that there is."""
-    return Wanted(of.owner, of.memory, of.name, "gaol ls" if of.ephemeral else f"gaol set {of.name} memory=256M")
+    hint = "gaol ls" if of.ephemeral else with_less(f"gaol set {of.name} memory=", of.memory)
+    return Wanted(of.owner, of.memory, of.name, hint)
+
+
+def with_less(command: str, memory: int) -> str:
+    """A command that asks for half of the memory; or, where that is too little for a machine, what shows which ones to stop."""
+    return f"{command}{show_size(memory // 2)}" if memory >= 2 * _LEAST else "gaol ls"
 
 
 def check(configuration: Configuration, others: Iterable[Record], wanted: Wanted) -> None:

@@ -145,7 +145,8 @@ class Arriving:
         found = self._registry.get(owner.uid, name)
         while found is None:
             wanted = complete(self._configuration, owner, wishes)
-            self._running.admit(admission.Wanted(owner, wanted.memory, name, f"gaol up {name} --memory 256M"))
+            hint = admission.with_less(f"gaol up {name} --memory ", wanted.memory)
+            self._running.admit(admission.Wanted(owner, wanted.memory, name, hint))
             try:
                 return self._making.create(owner, name, wanted, report=report)
             except NameTaken:  # its owner has asked twice at once
