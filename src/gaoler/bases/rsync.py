@@ -59,7 +59,9 @@ _WHY = {
 _COMPLAINT = re.compile(r"\s*(rsync:|rsync error|@ERROR|ssh|Host key|Permission|WARNING|@@@|skipping|IO error|file has vanished)")
 _COMPLAINTS, _SHOWN = 30, 3
 
-_VANISHED = 24
+_VANISHED, _PARTIAL = 24, 23
+_SHRUNK = re.compile(r"rsync: \[sender\] read errors mapping .*: No data available \(61\)")
+"""What rsync says of a file that ended sooner than it did when it was opened (map_ptr() in fileio.c)."""
 _BROKEN_OFF = frozenset({10, 11, 12})
 _INTERRUPTED = frozenset({12, 20, 30, 137})
 
@@ -118,8 +120,14 @@ def sync(source: str, tree: Path, access: Access, report: Report, *, lock: int, 
     )
 
 
+def has_changed(status: int, complaints: list[str]) -> bool:
+    """Whether rsync ended for no other reason than that files went away, or became shorter, while it read them."""
+    named = [line for line in complaints if not line.startswith("rsync error")]
+    return status == _VANISHED or (status == _PARTIAL and bool(named) and all(map(_SHRUNK.match, named)))
+
+
 def _pass(source: str, tree: Path, program: Confinement, report: Report, step: str, lock: int) -> tuple[Moved, bool]:
-    """What was moved, and whether no file went away on the master while it was read."""
+    """What was moved, and whether no file went away on the master, or became shorter, while it was read."""
     found: dict[str, int] = {}
     complaints: list[str] = []
 
@@ -138,7 +146,7 @@ def _pass(source: str, tree: Path, program: Confinement, report: Report, step: s
     try:
         confinement.run(command(source), program, on_line, lock=lock)
     except ProgramFailed as error:
-        still = error.status != _VANISHED
+        still = not has_changed(error.status, complaints)
         if still:
             raise _told(source, tree, error.status, complaints or error.tail) from None
     # What is new and a regular file counts among the transferred ones as well.

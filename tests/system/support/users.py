@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from system.support.waiting import until
+
 
 @dataclass(frozen=True)
 class User:
@@ -84,8 +86,13 @@ def renamed(user: User, new: str) -> Iterator[User]:
         _rename(new, user.name, user.home)
 
 
+def _processes(uid: int) -> list[str]:
+    return subprocess.run(["pgrep", "-U", str(uid)], capture_output=True, text=True, check=False).stdout.split()
+
+
 def _rename(old: str, new: str, home: Path) -> None:
     with _alone():
+        until(lambda: not _processes(pwd.getpwnam(old).pw_uid), "its last command has ended")  # or usermod refuses
         _run("groupmod", "--new-name", new, old)
         _run("usermod", "--login", new, "--home", str(home), "--move-home", old)
 

@@ -88,3 +88,22 @@ def test_a_local_source_is_read_only_and_has_no_network(tmp_path):
 
 def test_moved_adds_up():
     assert rsync.Moved(1, 10) + rsync.Moved(2, 20) == rsync.Moved(3, 30)
+
+
+_ENDED = "rsync error: some files/attrs were not transferred (see previous errors) (code 23) at main.c(1956) [generator=3.5.0]"
+_SHORTER = 'rsync: [sender] read errors mapping "etc/restless" (in tree): No data available (61)'
+
+
+@pytest.mark.parametrize(
+    ("status", "complaints", "changed"),
+    [
+        (24, ['file has vanished: "/etc/restless" (in tree)'], True),
+        (23, [_SHORTER, _ENDED], True),
+        (23, [_SHORTER, 'rsync: [sender] read errors mapping "etc/bad" (in tree): Input/output error (5)', _ENDED], False),
+        (23, ['rsync: [sender] send_files failed to open "/etc/shadow" (in tree): Permission denied (13)', _ENDED], False),
+        (23, [_ENDED], False),
+        (12, [_SHORTER, _ENDED], False),
+    ],
+)
+def test_a_file_that_went_away_or_became_shorter_tells_of_a_master_that_changes(status, complaints, changed):
+    assert rsync.has_changed(status, complaints) == changed
