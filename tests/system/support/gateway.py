@@ -165,7 +165,8 @@ class Gateway:
         self.process = None
 
     def restart(self, number: int = signal.SIGTERM, **changes: dict[str, Any]) -> None:
-        self.kill(number)
+        if self.process:
+            self.kill(number)
         self.configure(**changes)
         self.start()
 

@@ -14,7 +14,7 @@ import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -70,10 +70,13 @@ class Page:
         self.process = None
 
     def service(self) -> int:
-        """The process that speaks with browsers."""
+        """The process that speaks with browsers. LookupError when there is none just now."""
         assert self.process is not None
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return next(int(child) for child in children if b"gaoler.web.service" in Path(f"/proc/{child}/cmdline").read_bytes())
+        for child in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
+            with suppress(OSError):  # one that has ended since
+                if b"gaoler.web.service" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    return int(child)
+        raise LookupError("nobody speaks with browsers")
 
     def restart_service(self, number: int = signal.SIGKILL) -> None:
         """As after a crash."""
@@ -85,7 +88,7 @@ class Page:
         """Whether another process speaks with browsers now."""
         try:
             return self.service() != before
-        except StopIteration:
+        except LookupError:
             return False
 
     # asking it as a program would

@@ -112,7 +112,8 @@ def test_as_the_owner(shell: Tab, ann: User) -> None:
 
 
 def test_copy_and_paste(shell: Tab) -> None:
-    type_line(shell, "clear; echo to-be-copied")
+    type_line(shell, "clear; echo to-be-$(echo copied)")
+    expect(rows(shell).locator("div").first).to_contain_text("to-be-copied")
     shell.locator(".xterm-screen").dblclick(position={"x": 40, "y": 8})
     shell.keyboard.press("Control+c")
     until(lambda: "copied" in shell.evaluate("navigator.clipboard.readText()"), "it is in the clipboard")
