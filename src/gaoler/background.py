@@ -13,6 +13,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
+from gaoler.errors import GaolerError
+
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _left: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -37,6 +39,18 @@ def begin(work: Callable[[], None], name: str) -> None:
     except (RuntimeError, MemoryError) as error:
         _log.error("no thread for %s, it has to wait: %s", name, error)
         _left.put(work)
+
+
+def later(work: Callable[[], None]) -> None:
+    """Begin work that nobody waits for: clearing up, for one, takes milliseconds, and locks. What it raises is logged."""
+
+    def guarded() -> None:
+        try:
+            work()
+        except (GaolerError, OSError) as error:
+            _log.error("%s", error)
+
+    begin(guarded, "clear-up")
 
 
 @contextmanager

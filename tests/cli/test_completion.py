@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from gaoler.cli import help as texts
+from gaoler.cli import help_text
 from gaoler.cli.commands import COMMANDS, verbs
 from gaoler.cli.made import bash, declared, fish, nouns, top, zsh
 
@@ -74,19 +74,22 @@ def test_options_are_those_of_help(shell, complete):
     if complete is in_fish:  # which offers short options only where a dash stands alone, and long ones with two
         offered = [one | two for one, two in zip(offered, complete(shell, *(f"gaol {name} --" for name in names)), strict=True)]
     assert {name: got - {"--help", "-h"} for name, got in zip(names, offered, strict=True)} == {
-        name: told(texts.of_command(name)) for name in names
+        name: told(help_text.of_command(name)) for name in names
     }
 
 
 @pytest.mark.parametrize("complete", SHELLS)
 def test_commands_and_verbs_are_those_of_help(shell, complete):
-    listed = set(re.findall(r"^  ([a-z-]+) ", texts.overview(), re.MULTILINE))
+    listed = set(re.findall(r"^  ([a-z-]+) ", help_text.overview(), re.MULTILINE))
     assert listed == set(top())
     offered = complete(shell, "gaol ", *(f"gaol {noun} " for noun in nouns()))
     assert offered[0] - {"--help", "--version"} == listed
     for noun, got in zip(nouns(), offered[1:], strict=True):
         assert (
-            got - {"--help"} == set(verbs(noun)) == set(re.findall(r"^  ([a-z-]+) ", texts.of_noun(noun), re.MULTILINE)) != set()
+            got - {"--help"}
+            == set(verbs(noun))
+            == set(re.findall(r"^  ([a-z-]+) ", help_text.of_noun(noun), re.MULTILINE))
+            != set()
         )
 
 

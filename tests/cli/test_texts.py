@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from gaoler.cli.commands import COMMANDS
-from gaoler.cli.help import spelled
+from gaoler.cli.help_text import spelled
 from gaoler.cli.made import EXIT_CODES, declared, manual, reference
 from gaoler.cli.made.__main__ import REFERENCE
 

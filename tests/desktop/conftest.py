@@ -8,15 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
 
 from system.support import page as support
-from system.support import users
+from system.support import page_fixtures, users
 from system.support.components import components, need_root
 from system.support.gateway import Gateway
-from system.support.page import Page
 from system.support.users import User
 
+page, browser = page_fixtures.page, page_fixtures.browser
+pytest_runtest_makereport = page_fixtures.pytest_runtest_makereport
 TREE = os.environ.get("GAOLER_TEST_DESKTOP", "")
 
 if not TREE:
@@ -32,20 +32,6 @@ def gateway() -> Iterator[Gateway]:
         yield made
     finally:
         made.close()
-
-
-@pytest.fixture(scope="session")
-def page(gateway: Gateway) -> Iterator[Page]:
-    served = Page(gateway)
-    served.start()
-    yield served
-    served.stop()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with support.browser() as started:
-        yield started
 
 
 @pytest.fixture(scope="session")

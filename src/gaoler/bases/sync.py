@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gaoler.bases import check, clean, space
-from gaoler.bases.generations import Base, Bases
+from gaoler.bases.generations import Bases
 from gaoler.bases.history import Attempt, Generation, Recipe
 from gaoler.bases.rsync import Access, Interrupted
+from gaoler.bases.shelf import Base
 from gaoler.bases.sources import kinds
 from gaoler.bases.sources.source import Means, Registries, Take, Work
 from gaoler.configuration.model import Configuration

@@ -56,14 +56,14 @@ def _command(name: str) -> Command:
 
 
 def _help(words: list[str], *, asked: bool = True) -> int:
-    from gaoler.cli import help as texts
+    from gaoler.cli import help_text
 
     name = " ".join(words)
     if name and name not in COMMANDS:
         from gaoler.cli.guess import unknown
 
         raise unknown(name, [])
-    text = texts.overview() if not name else texts.of_command(name) if COMMANDS[name][0] else texts.of_noun(name)
+    text = help_text.overview() if not name else help_text.of_command(name) if COMMANDS[name][0] else help_text.of_noun(name)
     print(text, file=sys.stdout if asked else sys.stderr)
     return 0 if asked else Usage.code
 

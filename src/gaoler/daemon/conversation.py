@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import select
 
+from gaoler import progress
 from gaoler.daemon.caller import Caller
-from gaoler.progress import Progress as Step
 from gaoler.wire.framing import Closed, Connection
 from gaoler.wire.replies import Progress, Reply
 
@@ -25,7 +25,7 @@ class Conversation:
         if self._more:
             self._connection.send({"parameters": reply.parameters(), "continues": True}, descriptors)
 
-    def report(self, at: Step) -> None:
+    def report(self, at: progress.Progress) -> None:
         """Like `tell`, for work that goes on whether somebody looks or not."""
         try:
             self.tell(Progress(step=at.step, done=at.done, total=at.total, unit=at.unit))

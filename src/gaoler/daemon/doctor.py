@@ -13,7 +13,7 @@ from gaoler.daemon import store
 from gaoler.errors import GaolerError
 from gaoler.host import btrfs, cgroup, facilities, id_ranges, programs
 from gaoler.host.net import links
-from gaoler.kernels import installed as kernels
+from gaoler.kernels import installed
 from gaoler.machines import ceilings, footprint, record
 from gaoler.machines.accounts import Accounts
 from gaoler.machines.request import above
@@ -122,7 +122,7 @@ def _guest(configuration: Configuration) -> str:
 
 
 def _kernel(configuration: Configuration) -> str:
-    return kernels.find(configuration.store.path / "kernels", configuration.machines.kernel).name
+    return installed.find(configuration.store.path / "kernels", configuration.machines.kernel).name
 
 
 def _base(configuration: Configuration) -> str:

@@ -15,7 +15,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from gaoler import __version__
-from gaoler.bases.generations import Base, Bases
+from gaoler.bases.generations import Bases
+from gaoler.bases.shelf import Base
 from gaoler.configuration.model import Configuration
 from gaoler.daemon import doctor
 from gaoler.host import cgroup

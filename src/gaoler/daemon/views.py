@@ -6,7 +6,7 @@ from gaoler.bases.tree import has_programs
 from gaoler.daemon.parts import Parts
 from gaoler.daemon.rights import Admitted
 from gaoler.host import cgroup
-from gaoler.machines import disks, footprint, watches
+from gaoler.machines import clocks, disks, footprint
 from gaoler.machines.machine import Machine
 from gaoler.units import show_duration
 from gaoler.wire import messages
@@ -38,7 +38,7 @@ def info_of(parts: Parts, machine: Machine) -> messages.Info:
         disk_used=disks.used(record, parts.jailer.gaol(record)),
         created=record.created,
         started=live.started if live else None,
-        expires=watches.expires(live, record.ttl),
+        expires=clocks.expires(live, record.ttl),
         pid=live.process.pid if live else None,
         console=f"gaol shell {record.name}",
         init=record.init,

@@ -15,11 +15,10 @@ from gaoler import places
 from gaoler.errors import Failed, NotFound
 from gaoler.host import apt
 from gaoler.kernels import cache, compiler, files, kconfig, patch, unpack
-from gaoler.kernels import source as sources
 from gaoler.kernels.cache import Manifest, Recipe
 from gaoler.kernels.files import Overlay
 from gaoler.kernels.kernel import Kernel, name_of
-from gaoler.kernels.source import Source
+from gaoler.kernels.source import PrivateApt, Source, read_series, resolve
 from gaoler.progress import Progress, Report, silent
 
 #: What source tree and objects take while a kernel is being built, in bytes; measured: 2.6 GB.
@@ -45,13 +44,13 @@ def build(cache_dir: Path, dest_dir: Path, progress: Report = silent, series: st
 
     Raises NotFound for a series that there are no patches for, Failed for the rest: each error names its step.
     """
-    supported = sources.read_series(places.SERIES)
+    supported = read_series(places.SERIES)
     if series is not None and series not in supported:
         raise NotFound(f'no kernel series "{series}"', f"there are patches for {', '.join(supported)}", "gaol kernel build")
     cache_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
     with locked(cache_dir, progress):
-        private = sources.PrivateApt(cache_dir / "apt", apt.host_archive())
-        source = sources.resolve(private, [series] if series else supported, progress)
+        private = PrivateApt(cache_dir / "apt", apt.host_archive())
+        source = resolve(private, [series] if series else supported, progress)
         wanted = recipe()
         kept = cache_dir / "kernels" / name_of(cache.upstream(source.version), wanted.hash(source.version))
         manifest = look_up(kept, progress)

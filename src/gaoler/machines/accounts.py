@@ -30,7 +30,7 @@ from pathlib import Path
 from gaoler import files
 from gaoler.configuration.account import Account
 from gaoler.errors import GaolerError
-from gaoler.host import accounts as host
+from gaoler.host import accounts
 from gaoler.host.accounts import NO_HOME, Entry
 
 _log = logging.getLogger(__name__)
@@ -57,8 +57,8 @@ class Accounts:
     def __init__(
         self,
         path: Path,
-        signature: Callable[[], tuple[int, ...]] = host.signature,
-        entries: Callable[[set[int]], dict[int, Entry]] = host.entries,
+        signature: Callable[[], tuple[int, ...]] = accounts.signature,
+        entries: Callable[[set[int]], dict[int, Entry]] = accounts.entries,
         name_of: Callable[[int], str | None] | None = None,
     ) -> None:
         self._path = path

@@ -18,7 +18,7 @@ from gaoler.bases.generations import Bases
 from gaoler.configuration.account import Account
 from gaoler.errors import GaolerError
 from gaoler.host import memory
-from gaoler.kernels import installed as kernels
+from gaoler.kernels import installed
 from gaoler.machines import readiness, reclaiming
 from gaoler.machines.failpoints import reach
 from gaoler.machines.jailing import Jailer
@@ -115,7 +115,7 @@ class Ahead:
 
     def _key(self, owner: Account, wishes: Wishes) -> Key:
         request = complete(self._registry.configuration, owner, wishes)
-        kernel = kernels.find(self._jailer.paths.kernels, request.kernel or self._settings.kernel)
+        kernel = installed.find(self._jailer.paths.kernels, request.kernel or self._settings.kernel)
         return Key(owner, request, self._bases.find(request.base).generation, kernel.name)
 
     def _watch(self) -> None:
@@ -141,7 +141,7 @@ class Ahead:
         """Whether it has died, or its base or kernel is another one by now."""
         try:
             request = spare.key.request
-            kernel = kernels.find(self._jailer.paths.kernels, request.kernel or self._settings.kernel).name
+            kernel = installed.find(self._jailer.paths.kernels, request.kernel or self._settings.kernel).name
             there = (self._bases.find(request.base).generation, kernel)
             return spare.made.result().live is None or there != (spare.key.generation, spare.key.kernel)
         except (GaolerError, OSError):

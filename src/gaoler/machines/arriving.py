@@ -75,7 +75,7 @@ class Arriving:
                 machine = waiting
             else:
                 wanted = complete(self._configuration, owner, wishes)
-                self._running.admit(admission.Wanted(owner, wanted.memory, "a machine", "gaol ls"))
+                self._running.allotment.admit(admission.Wanted(owner, wanted.memory, "a machine", "gaol ls"))
                 machine = self._making.create(owner, None, wanted)
             try:
                 if opened is None:
@@ -122,7 +122,7 @@ class Arriving:
         """The command in a machine that was made ahead; None, and the machine is gone, where it has died meanwhile."""
         opened = None
         try:
-            self._running.admit(admission.of_record(waiting.record), waiting)
+            self._running.allotment.admit(admission.of_record(waiting.record), waiting)
             opened = self._sessions.open(waiting, command(waiting))
             if waiting.live and waiting.live.process.alive():
                 return opened
@@ -146,7 +146,7 @@ class Arriving:
         while found is None:
             wanted = complete(self._configuration, owner, wishes)
             hint = admission.with_less(f"gaol up {name} --memory ", wanted.memory)
-            self._running.admit(admission.Wanted(owner, wanted.memory, name, hint))
+            self._running.allotment.admit(admission.Wanted(owner, wanted.memory, name, hint))
             try:
                 return self._making.create(owner, name, wanted, report=report)
             except NameTaken:  # its owner has asked twice at once

@@ -20,7 +20,7 @@ from gaoler.configuration.account import Account
 from gaoler.errors import Failed, NotAllowed, NotFound, Usage
 from gaoler.host import btrfs
 from gaoler.host.btrfs import streams
-from gaoler.kernels import installed as kernels
+from gaoler.kernels import installed
 from gaoler.machines import record
 from gaoler.machines.accounts import Accounts
 from gaoler.machines.jailing import Jailer
@@ -156,7 +156,7 @@ class Backups:
     def make(self, wanted: Wanted, received: Received) -> Machine:
         """The machine, stopped, of the same make within the limits of today. Raises GaolerError."""
         of = self._quotas.held(wanted.record)
-        there = {kernel.name for kernel in kernels.all_kernels(self._jailer.paths.kernels)}
+        there = {kernel.name for kernel in installed.all_kernels(self._jailer.paths.kernels)}
         request = Request(base=of.base, kernel=of.kernel if of.kernel in there else None, **of.shape())
         origin = (of.base, of.generation if self._is_ours(of, received) else None)
         fill = partial(btrfs.snapshot, received.path(wanted.uuid))

@@ -9,7 +9,7 @@ from gaoler.configuration.grants import limit_of
 from gaoler.configuration.model import Configuration
 from gaoler.errors import Failed, LimitReached, Usage
 from gaoler.host import btrfs, cgroup
-from gaoler.kernels import installed as kernels
+from gaoler.kernels import installed
 from gaoler.machines.jailing import Jailer
 from gaoler.machines.machine import Machine
 from gaoler.machines.quotas import Quotas
@@ -52,7 +52,7 @@ class Changing:
                 why = f"what sleeps in it goes on with the same {later[0]}"
                 raise Failed(f"{before.name} sleeps", why, f"gaol down {before.name}")
             if different.get("kernel"):
-                kernels.find(self._jailer.paths.kernels, different["kernel"])  # or its next start would fail
+                installed.find(self._jailer.paths.kernels, different["kernel"])  # or its next start would fail
             if "network" in different:
                 addresses = self._jailer.network.addresses(before.id, before.slot)
                 on = different["network"]

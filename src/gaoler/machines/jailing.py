@@ -16,7 +16,7 @@ from gaoler.background import meanwhile
 from gaoler.errors import Failed, GaolerError
 from gaoler.host import btrfs, cgroup, console, cpus, jail
 from gaoler.host.cgroup import owners
-from gaoler.host.jail import ids as idmap
+from gaoler.host.jail import ids
 from gaoler.kernels.kernel import Kernel
 from gaoler.machines import command_line, covered, disks, footprint
 from gaoler.machines.failpoints import reach
@@ -26,7 +26,7 @@ from gaoler.machines.record import Record
 from gaoler.machines.resuming import Resumed
 from gaoler.store.paths import Paths, Runtime
 
-IDS = idmap.SIZE
+IDS = ids.SIZE
 """Host ids of one machine."""
 
 
@@ -114,7 +114,7 @@ class Jailer:
         groups = tuple(gid for _, gid in owner.groups)
         return jail.Jail(
             name=self.container(record),
-            ids=idmap.IdRange(self.first_id + record.slot * IDS, IDS),
+            ids=ids.IdRange(self.first_id + record.slot * IDS, IDS),
             gaol=self.gaol(record),
             kernel=kernel.binary,
             guest=self.paths.store,
@@ -205,8 +205,8 @@ def bind_notify(runtime: Runtime) -> socket.socket:
 
 def _subordinate_ids(record: Record) -> dict[str, str]:
     owner = record.owner
-    ids = idmap.subordinate(owner.uid, [owner.gid, *(gid for _, gid in owner.groups)])
-    return {"OWNER_SUBIDS": f"{ids.start}:{len(ids)}"}
+    lent = ids.subordinate(owner.uid, [owner.gid, *(gid for _, gid in owner.groups)])
+    return {"OWNER_SUBIDS": f"{lent.start}:{len(lent)}"}
 
 
 def _listen(path: Path) -> socket.socket:

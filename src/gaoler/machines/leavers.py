@@ -10,8 +10,8 @@ from contextlib import suppress
 from gaoler import background
 from gaoler.configuration.account import Account
 from gaoler.errors import Failed, GaolerError
-from gaoler.host import accounts as host
 from gaoler.host import libc
+from gaoler.host.accounts import PASSWD
 from gaoler.machines import keys
 from gaoler.machines.accounts import Accounts
 from gaoler.machines.copies import Copies
@@ -61,7 +61,7 @@ class Leavers:
         self._accounts.look()
         self._accounts.forget({machine.record.owner.mark for machine in self._registry.all()})
         try:
-            watched = libc.watch_directory(host.PASSWD.parent)
+            watched = libc.watch_directory(PASSWD.parent)
         except OSError as error:  # then they are looked at when somebody asks for something
             _log.warning("the host's accounts can't be watched: %s", error)
         else:

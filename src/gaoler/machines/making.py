@@ -12,7 +12,7 @@ from gaoler import background
 from gaoler.bases.generations import Bases
 from gaoler.configuration.account import Account
 from gaoler.errors import GaolerError, LimitReached
-from gaoler.kernels import installed as kernels
+from gaoler.kernels import installed
 from gaoler.machines.failpoints import reach
 from gaoler.machines.jailing import Jailer
 from gaoler.machines.machine import Machine
@@ -58,7 +58,7 @@ class Making:
         """
         base = None if origin else self._bases.find(request.base)
         of_base, generation = (base.name, base.generation) if base else origin or ("", None)
-        kernel = kernels.find(self._jailer.paths.kernels, request.kernel or "")
+        kernel = installed.find(self._jailer.paths.kernels, request.kernel or "")
         disk = self._quotas.granted(request)
         if name is not None:
             machine_name(name)

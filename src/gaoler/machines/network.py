@@ -11,7 +11,7 @@ from hashlib import sha256
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
-from gaoler.configuration import model as configuration
+from gaoler.configuration import model
 from gaoler.errors import Failed
 from gaoler.files import replace
 from gaoler.host.net import links, routing
@@ -36,7 +36,7 @@ class Addresses:
 class Network:
     """The network of one daemon."""
 
-    def __init__(self, settings: configuration.Network, prefix: str, state: Path) -> None:
+    def __init__(self, settings: model.Network, prefix: str, state: Path) -> None:
         self.settings = settings
         self.prefix = prefix
         self.guard = Guard(prefix)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from gaoler import files
-from gaoler.configuration.grants import limit_of
 from gaoler.errors import Failed, GaolerError
 from gaoler.host import cgroup, mconsole
-from gaoler.kernels import installed as kernels
-from gaoler.machines import admission, asleep, ceilings, keys, live, observed
+from gaoler.kernels import installed
+from gaoler.machines import admission, asleep, keys, live, observed
+from gaoler.machines.allotment import Allotment
 from gaoler.machines.failpoints import reach
 from gaoler.machines.jailing import Jailer, bind_notify
 from gaoler.machines.knocking import Knocking
@@ -27,7 +25,6 @@ from gaoler.machines.observed import Observed
 from gaoler.machines.quotas import Quotas
 from gaoler.machines.record import Record
 from gaoler.machines.registry import Registry
-from gaoler.machines.request import above
 from gaoler.machines.resuming import Resumed
 from gaoler.machines.tally import Reason, Tally
 from gaoler.machines.watches import OUT_OF_MEMORY, Watches, last_words
@@ -42,14 +39,12 @@ class Running:
 
     def __init__(self, registry: Registry, jailer: Jailer, quotas: Quotas, monitor: Monitor, tally: Tally) -> None:
         self._registry = registry
-        self._quotas = quotas
+        self.allotment = Allotment(registry, jailer, quotas)
         self._jailer = jailer
         self._tally = tally
         self._configuration = registry.configuration
         self._admitting = threading.Lock()
-        self._watches = Watches(
-            registry, jailer, monitor, on_told=self.note, on_end=self._bury, on_expiry=self._expired
-        )
+        self._watches = Watches(registry, jailer, monitor, on_told=self.note, on_end=self._bury, on_expiry=self._expired)
         self.knocking = Knocking(jailer.network, monitor)
         self.when_idle: Callable[[Machine], bool] = lambda _: False
         """What is tried with a machine that does nothing, before it is stopped; whether it did."""
@@ -68,11 +63,11 @@ class Running:
             self._registry.check_there(machine)
             self._registry.check_idle(machine)
             self._check_owner(machine)
-            self._hold(machine)
+            self.allotment.hold(machine)
             paths = self._jailer.paths
-            kernel = kernels.find(paths.kernels, needed)
+            kernel = installed.find(paths.kernels, needed)
             with self._admitting:  # of two that start at once, the second one knows of the first
-                self.admit(admission.of_record(machine.record), machine)
+                self.allotment.admit(admission.of_record(machine.record), machine)
                 machine.happen(observed.starts, time.monotonic())
             self.knocking.leave(machine)
             try:
@@ -83,12 +78,12 @@ class Running:
                 self._registry.settle_in(machine)
                 with ExitStack() as undo:
                     started, notify = self._jailer.start(
-                        machine.record, kernel, self._authorized(machine.record), self._pinned(), image
+                        machine.record, kernel, self._authorized(machine.record), self.allotment.pinned(), image
                     )
                     started = replace(started, **image.told) if image else started
                     undo.callback(self._jailer.release, machine.record)
                     undo.callback(notify.close)
-                    self._weigh(machine.record)
+                    self.allotment.weigh(machine.record)
                     reach("start.jailed")
                     machine.happen(observed.runs, started)
                     self._tally.starts.inc()
@@ -101,28 +96,12 @@ class Running:
                 machine.happen(observed.was_not_started, str(error))
                 raise
 
-    def admit(self, wanted: admission.Wanted, itself: Machine | None = None) -> None:
-        """Raise LimitReached where it does not fit beside the machines that run; those made ahead make way for it."""
-        there = (one for one in self._registry.all() if one is not itself and not one.is_spare)
-        others = [one.record for one in there if one.observed.phase in ("starting", "up", "stopping")]
-        admission.check(self._configuration, others, wanted)
-
     def _check_owner(self, machine: Machine) -> None:
         if self._registry.is_orphan(machine):
             of = machine.record
             whose = f"#{of.owner.uid}/{of.name}"
             why = f"the account of {of.owner.name} has gone"
             raise Failed(f"{whose} can't be started", why, f"sudo gaol give '{whose}' USER")
-
-    def _hold(self, machine: Machine) -> None:
-        """Limits that an administrator has lowered since the machine was made hold from this start on."""
-        now = self._quotas.held(machine.record)
-        if now == machine.record:
-            return
-        if now.disk != machine.record.disk:
-            self._quotas.limit(now, self._jailer.gaol(now))
-        _log.info("%s: held to what is granted today: %s", now.id, above(self._configuration.limits, machine.record) or "pids")
-        self._registry.change(machine, **now.shape())
 
     def _authorized(self, of: Record) -> str:
         """Who may log in by ssh: where no sshd is started, nobody, which saves the making of a key."""
@@ -131,7 +110,7 @@ class Running:
     def take_over(self, machine: Machine, found: Live) -> None:
         """Go on with a machine that an earlier daemon started. Raises GaolerError, OSError."""
         machine.happen(observed.was_found, found, frozen=cgroup.is_frozen(self._jailer.cgroup(machine.record)))
-        self._weigh(machine.record)
+        self.allotment.weigh(machine.record)
         notify = bind_notify(self._jailer.runtime(machine.record))
         self.note(machine, lambda known: known)
         self._watches.attend(machine, notify)
@@ -144,7 +123,7 @@ class Running:
 
         before, now = self.note(machine, given)
         if now.live and before.live and not before.live.given:
-            self._watches.time(machine, now.live)
+            self._watches.clocks.set(machine, now.live)
 
     def freeze(self, machine: Machine) -> None:
         """Have all of a machine's programs stand still, and its kernel with them, until `thaw`. Raises Failed."""
@@ -162,26 +141,6 @@ class Running:
             if machine.observed.frozen:
                 cgroup.thaw(self._jailer.cgroup(machine.record))
                 machine.happen(observed.thawed)
-
-    def _weigh(self, of: Record) -> None:
-        """Give the machine's owner, with all machines of theirs that run, weight and ceiling that the administrator grants."""
-        everybody, owners = ceilings.of_all(self._configuration), ceilings.of_owner(self._configuration, of.owner)
-        cgroup.limit(cgroup.PARENT, everybody.memory, everybody.pids)
-        self._jailer.owners.limit(of.owner.uid, owners.memory, owners.pids)
-        self._jailer.owners.weigh(of.owner.uid, int(limit_of(self._configuration.limits, of.owner, "weight").value))
-
-    def _pinned(self) -> dict[int, int]:
-        """Running machines by the processor that they are pinned to."""
-        found: Counter[int] = Counter()
-        for machine in self._registry.all():
-            if (running := machine.live) and not machine.is_spare:  # which does nothing
-                try:
-                    pinned = os.sched_getaffinity(running.process.pid)
-                except ProcessLookupError:
-                    continue
-                if len(pinned) == 1:
-                    found.update(pinned)
-        return found
 
     def note(self, machine: Machine, change: Callable[[Live], Live]) -> tuple[Observed, Observed]:
         """Take note of what a running machine has become. `change` makes it of what is known by then: nothing told is lost.
@@ -205,7 +164,7 @@ class Running:
     def retime(self, machine: Machine) -> None:
         """Its time to live is another one."""
         if machine.live:
-            self._watches.retime(machine, machine.live)
+            self._watches.clocks.retime(machine, machine.live)
 
     # stopping
 

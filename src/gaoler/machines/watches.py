@@ -1,4 +1,4 @@
-"""What is watched of machines that run: their end, milestones, consoles, disks, idleness, and time to live."""
+"""What is watched of machines that run: their end, milestones and consoles, and that their clocks are set."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import re
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,12 +15,10 @@ from functools import partial
 from pathlib import Path
 
 from gaoler import background
-from gaoler.configuration.grants import limit_of
-from gaoler.errors import GaolerError
 from gaoler.host import cgroup, console, mconsole
-from gaoler.host.clock import since_boot
 from gaoler.host.process import signal_of
-from gaoler.machines import disks, idling, live, warning
+from gaoler.machines import live
+from gaoler.machines.clocks import Clocks
 from gaoler.machines.jailing import Jailer
 from gaoler.machines.live import Live
 from gaoler.machines.machine import Machine
@@ -46,8 +43,6 @@ _STARVED_AGAIN, _STARVED_LAST = 0.05, 6.0
 """Seconds until it is looked whom the kernel has killed for want of memory, twice as many each time: it may take its time."""
 _KERNEL_TIME = re.compile(r"^\[ *\d+\.\d+\] ")
 OUT_OF_MEMORY = "it took more memory than it was given, and the host ended it"
-_EARLY = 0.5
-"""Seconds that a clock may go off too early."""
 _log = logging.getLogger(__name__)
 
 
@@ -92,7 +87,8 @@ class Watches:
         self._registry = registry
         self._jailer = jailer
         self._monitor = monitor
-        self._on_told, self._on_end, self._on_expiry = on_told, on_end, on_expiry
+        self._on_told, self._on_end = on_told, on_end
+        self.clocks = Clocks(registry, jailer, monitor, on_expiry)
         self._watches: dict[str, Watch] = {}
 
     def attend(self, machine: Machine, notify: socket.socket) -> None:
@@ -109,7 +105,7 @@ class Watches:
             with notify, suppress(BlockingIOError):
                 while True:
                     self._note(machine, notify.recv(8192))
-            _later(lambda: self._on_end(machine, seen))
+            background.later(lambda: self._on_end(machine, seen))
             return
         try:
             output = os.open(runtime.console, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -127,7 +123,7 @@ class Watches:
 
         def died() -> None:
             self._forget(watch, pidfd)
-            _later(lambda: self._on_end(machine, seen))
+            background.later(lambda: self._on_end(machine, seen))
 
         def starved(wait: float = _STARVED_AGAIN) -> None:
             """Memory has run out, of this machine or of all of its owner's: who is chosen is killed a moment after this is told.
@@ -155,17 +151,7 @@ class Watches:
         if watch.out_of_memory is not None:
             self._monitor.watch(watch.out_of_memory, starved)
         if seen.given:
-            self.time(machine, seen)
-
-    def time(self, machine: Machine, seen: Live) -> None:
-        """Set the clocks of what is to be done while its owner has it."""
-        of = machine.record
-        self.retime(machine, seen)
-        if of.disk:
-            self._monitor.after(disks.PERIOD, lambda: self._follow_disk(machine, seen))
-        idle = limit_of(self._registry.configuration.limits, of.owner, "idle").value
-        if idle:
-            self._look_for_idleness(machine, seen, self._mark(machine), idle)
+            self.clocks.set(machine, seen)
 
     def leave(self, machine: Machine) -> str | None:
         """Watch it no longer; what it has told, and what its console still had to say, is kept.
@@ -254,59 +240,6 @@ class Watches:
             self._on_told(machine, lambda known: live.told(known, text, own))
         return None
 
-    # as time goes by
-
-    def retime(self, machine: Machine, seen: Live) -> None:
-        """Its time to live is another one: a clock for it, beside one that was set for the former."""
-        ttl = machine.record.ttl
-        if ttl:
-            self._monitor.after(ttl - seen.age, lambda: self._expire(machine, seen))
-            if seen.age < ttl - warning.lead(ttl):
-                self._monitor.after(ttl - warning.lead(ttl) - seen.age, lambda: self._warn(machine, seen))
-
-    def _warn(self, machine: Machine, seen: Live) -> None:
-        ttl = machine.record.ttl  # as it is by now
-        left = ttl - seen.age if ttl else 0
-        if machine.runs_as(seen) and ttl and left < warning.lead(ttl) + _EARLY:
-            _later(lambda: warning.warn(self._jailer, machine, left))
-
-    def _expire(self, machine: Machine, seen: Live) -> None:
-        ttl = machine.record.ttl  # as it is by now
-        if machine.runs_as(seen) and ttl and seen.age > ttl - _EARLY:
-            _log.info("%s: its time to live is over", machine.record.id)
-            _later(lambda: self._on_expiry(machine, "ttl"))
-
-    def _follow_disk(self, machine: Machine, seen: Live, told: str = "") -> None:
-        """Tell its kernel again and again what the store has counted."""
-        if not machine.runs_as(seen):
-            return
-        if machine.lock.acquire(blocking=False):  # else it is being stopped, and its configuration may be going
-            try:
-                place, gaol = self._jailer.runtime(machine.record).disk, self._jailer.gaol(machine.record)
-                told = disks.tell(place, machine.record, gaol, told)
-            except OSError as error:
-                _log.info("%s: how full its disk is can't be told: %s", machine.record.id, error)
-            finally:
-                machine.lock.release()
-        self._monitor.after(disks.PERIOD, lambda: self._follow_disk(machine, seen, told))
-
-    def _mark(self, machine: Machine) -> idling.Mark:
-        return idling.Mark(since_boot(), cgroup.used(self._jailer.cgroup(machine.record)).cpu_seconds)
-
-    def _look_for_idleness(self, machine: Machine, seen: Live, mark: idling.Mark, period: float) -> None:
-        def look() -> None:
-            if not machine.runs_as(seen):
-                return
-            now = self._mark(machine)
-            kept = now if machine.observed.frozen else idling.judge(mark, now, period)
-            if kept is None:
-                _log.info("%s: idle for %g s", machine.record.id, period)
-                _later(lambda: self._on_expiry(machine, "idle"))
-            else:
-                self._look_for_idleness(machine, seen, kept, period)
-
-        self._monitor.after(period / idling.LOOKS, look)
-
 
 def last_words(log: Path, killed_by: int = 0) -> str:
     """Why a machine has ended of itself, as far as the host, or its console, tells."""
@@ -341,20 +274,3 @@ def take(watch: Watch) -> int:
             watch.mute = True
             _log.warning("what a console says is lost: %s", error)
         return 65536  # not again at once
-
-
-def _later(work: Callable[[], None]) -> None:
-    """Out of the monitor's thread: clearing up takes milliseconds, and locks."""
-
-    def guarded() -> None:
-        try:
-            work()
-        except (GaolerError, OSError) as error:
-            _log.error("%s", error)
-
-    background.begin(guarded, "clear-up")
-
-
-def expires(seen: Live | None, ttl: int | None) -> float | None:
-    """When a machine's time to live is over, in seconds since the epoch as the clock stands now."""
-    return time.time() + ttl - seen.age if seen and ttl else None

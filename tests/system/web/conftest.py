@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
 from playwright.sync_api import Page as Tab
 
 from system.support import page as support
-from system.support.gateway import Gateway
+from system.support import page_fixtures
 from system.support.page import Page, Watched
 from system.support.users import User
 
-
-@pytest.fixture(scope="session")
-def page(gateway: Gateway) -> Iterator[Page]:
-    served = Page(gateway)
-    served.start()
-    yield served
-    served.stop()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with support.browser() as started:
-        yield started
+page, browser = page_fixtures.page, page_fixtures.browser
+pytest_runtest_makereport = page_fixtures.pytest_runtest_makereport
 
 
 @pytest.fixture(scope="session")
@@ -59,13 +47,3 @@ def anns(tab: Tab, page: Page, ann: User) -> Tab:
     expect(tab.locator("header .brand")).to_be_visible()
     expect(tab.locator("main h1")).to_have_text("Your machines")
     return tab
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """What the page has said of late, where a test of it fails."""
-    report: Any = yield
-    served = getattr(item, "funcargs", {}).get("page")
-    if report.failed and isinstance(served, Page) and served.log.exists():
-        report.sections.append(("page", served.log.read_text(errors="replace")[-4000:]))
-    return report

@@ -11,12 +11,12 @@ import pytest
 
 import gaoler.machines
 from gaoler.host.process import open_process
-from gaoler.machines import watches
+from gaoler.machines import clocks
 from gaoler.machines.live import Live
 from gaoler.machines.monitor import Monitor
 
 LABELS = {
-    "accounts.py": 2, "jailing.py": 1, "leavers.py": 1, "making.py": 1, "registry.py": 1, "running.py": 1, "sharing.py": 2, "watches.py": 1
+    "accounts.py": 2, "jailing.py": 1, "leavers.py": 1, "making.py": 1, "registry.py": 1, "running.py": 1, "sharing.py": 2, "clocks.py": 1
 }  # fmt: skip
 """Where the time of day is asked for: when a machine was made, started, and will end, for people to read; until when somebody
 shares one, which is a time of day that they have named; and since when an account has gone, which is counted in days and
@@ -57,7 +57,7 @@ def test_what_is_left_of_a_machines_time_is_the_same_after_the_clock_was_set(mon
     now = time.time() + jump
     monkeypatch.setattr(time, "time", lambda: now)
     assert 0 <= ours.age() - age < 60
-    assert watches.expires(live, 3600) - now == pytest.approx(3600 - ours.age(), abs=60)
+    assert clocks.expires(live, 3600) - now == pytest.approx(3600 - ours.age(), abs=60)
 
 
 def test_the_time_of_day_is_for_people_alone():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gaoler.cli import help as helps
+from gaoler.cli import help_text
 from gaoler.cli.commands import COMMANDS, GROUPS
 
 TYPE_CHECKING = False
@@ -48,7 +48,7 @@ def nouns() -> list[str]:
 
 def declared() -> dict[str, Command]:
     """Every command that runs."""
-    return {name: helps.command(name) for name, (module, text) in COMMANDS.items() if module and text}
+    return {name: help_text.command(name) for name, (module, text) in COMMANDS.items() if module and text}
 
 
 def groups() -> dict[str, dict[str, Command]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gaoler import __version__, roff
-from gaoler.cli import help as texts
+from gaoler.cli import help_text
 from gaoler.cli.made import ENVIRONMENT, EXIT_CODES, groups
 
 TYPE_CHECKING = False
@@ -46,9 +46,12 @@ def page() -> str:
 
 
 def _command(name: str, command: Command) -> list[str]:
-    lines = [roff.part(texts.usage(name, command)), roff.paragraph(command.about)]
+    lines = [roff.part(help_text.usage(name, command)), roff.paragraph(command.about)]
     shown = [one for one in command.arguments if one.about]
-    lines += [roff.item(texts.spelled(one) if one.names else one.value, texts.sentence(texts.described(one))) for one in shown]
+    lines += [
+        roff.item(help_text.spelled(one) if one.names else one.value, help_text.sentence(help_text.described(one)))
+        for one in shown
+    ]
     if command.examples:
-        lines.append(roff.example(texts.examples(command)))
+        lines.append(roff.example(help_text.examples(command)))
     return lines

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gaoler.cli import help as texts
+from gaoler.cli import help_text
 from gaoler.cli.made import ENVIRONMENT, EXIT_CODES, groups
 
 TYPE_CHECKING = False
@@ -30,14 +30,16 @@ def page() -> str:
 
 
 def _command(name: str, command: Command) -> str:
-    lines = [f"\n### gaol {name}\n", f"\n    {texts.usage(name, command)}\n", f"\n{command.about}\n"]
+    lines = [f"\n### gaol {name}\n", f"\n    {help_text.usage(name, command)}\n", f"\n{command.about}\n"]
     shown = [
-        (f"`{texts.spelled(one) if one.names else one.value}`", texts.described(one)) for one in command.arguments if one.about
+        (f"`{help_text.spelled(one) if one.names else one.value}`", help_text.described(one))
+        for one in command.arguments
+        if one.about
     ]
     if shown:
         lines += ["\n", *_table(("", ""), shown)]
     if command.examples:
-        lines += ["\n", *(f"    {line}\n" for line in texts.examples(command))]
+        lines += ["\n", *(f"    {line}\n" for line in help_text.examples(command))]
     return "".join(lines)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from gaoler.cli import help as texts
+from gaoler.cli import help_text
 from gaoler.cli.commands import COMMANDS
 from gaoler.cli.made import declared
 
@@ -64,7 +64,7 @@ def helps() -> Iterator[tuple[str, str]]:
     for name, command in declared().items():
         yield name, command.about
         yield from (
-            (name, f"{texts.spelled(one) if one.names else one.value}: {one.about}") for one in command.arguments if one.about
+            (name, f"{help_text.spelled(one) if one.names else one.value}: {one.about}") for one in command.arguments if one.about
         )
 
 

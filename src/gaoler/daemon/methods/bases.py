@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from gaoler.bases.generations import Base
 from gaoler.bases.history import Recipe
+from gaoler.bases.shelf import Base
 from gaoler.daemon.caller import uid_of
 from gaoler.daemon.conversation import Conversation
 from gaoler.daemon.handling import administrators, anybodys, of_bases, of_machines
