@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gaoler.progress import Display
 from gaoler.setup import lint
 
 ROOT = Path(__file__).parents[2]
@@ -40,6 +41,15 @@ def test_shell_scripts_are_sound():
     assert Path("guest/bin/startenv") in scripts
     done = tool("shellcheck", "-S", "warning", "-e", ",".join(lint.UNHEEDED), "-f", "gcc", *map(str, scripts))
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.timeout(300)
+def test_the_compiler_and_its_analyzer_are_content_with_the_guests_programs(tmp_path, monkeypatch):
+    assert lint.guest(Display()) == []
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/leak.c").write_text("#include <stdlib.h>\nint main(void) { char *of = malloc(1); free(of); free(of); }\n")
+    monkeypatch.setattr(lint.places, "GUEST", tmp_path)
+    assert lint.guest(Display()) == ["gcc complains of leak.c"], "it would be seen"
 
 
 @pytest.mark.parametrize("word", ["shell=True", "os.system("])
