@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -59,9 +59,16 @@ def frozen(place: Path) -> Iterator[None]:
         subprocess.run(["fsfreeze", "--unfreeze", place], check=True)
 
 
+def told_of_threads(pid: int, file: str) -> Iterator[str]:
+    """What /proc tells of each, but for those that end meanwhile."""
+    for path in Path(f"/proc/{pid}/task").glob(f"*/{file}"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            yield path.read_text()
+
+
 def blocked(machine: Machine) -> int:
     """How many calls of the host its helpers wait in."""
-    tasks = [path.read_text().rsplit(") ", 1) for path in Path(f"/proc/{machine.process.pid}/task").glob("*/stat")]
+    tasks = [text.rsplit(") ", 1) for text in told_of_threads(machine.process.pid, "stat")]
     return sum(name.endswith("(hostfs") and state.startswith("D") for name, state in tasks)
 
 
@@ -222,7 +229,7 @@ def test_machine_ends_as_soon_as_the_host_lets_its_thread_go(machine, disk, how)
 
 def test_helpers_have_no_more_rights_than_the_kernel_in_its_jail(quiet):
     quiet.sh("echo > /root/x; sync /root/x; sync")
-    tasks = [path.read_text().splitlines() for path in Path(f"/proc/{quiet.info()['pid']}/task").glob("*/status")]
+    tasks = [text.splitlines() for text in told_of_threads(quiet.info()["pid"], "status")]
     assert "Name:\thostfs" in [task[0] for task in tasks]
     rights = ("Uid:", "Gid:", "Groups:", "Cap", "NoNewPrivs:", "Seccomp")
     assert len({tuple(line for line in task if line.startswith(rights)) for task in tasks}) == 1
