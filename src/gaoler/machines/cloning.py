@@ -12,9 +12,10 @@ import os
 from contextlib import ExitStack
 from pathlib import Path
 
+from gaoler import background
 from gaoler.background import meanwhile
 from gaoler.errors import Failed
-from gaoler.host import btrfs, image
+from gaoler.host import btrfs, cgroup, image
 from gaoler.machines import copies
 from gaoler.machines.failpoints import reach
 from gaoler.machines.jailing import Jailer
@@ -58,11 +59,13 @@ class Cloning:
 
                 def fill(gaol: Path) -> None:
                     files = self._jailer.gaol(of)
-                    with image.of(live.process) as found, meanwhile(lambda: btrfs.snapshot(files, gaol)) as cloned:
+                    hurry = meanwhile(cgroup.hurry)  # what the new jail would wait for
+                    snapshot = meanwhile(lambda: btrfs.snapshot(files, gaol))
+                    with hurry, image.of(live.process) as found, snapshot as cloned:
                         taken.clear()  # of an attempt that met a limit
                         for source in (found.memory, found.state):
                             taken.append(_file(self._jailer.paths.staging, source))
-                            ours.callback(os.close, taken[-1])
+                            ours.callback(_close_later, taken[-1])
                         copies.store(found, taken[0], taken[1], of.memory)
                         cloned.result()
                     reach("clone.taken")
@@ -86,6 +89,11 @@ class Cloning:
         self._sessions.become(new)
         reach("clone.named")
         self._running.give(new)  # a daemon that is killed before leaves a machine that is stopped
+
+
+def _close_later(descriptor: int) -> None:
+    """Giving so much memory back takes milliseconds."""
+    background.begin(lambda: os.close(descriptor), "close")
 
 
 def _file(staging: Path, source: int) -> int:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from pathlib import Path
 
 from gaoler import background
+from gaoler.background import meanwhile
 from gaoler.bases.generations import Bases
 from gaoler.configuration.account import Account
 from gaoler.errors import GaolerError, LimitReached
 from gaoler.kernels import installed
+from gaoler.machines import keys
 from gaoler.machines.failpoints import reach
 from gaoler.machines.jailing import Jailer
 from gaoler.machines.machine import Machine
@@ -101,14 +103,26 @@ class Making:
     ) -> Machine:
         with self._registry.added(owner, name, describe) as machine, ExitStack() as undo:
             undo.callback(self._jailer.delete_gaol, machine.record)
-            self._registry.save(machine.record)
-            reach("create.recorded")
-            gaol = self._jailer.gaol(machine.record)
-            fill(gaol)
+            with self._key_for(machine.record):  # beside what the disk takes
+                self._registry.save(machine.record)
+                reach("create.recorded")
+                gaol = self._jailer.gaol(machine.record)
+                fill(gaol)
             reach("create.cloned")
             self._quotas.limit(machine.record, gaol)
             undo.pop_all()
         return machine
+
+    def _key_for(self, of: Record) -> AbstractContextManager[object]:
+        """Make what lets its owner log in, meanwhile; where that fails, its start says so."""
+        directory = self._registry.directory(of)
+
+        def make() -> None:
+            with suppress(GaolerError, OSError):
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                keys.public(directory)
+
+        return nullcontext() if of.ephemeral else meanwhile(make)
 
     def begin_ahead(self, base: str) -> None:
         """Throw away what an earlier daemon had cloned ahead, and begin with a clone of `base`."""

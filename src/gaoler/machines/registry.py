@@ -8,10 +8,12 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 
 from gaoler import files
+from gaoler.background import meanwhile
 from gaoler.configuration.account import Account
 from gaoler.configuration.grants import limit_of
 from gaoler.configuration.model import Configuration
@@ -248,6 +250,17 @@ class Registry:
     def want(self, machine: Machine, wanted: record.Wanted) -> None:
         if machine.record.wanted != wanted and not machine.observed.gone:
             self.change(machine, wanted=wanted)
+
+    @contextmanager
+    def wanting(self, machine: Machine, wanted: record.Wanted) -> Iterator[Future[None]]:
+        """Want it from now on; it is on disk when the result is there, and no later than at the end. Raises Failed.
+
+        For whoever holds its lock, and changes nothing else of the record meanwhile.
+        """
+        changed = machine.record.with_(wanted=wanted)
+        same, machine.record = changed == machine.record, changed
+        with meanwhile(lambda: None if same else self.save(changed)) as saved:
+            yield saved
 
     def want_stopped(self, machine: Machine) -> None:
         """Not to be hindered by a store that is full or takes no writes: a later daemon will say it was running."""

@@ -71,12 +71,12 @@ class Running:
                 machine.happen(observed.starts, time.monotonic())
             self.knocking.leave(machine)
             try:
-                self._registry.want(machine, "running")
-                reach("start.wanted")
                 if self._jailer.left_over(machine.record):
                     self._jailer.release(machine.record)  # of a start, or a stop, that was cut short
                 self._registry.settle_in(machine)
-                with ExitStack() as undo:
+                # The disk takes as long as crun does, and neither needs the other.
+                with self._registry.wanting(machine, "running") as noted, ExitStack() as undo:
+                    reach("start.wanted")
                     started, notify = self._jailer.start(
                         machine.record, kernel, self._authorized(machine.record), self.allotment.pinned(), image
                     )
@@ -84,6 +84,7 @@ class Running:
                     undo.callback(self._jailer.release, machine.record)
                     undo.callback(notify.close)
                     self.allotment.weigh(machine.record)
+                    noted.result()
                     reach("start.jailed")
                     machine.happen(observed.runs, started)
                     self._tally.starts.inc()

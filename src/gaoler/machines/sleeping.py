@@ -13,7 +13,7 @@ from contextlib import ExitStack
 
 from gaoler import background
 from gaoler.errors import Failed, GaolerError
-from gaoler.host import btrfs, image
+from gaoler.host import btrfs, cgroup, image
 from gaoler.machines import asleep, copies
 from gaoler.machines.copies import Copies, Copy
 from gaoler.machines.failpoints import reach
@@ -82,7 +82,8 @@ class Sleeping:
             copy = self._found(machine)
             if asleep.is_begun(paths, of.id):
                 self._snapshots.put_back(machine, asleep.tree(paths, of.id))
-            asleep.begin(paths, of.id)
+            with background.meanwhile(cgroup.hurry):  # crun would wait for both, one after the other
+                asleep.begin(paths, of.id)
             reach("wake.begun")
             try:
                 self._copies.start(machine, copy)
