@@ -132,7 +132,8 @@ static const struct {
 	{ "await", step_await },     { "address", step_address },   { "random-ready", step_random_ready },
 	{ "runlevel", step_runlevel }, { "start", step_start },     { "exec", step_exec },
 	{ "serve", step_serve },     { "init", step_init },         { "hostname", step_hostname },
-	{ "login", step_login },         { "stop", step_stop },
+	{ "login", step_login },         { "stop", step_stop },         { "remove", step_remove },
+	{ "hosts", step_hosts },     { "end", step_end },
 };
 
 static int run_step(int count, char **word)

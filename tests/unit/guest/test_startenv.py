@@ -63,7 +63,7 @@ exec chroot "$root" "$@"
 """
 FAKE_AGENT = """#!/bin/sh
 case $1 in
-    await) exec /uml/bin/real-agent "$@" ;;
+    await | remove | hosts) exec /uml/bin/real-agent "$@" ;;
     address) [ -e /address ] && cat /address ;;
     random-ready) [ ! -e /no-random ] ;;
     *) printf '%s\\n' "$@" > /asked ;;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -228,3 +229,50 @@ def test_initramfs_holds_a_console_and_one_program(built: Path) -> None:
 def test_programs_need_nothing_of_the_tree(built: Path) -> None:
     for name in ("agent", "init"):
         assert b"ld-" not in (built / name).read_bytes(), f"{name} is not static"
+
+
+@pytest.fixture
+def inside(built: Path, tmp_path: Path) -> Callable[..., str]:
+    """The agent in a root of its own, and in a pid namespace; what it says."""
+    for name in ("etc", "proc"):
+        (tmp_path / name).mkdir()
+    agent, into = built / "agent", ["unshare", "--map-root-user", "--mount", "--pid", "--fork", f"--mount-proc={tmp_path / 'proc'}"]
+    if subprocess.run([*into, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs to make namespaces")
+    (tmp_path / "agent").write_bytes(agent.read_bytes())
+    (tmp_path / "agent").chmod(0o755)
+
+    def run(*words: str, before: str = "", after: str = "") -> str:
+        script = f'{before} chroot "$0" /agent "$@"; {after}'
+        command = [*into, "sh", "-c", script, tmp_path, *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
+
+    return run
+
+
+def test_a_former_line_of_hosts_makes_way_for_one(inside: Callable[..., str], tmp_path: Path) -> None:
+    hosts = tmp_path / "etc/hosts"
+    hosts.write_text("127.0.0.1 localhost\n127.0.1.1 first\n127.0.1.10 other\n127.0.1.1\tfirst.gaol\n::1 last")
+    hosts.chmod(0o640)
+    inside("hosts", "127.0.1.1", "web.gaol web")
+    assert hosts.read_text() == "127.0.0.1 localhost\n127.0.1.10 other\n::1 last\n127.0.1.1 web.gaol web\n"
+    assert hosts.stat().st_mode & 0o777 == 0o640
+    assert [path.name for path in (tmp_path / "etc").iterdir()] == ["hosts"]
+    hosts.unlink()
+    inside("hosts", "127.0.1.1", "web")
+    assert hosts.read_text() == "127.0.1.1 web\n"
+
+
+def test_what_is_removed_need_not_be_there(built: Path, tmp_path: Path) -> None:
+    (tmp_path / "key").touch()
+    done = run(built, "remove", tmp_path / "key", tmp_path / "none")
+    assert (done.returncode, done.stderr, list(tmp_path.iterdir())) == (0, b"", [])
+    assert b"remove: " in run(built, "remove", tmp_path).stderr
+
+
+def test_all_processes_of_a_name_are_ended_and_no_others(inside: Callable[..., str]) -> None:
+    begin = "sleep 1000 & one=$!; sleep 1000 & two=$!; tail -f /dev/null & other=$!;"
+    are_there = 'for pid in $one $two; do until [ "$(cat "$0/proc/$pid/comm")" = sleep ]; do :; done; done;'
+    look = 'wait $one; echo $?; wait $two; echo $?; kill -0 $other && echo "goes on"; kill $other'
+    said = inside("end", "sleep", "cat", before=begin + are_there, after=look)
+    assert said.split() == ["137", "137", "goes", "on"]
