@@ -64,6 +64,7 @@ class Desktops:
         finally:
             for task in (typing, drawing, complaint):
                 task.cancel()
+            await asyncio.gather(typing, drawing, complaint, return_exceptions=True)  # how the others ended is nobody's to hear
 
 
 async def _to_page(inside: Inside, sock: web.WebSocketResponse) -> None:

@@ -31,12 +31,14 @@ cd -- "$1" || exit
 case $2 in */*) mkdir -p -- "${2%/*}" || exit;; esac
 new=$(mktemp -- "./.gaol-up.XXXXXX") || exit
 trap 'rm -f "$new"' EXIT
+trap 'exit 1' HUP INT TERM PIPE
 head -c "$3" >"$new" || exit
 [ "$(wc -c <"$new")" = "$3" ] || { echo "the page went away in the middle" >&2; exit 1; }
 [ -d "$2" ] && { echo "$2 is a directory" >&2; exit 1; }
 if [ -e "$2" ]; then cat "$new" >"$2"; else chmod 644 "$new" && mv -T -- "$new" "$2"; fi
 """
-"""What is there keeps its owner and its mode. A half of a file is none."""
+"""What is there keeps its owner and its mode. A half of a file is none, also where the page goes: that is SIGHUP or SIGPIPE, and
+dash doesn't do by itself for those what it does at an exit."""
 _GET = 'if [ -d "$1" ]; then cd "$(dirname "$1")" && exec tar -czf - -- "$(basename "$1")"; fi; [ -f "$1" ] && exec cat -- "$1"'
 _KIND = 'if [ -d "$1" ]; then echo d; elif [ -f "$1" ]; then stat -c %s -- "$1"; else echo "there is no file $1" >&2; exit 1; fi'
 _PORTS = "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null"

@@ -47,7 +47,7 @@ def guard(settings: Settings, sessions: Sessions) -> Any:
         except GaolerError as error:
             response = refuse(error)
         except (ConnectionError, TimeoutError):
-            raise
+            return _break_off(request)
         except Exception:
             _log.exception("%s %s", request.method, request.path)
             response = _refusal(500, "the page made a mistake: its log says more")
@@ -56,6 +56,16 @@ def guard(settings: Settings, sessions: Sessions) -> Any:
         return response
 
     return around
+
+
+def _break_off(request: web.Request) -> web.Response:
+    """Who asked has gone, or is to see that what they have got is a half: the connection ends in the middle.
+
+    Nobody gets what this returns. Raised on, the error would be a fault of ours to aiohttp, which writes a traceback of it.
+    """
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
 
 
 def _check(request: web.Request, settings: Settings, sessions: Sessions) -> None:

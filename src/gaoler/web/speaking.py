@@ -241,20 +241,20 @@ async def capture(
 ) -> bytes:
     """What a command inside says. Raises GaolerError when it fails, says more than `limit` bytes, or takes too long."""
     inside = await Inside.open(session, machine, {"arguments": argv, "user": user})
+    said = asyncio.ensure_future(inside.complaints())
     try:
         async with asyncio.timeout(patience):
             inside.end_input()
-            said = asyncio.ensure_future(inside.complaints())
             output = bytearray()
             while data := await inside.read():
                 output += data
                 if len(output) > limit:
-                    said.cancel()
                     raise Failed(f"{machine} says too much", f"more than {limit} bytes", "gaol shell NAME")
             code, complaint = await inside.ended(), await said
     except TimeoutError:
         raise Failed(f"{machine} does not answer", f"after {patience:g} s", f"gaol log {machine}") from None
     finally:
+        said.cancel()
         inside.close()
     if code:
         why = complaint or inside.complaint or inside.killed or f"the command ended with {code}"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import socket
+import ssl
+import struct
 from collections.abc import Iterator
 from urllib.parse import quote
 
@@ -14,6 +17,7 @@ from system.support.gateway import Gateway
 from system.support.machine import Machine, running
 from system.support.page import Page
 from system.support.users import User
+from system.support.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.root, pytest.mark.machine]
 NAMES = ["plain.txt", "grüße 漢字.txt", "-rf", "a'b\"c$(id)`id`;#&.txt", "<b>x<b>", "%2e%2e%2f"]
@@ -93,3 +97,38 @@ def test_what_is_not_there_is_told(page: Page, web: Machine, ann: User) -> None:
     headers = page.log_in(ann)
     for path in ("/root/nothing", "/dev/null", "/proc/1/mem"):
         assert page.get(f"/api/file?machine=web&path={path}", headers=headers)[0] in (0, 404, 409), path  # 0: cut off in the middle
+
+
+def test_who_goes_away_in_the_middle_leaves_no_traceback(page: Page, web: Machine, ann: User) -> None:
+    """A download that breaks off, an upload, a terminal, the desktop's socket, and what is pushed."""
+    headers = page.log_in(ann)
+    web.sh("truncate -s 8G /root/endless")
+    known = page.log.stat().st_size
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "eA" * 11 + "=="}
+    host, port = page.address.removeprefix("https://").split(":")
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    asked: list[tuple[str, str, dict[str, str]]] = [
+        ("GET", "/api/file?machine=web&path=/root/endless", {}),
+        ("PUT", "/api/file?machine=web&path=/root&name=half", {"Content-Length": "90000000"}),
+        ("GET", "/api/terminal?machine=web", upgrade),
+        ("GET", "/api/desktop?machine=web", upgrade),
+        ("GET", "/api/live", upgrade),
+    ]
+    for method, path, more, reset in [(*one, reset) for one in asked for reset in (False, True)]:
+        said = "".join(f"{name}: {value}\r\n" for name, value in {**headers, "Host": f"{host}:{port}", "Origin": page.address, **more}.items())
+        with socket.create_connection((host, int(port)), PATIENCE) as plain, context.wrap_socket(plain) as sock:
+            sock.sendall(f"{method} {path} HTTP/1.1\r\n{said}\r\n".encode())
+            if method == "PUT":
+                sock.sendall(b"x" * 1_000_000)
+                until(lambda: web.sh("ls -A /root | grep gaol-up || true"), "the upload has begun")
+            else:
+                assert sock.recv(1000).startswith(b"HTTP/1.1 "), path
+            if reset:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    left = "grep -lx cat /proc/[0-9]*/comm 2>/dev/null; ls -A /root | grep gaol-up"
+    until(lambda: web.sh(f"{{ {left}; }} || true") == "", "what ran inside for them has ended")
+    assert page.get("/api/host")[0] == 200
+    said = page.log.read_bytes()[known:].decode()
+    assert "Traceback" not in said and "Error" not in said, said
+    assert web.sh("ls /root/half 2>/dev/null || echo none") == "none"
