@@ -24,13 +24,13 @@ class BaseSchedule:
         self._ended = threading.Event()
 
     def start(self) -> None:
-        if any(base.sync for base in self._syncs.configuration.base.values()):
-            threading.Thread(target=self._work, name="bases", daemon=True).start()
+        threading.Thread(target=self._work, name="bases", daemon=True).start()
 
     def _work(self) -> None:
         while True:
             try:
-                if not systemd_does_it():
+                some = any(base.sync for base in self._syncs.configuration.base.values())
+                if some and not systemd_does_it():
                     self._syncs.sync_due(silent)
             except Exception:
                 _log.exception("syncing bases")

@@ -34,7 +34,7 @@ def _tell(checks: list[dict[str, Any]]) -> None:
 
 def _own_checks() -> list[dict[str, object]]:
     try:
-        done = subprocess.run(["gaoler", "--check"], capture_output=True, text=True, check=False)
+        done = subprocess.run(["gaoler", "--doctor"], capture_output=True, text=True, check=False)
     except OSError:
         done = None
     try:

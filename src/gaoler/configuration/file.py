@@ -14,6 +14,11 @@ from gaoler.errors import Usage
 
 def load(path: Path) -> Configuration:
     """The configuration in that file. Raises Usage with every mistake, each with file, line and key."""
+    return read(path)[1]
+
+
+def read(path: Path) -> tuple[str, Configuration]:
+    """The same, and the text that it was made of."""
     try:
         text = path.read_text()
     except FileNotFoundError:
@@ -21,11 +26,8 @@ def load(path: Path) -> Configuration:
     except (OSError, UnicodeDecodeError) as error:
         raise Usage(f"can't read {path}", str(error), f"ls -l {path}") from None
     try:
-        return Configuration.model_validate(tomllib.loads(text))
+        return text, Configuration.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise Usage(f"{path} is not TOML", str(error), f"sudo editor {path}") from None
     except ValidationError as error:
-        told = [f"{path}:{line}: {words}" for line, words in mistakes.tell(text, error)]
-        if len(told) == 1:
-            raise Usage("the configuration has a mistake", told[0], f"sudo editor {path}") from None
-        raise Usage(f"the configuration has {len(told)} mistakes", "\n    ".join(["", *told]), f"sudo editor {path}") from None
+        raise mistakes.usage(path, list(mistakes.tell(text, error))) from None

@@ -6,17 +6,27 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError
 
 from gaoler.configuration.model import Configuration
+from gaoler.errors import Usage
+
+
+def usage(path: Path, found: list[tuple[int, str]]) -> Usage:
+    """The error that tells all of them, each with its line in that file."""
+    told = [f"{path}:{line}: {words}" for line, words in found]
+    if len(told) == 1:
+        return Usage("the configuration has a mistake", told[0], f"sudo editor {path}")
+    return Usage(f"the configuration has {len(told)} mistakes", "\n    ".join(["", *told]), f"sudo editor {path}")
 
 
 def tell(text: str, error: ValidationError) -> Iterator[tuple[int, str]]:
     """Each mistake in the text of a file: its line, and what it is."""
     for item in error.errors():
-        yield _line(text, item["loc"]), _tell(item)
+        yield line(text, item["loc"]), _tell(item)
 
 
 def _tell(item: Any) -> str:
@@ -77,15 +87,15 @@ def _known(keys: list[str]) -> list[str]:
     return list(section.model_fields)
 
 
-def _line(text: str, location: tuple[str | int, ...]) -> int:
+def line(text: str, location: tuple[str | int, ...]) -> int:
     """The line that a key stands on: the first one of that name after its section's heading."""
     *section, key = [str(part) for part in location if not isinstance(part, int)]
     heading = re.compile(rf"\s*\[\s*{re.escape('.'.join(section))}\s*\]") if section else None
     wanted = re.compile(rf"\s*(\[\s*)?{re.escape(key)}\b")
     inside = heading is None
-    for number, line in enumerate(text.splitlines(), 1):
-        if heading and heading.match(line):
+    for number, words in enumerate(text.splitlines(), 1):
+        if heading and heading.match(words):
             inside = True
-        elif inside and wanted.match(line):
+        elif inside and wanted.match(words):
             return number
     return 1

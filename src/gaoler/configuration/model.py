@@ -70,7 +70,7 @@ class Network(Section):
     bridge: str = Field("gaoler0", pattern=r"^[a-zA-Z0-9_.-]{1,15}$", description="the bridge that machines are plugged in")
     subnet: ipaddress.IPv4Network = Field(ipaddress.IPv4Network("10.83.0.0/20"), description="private: machines' addresses")
     subnet6: ipaddress.IPv6Network | None = Field(
-        ipaddress.IPv6Network("fd67:616f:6c00::/64"), description="private: machines' IPv6 addresses"
+        ipaddress.IPv6Network("fd67:616f:6c00::/64"), description='private: machines\' IPv6 addresses ("": none)'
     )
     domain: str = Field("gaol", pattern=r"^[a-z0-9.-]{1,60}$", description="private: the DNS domain of machines")
     masquerade: bool | None = Field(
@@ -81,6 +81,11 @@ class Network(Section):
     )
     proxy_arp: str = Field("", description="private: the LAN's interface, to answer ARP for machines there")
     isolate: bool = Field(False, description="machines can't reach each other")
+
+    @field_validator("subnet6", mode="before")
+    @classmethod
+    def _none(cls, value: Any) -> Any:
+        return None if value == "" else value
 
     @field_validator("subnet")
     @classmethod
@@ -245,6 +250,10 @@ class Ids(Section):
 
 
 class Configuration(Section):
+    """All of it. Each section is one value; those that can change while a daemon runs are replaced (holding.py)."""
+
+    model_config = ConfigDict(frozen=False)
+
     daemon: Daemon = Daemon()
     store: Store = Store()
     network: Network = Network()

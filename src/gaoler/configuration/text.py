@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from gaoler import __version__, roff
+from gaoler.configuration.holding import when
 from gaoler.configuration.model import Configuration
 from gaoler.units import show_duration, show_size
 
 _HEAD = """# The configuration
 
 `/etc/gaoler/gaoler.toml`, or what `GAOLER_CONFIG` or `gaoler --config` names. TOML; every key may be left out. A key that
-gaoler does not know, or a value that makes no sense, keeps it from starting, with file, line and key. Sizes are written
-`512M` or `2G`, durations `90s`, `30m`, `2h` or `7d`. This page is made from the code, as gaoler.toml(5) is.
+gaoler does not know, a value that makes no sense, or one that this host can't have (a subnet that overlaps another network, a
+bridge that is none) is told with file, line and key, by `gaoler --check`, and the daemon goes on with the configuration that it
+had. Sizes are written `512M` or `2G`, durations `90s`, `30m`, `2h` or `7d`. This page is made from the code, as gaoler.toml(5)
+is.
 """
 
 
@@ -75,9 +78,13 @@ def reference() -> str:
     """docs/reference/configuration.md."""
     parts = [_HEAD]
     for heading in headings():
-        parts.append(f"\n## [{heading.title}]\n\n| key | default | meaning |\n| --- | --- | --- |\n")
+        parts.append(f"\n## [{heading.title}]\n\n{_when(heading)}\n\n| key | default | meaning |\n| --- | --- | --- |\n")
         parts += [f"| `{one.name}` | {_shown(one)} | {one.meaning} |\n" for one in heading.settings]
     return "".join(parts)
+
+
+def _when(heading: Heading) -> str:
+    return f"A change holds {when(heading.title.partition('.')[0])}."
 
 
 def _shown(setting: Setting) -> str:
@@ -87,7 +94,10 @@ def _shown(setting: Setting) -> str:
 
 def sample() -> str:
     """A new configuration file: every section and setting with its meaning and its default, as comments."""
-    lines = ["# gaoler's settings. Each line shows a default; take the # away to change it, then: systemctl restart gaoler"]
+    lines = [
+        "# gaoler's settings. Each line shows a default; take the # away to change it, then: systemctl reload gaoler",
+        "# What that does not reach, the store and the network, holds after: gaoler --check && systemctl restart gaoler",
+    ]
     for heading in headings():
         lines += ["", f"#[{heading.title}]" if heading.named else f"[{heading.title}]"]
         for one in heading.settings:
@@ -106,11 +116,12 @@ def manual() -> str:
         "gaoler.toml \\- the configuration of gaoler(8)",
         roff.heading("Description"),
         roff.paragraph(about),
-        roff.paragraph("A change counts after a restart of the daemon, which machines outlive: systemctl restart gaoler."),
+        roff.paragraph("Machines outlive a restart of the daemon: systemctl restart gaoler."),
         roff.heading("Settings"),
     ]
     for heading in headings():
         parts.append(roff.part(f"[{heading.title}]"))
+        parts.append(roff.paragraph(_when(heading).replace("`", "")))
         parts += [
             roff.item(f"{one.name} = {one.default}" if one.default else one.name, _sentences(one)) for one in heading.settings
         ]

@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable
 
 from gaoler.bases.generations import Bases
+from gaoler.configuration import holding
 from gaoler.configuration.model import Configuration
-from gaoler.daemon import store
+from gaoler.daemon import store, verify
+from gaoler.daemon.deciding import Decided
 from gaoler.errors import GaolerError
 from gaoler.host import btrfs, cgroup, facilities, id_ranges, programs
 from gaoler.host.net import links
@@ -27,8 +29,14 @@ _LOW = 2 << 30
 """Bytes free in the store below which it is called nearly full."""
 
 
-def run(configuration: Configuration, *, names: bool = False) -> list[Check]:
+def run(decided: Decided, *, names: bool = False) -> list[Check]:
     """All checks; none of them changes anything. `names`: whether whoever asks may know whose machines there are."""
+    first = _check("configuration", lambda: _file(decided, names), f"sudo editor {decided.path}; gaoler --check")
+    return [first, *run_on(decided.configuration, names=names)]
+
+
+def run_on(configuration: Configuration, *, names: bool = False) -> list[Check]:
+    """Those of the host, under a configuration that holds."""
     checks: list[tuple[str, Callable[[], str], str]] = [
         ("programs", _programs, "apt install " + " ".join(programs.packages(programs.NEEDED))),
         ("linux", facilities.linux, ""),
@@ -61,6 +69,22 @@ def _check(name: str, look: Callable[[], str], hint: str) -> Check:
     except (GaolerError, OSError) as error:
         own_hint = error.hint if isinstance(error, GaolerError) else ""
         return Check(name=name, good=False, found=str(error), hint=own_hint or hint)
+
+
+def _file(decided: Decided, names: bool) -> str:
+    """Whether the configuration is what the file says; what is in that is for administrators."""
+    try:
+        wanted = verify.loaded(decided.path)
+    except GaolerError as error:
+        why = error.why if names else "administrators see them"
+        raise GaolerError(f"{error.what}, and the daemon goes on with what it had", why, error.hint) from None
+    if decided.why:
+        why = f"{decided.path} is good by now"
+        raise GaolerError("the daemon has the one that was good last", why, "systemctl restart gaoler")
+    parts = [str(decided.path)]
+    if differs := holding.told(*holding.differences(decided.configuration, wanted)):
+        parts.append(f"changed since it was read, {differs if names else 'which does not hold yet'}: systemctl reload gaoler")
+    return "; ".join([*parts, *(str(one) for one in (verify.told(wanted) if names else ()))])
 
 
 def _programs() -> str:

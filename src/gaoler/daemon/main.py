@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import logging
 import os
@@ -9,17 +10,20 @@ import resource
 import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
 from gaoler import background, logs
 from gaoler.bases.schedule import BaseSchedule
+from gaoler.configuration import holding
 from gaoler.configuration.file import load
 from gaoler.configuration.model import Configuration
-from gaoler.daemon import doctor, growing, moving, store
+from gaoler.daemon import deciding, doctor, growing, moving, store, verify
+from gaoler.daemon.deciding import Decided
 from gaoler.daemon.metrics_file import MetricsFile
 from gaoler.daemon.options import parser
-from gaoler.daemon.parts import assemble
+from gaoler.daemon.parts import Parts, assemble
 from gaoler.daemon.server import Server
 from gaoler.errors import Failed, GaolerError, NotAllowed
 from gaoler.host import cgroup, jail
@@ -40,29 +44,49 @@ def main() -> int:
     logging.basicConfig(level=level, format="gaoler: %(message)s", handlers=[logs.Bounded()])
     logging.getLogger("pyroute2").setLevel(logging.WARNING)
     try:
-        configuration = load(options.config)
         if options.check:
-            print(json.dumps([check.model_dump() for check in doctor.run(configuration, names=os.geteuid() == 0)]))
-            return 0
-        if os.geteuid() != 0:
+            print(check(options.config))
+        elif options.doctor:
+            found = doctor.run(Decided(options.config, load(options.config)), names=os.geteuid() == 0)
+            print(json.dumps([check.model_dump() for check in found]))
+        elif os.geteuid() != 0:
             raise NotAllowed("the daemon must be root", "it mounts, makes network devices and starts jails", "sudo gaoler")
-        if options.make_store:
-            make_store(configuration, anew=options.anew)
-        elif options.grow_store:
-            print(growing.grow(configuration.store))
-        elif options.move_store:
-            print(moving.move(configuration.store, options.move_store, options.config, Display().report))
-        elif options.close:
-            _network(configuration).close()
-            cgroup.remove_empty(cgroup.PARENT)
         else:
-            serve(configuration, options.config)
+            _do(options)
     except GaolerError as error:
         print(f"gaoler: {error}", file=sys.stderr)
         if error.hint:
             print(f"try: {error.hint}", file=sys.stderr)
         return error.code
     return 0
+
+
+def _do(options: argparse.Namespace) -> None:
+    """What needs root."""
+    if not (options.make_store or options.grow_store or options.move_store or options.close):
+        serve(deciding.decide(options.config))
+        return
+    configuration = load(options.config)
+    if options.make_store:
+        make_store(configuration, anew=options.anew)
+    elif options.grow_store:
+        print(growing.grow(configuration.store))
+    elif options.move_store:
+        print(moving.move(configuration.store, options.move_store, options.config, Display().report))
+    else:
+        _network(configuration).close()
+        cgroup.remove_empty(cgroup.PARENT)
+
+
+def check(path: Path) -> str:
+    """What is to be said of a configuration that this host can have. Raises Usage for another one, with every mistake."""
+    configuration = verify.loaded(path)
+    lines = [f"note: {one}" for one in verify.told(configuration)]
+    with suppress(GaolerError):  # no daemon has had one yet, or an older one wrote it
+        there = load(deciding.kept(path))
+        if differs := holding.told(*holding.differences(there, configuration)):
+            lines.append(f"beside what a daemon had last: {differs}")
+    return "\n".join([*lines, f"{path} is good"])
 
 
 def make_store(configuration: Configuration, *, anew: bool) -> None:
@@ -93,9 +117,9 @@ def _network(configuration: Configuration) -> Network:
     return Network(configuration.network, daemon.prefix, daemon.runtime / "network")
 
 
-def serve(configuration: Configuration, path: Path) -> None:
-    """Serve until SIGTERM or SIGINT. Machines run on afterwards."""
-    daemon = configuration.daemon
+def serve(decided: Decided) -> None:
+    """Serve until SIGTERM or SIGINT; SIGHUP has the configuration read anew. Machines run on afterwards."""
+    configuration = decided.configuration
     os.umask(0o022)
     # Six descriptors for each machine that runs, and who starts us by hand may have left us 1024 in all.
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -104,12 +128,12 @@ def serve(configuration: Configuration, path: Path) -> None:
     sys.setswitchinterval(0.0002)
     background.reserve()
     store.prepare(configuration)
-    _go_on_moving(configuration, path)
+    _go_on_moving(configuration, decided.path)
     jail.prepare_host()
     network = _network(configuration)
     network.prepare()
-    parts = assemble(configuration, network)
-    server = Server(configuration.socket, daemon.admin_group, parts, parts.tally)
+    parts = assemble(decided, network)
+    server = Server(configuration.socket, parts, parts.tally)
     parts.quotas.prepare()
     Recovery(parts.registry, parts.jailer, parts.running, parts.sessions).recover()
     parts.copies.clear()
@@ -120,21 +144,43 @@ def serve(configuration: Configuration, path: Path) -> None:
     parts.monitor.start()
     MountWatch(parts.registry).start()
     BaseSchedule(parts.syncs).start()
-    if configuration.metrics.file:
-        MetricsFile(parts.metrics, configuration.metrics.file).start()
-    _notify_systemd("READY=1")
+    MetricsFile(parts.metrics, lambda: configuration.metrics.file).start()
+    deciding.keep(decided)
+    _notify_systemd(f"READY=1\n{_status(decided)}")
     _log.info("serving on %s, %d machines", configuration.socket, len(parts.registry.all()))
 
     def stop(_: int, __: FrameType | None) -> None:
         _log.info("stopping; machines run on")
         server.close()
 
+    def anew(_: int, __: FrameType | None) -> None:
+        background.begin(lambda: _reload(decided, parts), "reload")
+
     reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    signal.signal(signal.SIGHUP, anew)
     server.serve(reader)
     parts.spares.close()
+
+
+def _reload(decided: Decided, parts: Parts) -> None:
+    """Have what the file says by now hold, as far as it can while we run."""
+    try:
+        now, later = decided.reload()
+    except GaolerError as error:
+        _log.error("the configuration is not read anew, the daemon goes on with what it had: %s", error)
+    else:
+        _log.info("the configuration is read anew; %s", holding.told(now, later) or "nothing has changed")
+        parts.running.allotment.weigh_all()
+    _notify_systemd(_status(decided))
+
+
+def _status(decided: Decided) -> str:
+    """For `systemctl status`."""
+    told = f"goes on with the configuration that it had: {decided.why}" if decided.why else "serving"
+    return f"STATUS={' '.join(told.split())}"
 
 
 def _notify_systemd(message: str) -> None:

@@ -69,7 +69,7 @@ class _Gauges(Collector):
         yield from self._of_machines()
         yield from self._of_store()
         yield from self._of_bases()
-        checks = {check.name: float(check.good) for check in doctor.run(self._configuration)}
+        checks = {check.name: float(check.good) for check in doctor.run_on(self._configuration)}
         yield _labelled("gaoler_check_good", "What gaol doctor checks: 1 is good.", "check", checks)
 
     def _of_machines(self) -> Iterator[Metric]:

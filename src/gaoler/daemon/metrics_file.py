@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from gaoler import files
@@ -18,11 +19,11 @@ _log = logging.getLogger(__name__)
 
 
 class MetricsFile:
-    """A thread that writes."""
+    """A thread that writes; where to is asked each time, and nowhere is an answer."""
 
-    def __init__(self, metrics: Metrics, path: Path) -> None:
+    def __init__(self, metrics: Metrics, where: Callable[[], Path | None]) -> None:
         self._metrics = metrics
-        self._path = path
+        self._where = where
         self._ended = threading.Event()
 
     def start(self) -> None:
@@ -32,7 +33,8 @@ class MetricsFile:
         told = ""
         while True:
             try:
-                files.replace(self._path, self._metrics.text(), mode=0o644)
+                if path := self._where():
+                    files.replace(path, self._metrics.text(), mode=0o644)
                 told = ""
             except Exception as error:  # once, not every quarter of a minute
                 if str(error) != told:

@@ -17,9 +17,15 @@ restarted, upgraded or killed, it finds them again.
 
 Where systemd runs the host it is gaoler.service; make up installs it. Its log is what journalctl -u gaoler shows, or
 gaoler.log in its runtime directory.
+
+SIGHUP, which systemctl reload gaoler sends when the configuration is good, has it read its configuration anew: what is granted to
+whom, defaults of machines, bases and metrics hold at once, everything else when it starts next. A mistake stops nothing: a daemon
+that runs goes on with what it had, and one that starts takes the last configuration that was good, which is kept beside the
+file, says so in its log, and gaol doctor tells it.
 """
 _FILES = (
     (DEFAULT_CONFIGURATION, "its configuration, gaoler.toml(5)"),
+    (f"{DEFAULT_CONFIGURATION}.last-good", "the last one that a daemon served with, for when that has a mistake"),
     ("/run/gaoler/gaoler.sock", "its socket"),
     ("/uml", "the store: bases, kernels, machines"),
 )
@@ -35,7 +41,10 @@ def parser() -> argparse.ArgumentParser:
         default=Path(os.environ.get("GAOLER_CONFIG") or DEFAULT_CONFIGURATION),
         help=f"the configuration, instead of {DEFAULT_CONFIGURATION}",
     )
-    made.add_argument("--check", action="store_true", help="check the host, print what was found as JSON, and end")
+    made.add_argument(
+        "--check", action="store_true", help="check the configuration against this host, tell every mistake, and end"
+    )
+    made.add_argument("--doctor", action="store_true", help="check the host, print what was found as JSON, and end")
     made.add_argument("--make-store", action="store_true", help="make and mount the store, and end")
     made.add_argument("--anew", action="store_true", help="with --make-store: an empty one, though there were machines")
     made.add_argument("--grow-store", action="store_true", help="let the store take what its image or device has become, and end")

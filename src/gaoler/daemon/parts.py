@@ -10,6 +10,7 @@ from gaoler.bases.generations import Bases
 from gaoler.bases.sync import BaseSync
 from gaoler.configuration.model import Configuration
 from gaoler.daemon.caller import uid_of
+from gaoler.daemon.deciding import Decided
 from gaoler.daemon.metrics import Metrics
 from gaoler.daemon.rights import Rights
 from gaoler.daemon.store import memo_of
@@ -46,6 +47,7 @@ from gaoler.wire.which import Which
 
 @dataclass(frozen=True)
 class Parts:
+    decided: Decided
     configuration: Configuration
     paths: Paths
     network: Network
@@ -76,8 +78,9 @@ class Parts:
     rights: Rights
 
 
-def assemble(configuration: Configuration, network: Network) -> Parts:
+def assemble(decided: Decided, network: Network) -> Parts:
     """Make the parts and let them know each other; nothing is done to the host yet."""
+    configuration = decided.configuration
     daemon = configuration.daemon
     paths = Paths(configuration.store.path, daemon.runtime)
     monitor, tally, bases = Monitor(), Tally(), Bases(paths)
@@ -107,6 +110,7 @@ def assemble(configuration: Configuration, network: Network) -> Parts:
     copies = Copies(jailer, quotas, running, snapshots)
     sleeping = Sleeping(registry, jailer, running, sessions, snapshots, copies)
     return Parts(
+        decided=decided,
         configuration=configuration,
         paths=paths,
         network=network,

@@ -49,9 +49,8 @@ _log = logging.getLogger(__name__)
 class Server:
     """Serve the methods on one AF_UNIX socket."""
 
-    def __init__(self, path: Path, admin_group: str, parts: Parts, tally: Tally) -> None:
+    def __init__(self, path: Path, parts: Parts, tally: Tally) -> None:
         self.path = path
-        self._admin_group = admin_group
         self._parts = parts
         self._tally = tally
         self._door = Door()
@@ -120,7 +119,7 @@ class Server:
         try:
             with self._large_of(uid) as connection.large, self._shares.of(uid) as share:
                 share.wait()
-                caller = identify(sock, self._admin_group, self._parts.accounts.known)
+                caller = identify(sock, self._parts.configuration.daemon.admin_group, self._parts.accounts.known)
                 while True:
                     message = connection.receive(PATIENCE)
                     for descriptor in connection.take_descriptors():

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from gaoler import background
 from gaoler.bases.generations import Bases
 from gaoler.configuration.account import Account
+from gaoler.configuration.model import Machines
 from gaoler.errors import GaolerError
 from gaoler.host import memory
 from gaoler.kernels import installed
@@ -48,10 +49,13 @@ class Ahead:
         self._running = running
         self._spares = spares
         self._monitor = monitor
-        self._settings = registry.configuration.machines
         self._lock = threading.Lock()
         self._under_way: Counter[int] = Counter()
         self._looking = False
+
+    @property
+    def _settings(self) -> Machines:
+        return self._registry.configuration.machines
 
     @contextmanager
     def run_of(self, owner: Account, wishes: Wishes) -> Iterator[None]:

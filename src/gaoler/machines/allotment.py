@@ -7,6 +7,7 @@ import os
 from collections import Counter
 
 from gaoler.configuration.grants import limit_of
+from gaoler.errors import GaolerError
 from gaoler.host import cgroup
 from gaoler.machines import admission, ceilings
 from gaoler.machines.jailing import Jailer
@@ -50,6 +51,15 @@ class Allotment:
         cgroup.limit(cgroup.PARENT, everybody.memory, everybody.pids)
         self._jailer.owners.limit(of.owner.uid, owners.memory, owners.pids)
         self._jailer.owners.weigh(of.owner.uid, int(limit_of(self._configuration.limits, of.owner, "weight").value))
+
+    def weigh_all(self) -> None:
+        """What is granted has changed: those that run have it, too. Never fails: one that ends meanwhile needs none."""
+        for machine in self._registry.all():
+            try:
+                if machine.live:
+                    self.weigh(machine.record)
+            except (GaolerError, OSError) as error:
+                _log.info("%s: %s", machine.record.id, error)
 
     def pinned(self) -> dict[int, int]:
         """Running machines by the processor that they are pinned to."""

@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 
 def keep(registry: Registry, network: Network, monitor: Monitor) -> None:
     """Guard what runs, and go on doing so, in the monitor's thread."""
+    _leave(registry, network, monitor)
     if network.settings.mode == "none":
         return
     leases: dict[str, list[str]] = {}
@@ -52,6 +53,14 @@ def _guard_all(registry: Registry, network: Network, leases: dict[str, list[str]
                 network.protect(machine.record, leases.get(tap, ()))
             except GaolerError as error:
                 _log.error("%s stays closed: %s", tap, error)
+
+
+def _leave(registry: Registry, network: Network, monitor: Monitor) -> None:
+    try:
+        up = [machine.record for machine in registry.all() if machine.observed.phase in ("starting", "up", "stopping")]
+        network.leave_former({address for of in up for address in (of.address, of.address6) if address})
+    finally:
+        monitor.after(_LOOK, partial(_leave, registry, network, monitor))
 
 
 def _note(network: Network, monitor: Monitor, leases: dict[str, list[str]]) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -13,13 +12,13 @@ from pathlib import Path
 
 from gaoler.configuration import model
 from gaoler.errors import Failed
-from gaoler.files import replace
 from gaoler.host.net import links, routing
 from gaoler.host.net.dnsmasq import Dnsmasq
 from gaoler.host.net.guard import Guard
 from gaoler.host.net.guard_rules import interface_identifier, own_ip6
 from gaoler.host.net.tap import open_tap
 from gaoler.machines.cables import Cables
+from gaoler.machines.former import Former, Made
 from gaoler.machines.record import Record
 
 FIRST_ADDRESS = 16
@@ -42,11 +41,10 @@ class Network:
         self.guard = Guard(prefix)
         self._cables = Cables()
         self._state = state
-        self._dnsmasq = (
-            Dnsmasq(state, settings.bridge, settings.subnet, settings.subnet6, settings.domain)
-            if settings.mode == "private"
-            else None
-        )
+        servers = Dnsmasq(state, settings.bridge, settings.subnet, settings.subnet6, settings.domain)
+        self._dnsmasq = servers if settings.mode == "private" else None
+        own = Made(settings.bridge, tuple(self._own_addresses()), settings.proxy_arp) if settings.mode == "private" else None
+        self._former = Former(state, prefix, own, servers.stop)
 
     @property
     def gateway(self) -> str:
@@ -59,7 +57,8 @@ class Network:
     def prepare(self) -> None:
         """Make what the mode needs; what is there already stays. Raises GaolerError."""
         settings = self.settings
-        self._leave_former()
+        self._former.note()
+        self.leave_former()
         if settings.mode == "none":
             return
         if settings.mode == "bridge" and not links.link_exists(settings.bridge):
@@ -72,28 +71,9 @@ class Network:
             self._prepare_private(self._dnsmasq)
         self.guard.install()
 
-    @property
-    def _made(self) -> Path:
-        """What was made on this host for private mode, for a daemon that is configured otherwise."""
-        return self._state / "made.json"
-
-    def _leave_former(self) -> None:
-        """Take down what another configuration made, once no machine that runs is plugged into it any more."""
-        try:
-            former = json.loads(self._made.read_text())
-        except FileNotFoundError:
-            return
-        settings, bridge = self.settings, former["bridge"]
-        if [port for port in links.ports(bridge) if port.startswith(self.prefix)]:
-            return
-        if settings.mode == "private" and settings.bridge == bridge:
-            for address in set(former["addresses"]) - set(self._own_addresses()):
-                links.delete_address(bridge, address)
-            return
-        Dnsmasq(self._state, bridge, settings.subnet, settings.subnet6, settings.domain).stop()
-        routing.disable(self.prefix, bridge)
-        links.delete_link(bridge)
-        self._made.unlink()
+    def leave_former(self, running: Collection[str] | None = None) -> None:
+        """Take down what another configuration made, once no machine that runs needs it; `running` are their addresses."""
+        self._former.leave(running)
 
     def _own_addresses(self) -> list[str]:
         """The host's on the private bridge."""
@@ -103,10 +83,7 @@ class Network:
 
     def _prepare_private(self, dnsmasq: Dnsmasq) -> None:
         settings = self.settings
-        own = self._own_addresses()
-        self._state.mkdir(parents=True, exist_ok=True)
-        replace(self._made, json.dumps({"bridge": settings.bridge, "addresses": own}).encode())
-        links.ensure_bridge(settings.bridge, own)
+        links.ensure_bridge(settings.bridge, self._own_addresses())
         routing.enable(self._routes)
         dnsmasq.start()
 
@@ -142,7 +119,7 @@ class Network:
             self._dnsmasq.stop()
             routing.disable(self.prefix, self.settings.bridge)
             links.delete_link(self.settings.bridge)
-            self._made.unlink(missing_ok=True)
+        self._former.forget()
         if self.settings.mode != "none":
             self.guard.uninstall()
 

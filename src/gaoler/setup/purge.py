@@ -67,7 +67,8 @@ def traces(settings: Settings, facts: Facts | None) -> Iterator[Path]:
         if not facts.device and facts.image.exists():
             yield facts.image
     commands = (*(settings.commands / name for name in ("gaol", "gaoler", "gaoler-web")), *settings.made, settings.documents)
-    last = (*commands, settings.configuration, settings.library)
+    kept = settings.configuration.with_name(f"{settings.configuration.name}.last-good")
+    last = (*commands, kept, settings.configuration, settings.library)
     yield from (path for path in last if path.exists() or path.is_symlink())
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
 from gaoler import places
 from gaoler.bases.sources import debian
 from gaoler.client import Gaoler
+from gaoler.errors import Failed
 from gaoler.host import apt, id_ranges, mounts
 from gaoler.host.command import run
 from gaoler.host.stream import plain_environment
@@ -99,6 +101,7 @@ def machine_steps(settings: Settings, facts: Facts, display: Display) -> list[St
         return f"{facts.store}/bin, etc and lib"
 
     def start_daemon() -> str:
+        verify(settings)
         gaoler.start()
         return "a service of systemd" if service.use_systemd(settings) else f"in the background, log {facts.runtime}/gaoler.log"
 
@@ -131,6 +134,15 @@ def machine_steps(settings: Settings, facts: Facts, display: Display) -> list[St
         page.step(settings, facts),
         Step("first machine", lambda: "", lambda: first_machine(settings, facts)),
     ]
+
+
+def verify(settings: Settings) -> None:
+    """Before the daemon that runs is stopped. Raises Failed with every mistake in the configuration."""
+    words = [str(settings.commands / "gaoler"), "--config", str(settings.configuration), "--check"]
+    done = subprocess.run(words, env=plain_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said, _, hint = done.stderr.strip().partition("\ntry: ")
+        raise Failed("the daemon is not restarted", said.removeprefix("gaoler: "), hint)
 
 
 def make_base(facts: Facts, display: Display) -> str:

@@ -225,14 +225,16 @@ def test_a_changed_configuration_restarts_daemon_and_page_and_nothing_else(host:
 
 def test_a_mistake_in_the_configuration_is_told(host: Host, up: str) -> None:
     good = host.configuration.read_text()
-    host.configuration.write_text(good.replace("bridge =", "brigde ="))
-    try:
-        done = host.make("up")
-    finally:
-        host.configuration.write_text(good)
-    assert done.returncode != 0
-    assert "did you mean bridge?" in done.stderr
-    assert "Traceback" not in done.stderr
+    for wrong, told in (("brigde = ", "did you mean bridge?"), ('mode = "bridge"\nbridge = "no', "there is no bridge no")):
+        host.configuration.write_text(re.sub("bridge = " + "\"" * wrong.endswith("no"), wrong, good))
+        try:
+            done = host.make("up")
+        finally:
+            host.configuration.write_text(good)
+        assert done.returncode != 0
+        assert told in done.stderr
+        assert "Traceback" not in done.stderr
+        assert host.gaol("ls").returncode == 0, "the daemon that runs goes on"
 
 
 def test_down_stops_machines_and_leaves_files_and_up_finds_them_again(host: Host, up: str) -> None:

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from gaoler import background
+from gaoler.configuration.model import Configuration
 from gaoler.daemon import server
 from gaoler.daemon.handling import Handler
 from gaoler.daemon.server import Server
@@ -28,8 +29,8 @@ LACKS = [RuntimeError("can't start new thread"), MemoryError()]
 
 @pytest.fixture
 def served(tmp_path):
-    parts = SimpleNamespace(accounts=SimpleNamespace(known=lambda account: account))
-    made = Server(tmp_path / "sock", "nobody-is-in-it", parts, Tally())
+    parts = SimpleNamespace(accounts=SimpleNamespace(known=lambda account: account), configuration=Configuration())
+    made = Server(tmp_path / "sock", parts, Tally())
     thread = threading.Thread(target=made.serve)
     thread.start()
     yield made

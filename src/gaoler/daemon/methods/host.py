@@ -35,4 +35,4 @@ def metrics(parts: Parts, _: requests.Metrics, __: Conversation) -> replies.Prin
 
 @anybodys(methods.DOCTOR)
 def check(parts: Parts, _: requests.Doctor, conversation: Conversation) -> replies.Checks:
-    return replies.Checks(checks=doctor.run(parts.configuration, names=conversation.caller.admin))
+    return replies.Checks(checks=doctor.run(parts.decided, names=conversation.caller.admin))

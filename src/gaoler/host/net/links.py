@@ -122,6 +122,14 @@ def link_exists(name: str) -> bool:
     return True
 
 
+def is_made(bridge: str) -> bool:
+    """Whether `ensure_bridge` has made it: it has the MAC that follows from its name."""
+    try:
+        return Path(f"/sys/class/net/{bridge}/address").read_text().strip() == _mac(bridge)
+    except OSError:
+        return False
+
+
 def list_links(prefix: str = "") -> list[str]:
     """Names of the interfaces that begin with `prefix`."""
     return sorted(name for _, name in socket.if_nameindex() if name.startswith(prefix))

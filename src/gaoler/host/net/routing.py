@@ -90,6 +90,21 @@ def disable(prefix: str, bridge: str) -> None:
         before.clear()
 
 
+def leave(bridge: str) -> None:
+    """Take away what `enable` made for a bridge that another one has taken the place of, which is routed for."""
+    element = f'element inet {_HOST} bridges {{ "{bridge}" }}'
+    lines = [f"add table inet {_HOST}", f"add set inet {_HOST} bridges {{ type ifname; }}", f"add {element}", f"delete {element}"]
+    nft.transact("\n".join([*lines, ""]), "can't forget a bridge")
+
+
+def answer_no_more(link: str) -> None:
+    """Answer ARP on an interface as this host did before `enable`."""
+    name = f"ipv4/conf/{link}/proxy_arp"
+    with _before() as before, suppress(OSError):  # the interface may have gone
+        if (value := before.pop(name, None)) is not None:
+            (_SYSCTL / name).write_text(value)
+
+
 def _host_rules(bridge: str, *, alone: bool) -> str:
     """`alone`: nobody but gaoler wants this host to forward. Docker, libvirt and others come with rules of their own."""
     lines = [
