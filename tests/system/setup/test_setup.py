@@ -226,7 +226,7 @@ def test_a_changed_configuration_restarts_daemon_and_page_and_nothing_else(host:
 def test_a_mistake_in_the_configuration_is_told(host: Host, up: str) -> None:
     good = host.configuration.read_text()
     for wrong, told in (("brigde = ", "did you mean bridge?"), ('mode = "bridge"\nbridge = "no', "there is no bridge no")):
-        host.configuration.write_text(re.sub("bridge = " + "\"" * wrong.endswith("no"), wrong, good))
+        host.configuration.write_text(re.sub("bridge = " + '"' * wrong.endswith("no"), wrong, good))
         try:
             done = host.make("up")
         finally:
