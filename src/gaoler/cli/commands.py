@@ -40,6 +40,8 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "rebase": ("diff", "move a machine over to the newest generation of its base"),
         "diff": ("diff", "show what has changed in a machine's files"),
         "clone": ("snapshots", "make a new machine with the files of another"),
+        "export": ("archives", "write a machine to a file, to keep it or to move it to another host"),
+        "import": ("archives", "make a machine of such a file"),
         "publish": ("bases", "turn a machine into a base that others can clone"),
     },
     "By ssh": {

@@ -280,6 +280,24 @@ class Methods:
         """Make a machine of the same owner, with the files of this one as they are now. Who may: the machine's owner, and administrators."""
         return self.call("Clone", None, name=name, owner=owner, new=new, running=running)
 
+    def export(
+        self,
+        name: str,
+        progress: Progress | None = None,
+        owner: str | None = None,
+    ) -> dict[str, Any]:
+        """Write a machine's files, as they are now, to an archive: the first reply has a descriptor to read it from. Who may: the machine's owner, and root."""
+        return self.call("Export", progress, name=name, owner=owner)
+
+    def import_(
+        self,
+        name: str | None = None,
+        progress: Progress | None = None,
+        owner: str | None = None,
+    ) -> dict[str, Any]:
+        """Make a machine, stopped, of such an archive: the first reply has a descriptor to write it to. Who may: for oneself; administrators for others."""
+        return self.call("Import", progress, name=name, owner=owner)
+
     def set(
         self,
         name: str,

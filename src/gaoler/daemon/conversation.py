@@ -20,6 +20,11 @@ class Conversation:
         self._connection = connection
         self._more = more
 
+    @property
+    def streams(self) -> bool:
+        """Whether replies before the last one reach the caller."""
+        return self._more
+
     def tell(self, reply: Reply, descriptors: tuple[int, ...] = ()) -> None:
         """Send a reply before the last one. Raises Closed when the caller has gone."""
         if self._more:

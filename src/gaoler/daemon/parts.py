@@ -29,6 +29,7 @@ from gaoler.machines.making import Making
 from gaoler.machines.monitor import Monitor
 from gaoler.machines.network import Network
 from gaoler.machines.origins import Origins
+from gaoler.machines.portable import Portable
 from gaoler.machines.quotas import Quotas
 from gaoler.machines.rebasing import Rebasing
 from gaoler.machines.registry import Registry
@@ -70,6 +71,7 @@ class Parts:
     rebasing: Rebasing
     copies: Copies
     backups: Backups
+    portable: Portable
     cloning: Cloning
     sleeping: Sleeping
     arriving: Arriving
@@ -135,6 +137,7 @@ def assemble(decided: Decided, network: Network) -> Parts:
         cloning=Cloning(registry, jailer, quotas, making, running, sessions),
         sleeping=sleeping,
         backups=Backups(accounts, registry, jailer, quotas, making, snapshots),
+        portable=Portable(registry, jailer, quotas, making, sessions),
         arriving=Arriving(registry, making, running, sleeping, sessions, ahead),
         syncs=syncs,
         metrics=Metrics(configuration, registry, jailer, bases, tally.registry),

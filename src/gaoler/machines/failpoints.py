@@ -31,6 +31,8 @@ MOMENTS = (
     "clone.taken",
     "clone.started",
     "clone.named",
+    "export.taken",
+    "import.unpacked",
     "sleep.stored",
     "sleep.noted",
     "sleep.wanted",

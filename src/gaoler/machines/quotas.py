@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from gaoler.configuration.account import Account
 from gaoler.configuration.grants import limit_of
 from gaoler.configuration.model import Configuration
 from gaoler.errors import Failed, GaolerError
@@ -65,21 +66,28 @@ class Quotas:
         And its owner no more in all than their machines may: what a gaol has written outlives it in snapshots and clones,
         and each that comes after has a limit of its own.
         """
-        one, machines = (limit_of(self._configuration.limits, of.owner, key).value for key in ("disk", "machines"))
+        self._limit(gaol, of.owner, of.disk, of)
+
+    def limit_coming(self, owner: Account, tree: Path) -> None:
+        """Let a subvolume that an owner's machine is being made of hold no more than one of theirs may."""
+        self._limit(tree, owner, int(limit_of(self._configuration.limits, owner, "disk").value) or None)
+
+    def _limit(self, tree: Path, owner: Account, disk: int | None, of: Record | None = None) -> None:
+        one, machines = (limit_of(self._configuration.limits, owner, key).value for key in ("disk", "machines"))
         if self._without:
             return
-        if btrfs.quotas(gaol) is None:  # an administrator has turned them off since
+        if btrfs.quotas(tree) is None:  # an administrator has turned them off since
             self.prepare()
-        if btrfs.quotas(gaol) == "full":
-            if of.disk:
-                btrfs.wait_counted(gaol, _COUNTING)
-                btrfs.set_limit(gaol, of.disk + self._shared(of))
+        if btrfs.quotas(tree) == "full":
+            if disk:
+                btrfs.wait_counted(tree, _COUNTING)
+                btrfs.set_limit(tree, disk + (self._shared(of) if of else 0))
             return
-        if of.disk:
-            btrfs.set_limit(gaol, of.disk)
-        if of.owner.uid:
+        if disk:
+            btrfs.set_limit(tree, disk)
+        if owner.uid:
             everybody = ceilings.disk_of_all(self._configuration)
-            btrfs.charge(gaol, of.owner.uid, int(one * machines) if one else None, everybody)
+            btrfs.charge(tree, owner.uid, int(one * machines) if one else None, everybody)
 
     def _shared(self, of: Record) -> int:
         """Bytes that a machine has of its base, which full quotas count too."""

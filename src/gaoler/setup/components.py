@@ -31,6 +31,7 @@ RUNTIME = {
     "dnsmasq-base": "addresses and names in a private network",
     "openssh-client": "gaol ssh, and keys",
     "openssl": "the page's own certificate",
+    "zstd": "machines as files",
 }
 
 #: To test gaoler.

@@ -16,8 +16,8 @@ from pydantic.fields import FieldInfo
 from gaoler.wire import messages, replies, requests
 from gaoler.wire.methods import METHODS, Method
 
-_SAID = {"List": "machines", "Inspect": "info", "all": "everybody"}
-"""What the client calls otherwise: `list` and `all` are Python's own."""
+_SAID = {"List": "machines", "Inspect": "info", "Import": "import_", "all": "everybody"}
+"""What the client calls otherwise: `list`, `import` and `all` are Python's own."""
 _SPREAD = (messages.Spec, messages.Command)
 """What a caller gives the fields of, one by one."""
 _TYPES = (str, int, float, bool)

@@ -103,6 +103,24 @@ class Cloned(Reply):
     note: str | None = None
 
 
+class Exported(Reply):
+    """What is in the archive: `left_out` counts what could not be, `without` names the first of that, with the reasons."""
+
+    machine: Info
+    files: int
+    bytes: int
+    """In files, before they were compressed."""
+    left_out: int
+    without: list[str]
+
+
+class Imported(Reply):
+    """`notes` say what is not as the archive has it."""
+
+    machine: Info
+    notes: list[str]
+
+
 class OneBase(Reply):
     base: Base
 

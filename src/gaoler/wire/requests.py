@@ -173,6 +173,17 @@ class Clone(OfNamed):
     running: bool = False
 
 
+class Export(OfNamed):
+    """Write a machine's files, as they are now, to an archive: the first reply has a descriptor to read it from."""
+
+
+class Import(OfMachine):
+    """Make a machine, stopped, of such an archive: the first reply has a descriptor to write it to.
+
+    Without a name it is called what the archive says.
+    """
+
+
 class Set(OfNamed):
     """Change what a machine was made with: `cpus`, `disk` and `ttl` at once, the rest at its next start."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from gaoler.daemon.handling import Handler
-from gaoler.daemon.methods import backups, bases, changes, host, kernels, machines, sessions, snapshots
+from gaoler.daemon.methods import archives, backups, bases, changes, host, kernels, machines, sessions, snapshots
 
 HANDLERS: dict[str, Handler] = {
     found.method.name: found
-    for module in (sessions, machines, changes, snapshots, bases, kernels, host, backups)
+    for module in (sessions, machines, changes, snapshots, bases, kernels, host, backups, archives)
     for found in vars(module).values()
     if isinstance(found, Handler)
 }

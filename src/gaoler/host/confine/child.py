@@ -41,7 +41,8 @@ def main() -> NoReturn:
     except OSError as error:
         _complain(f"can't confine {argv[0]}: {error}")
         os._exit(125)
-    os.close(told["lock"])  # held by the program alone from here on
+    for descriptor in told["held"]:  # by the program alone from here on
+        os.close(descriptor)
     _, status = os.waitpid(pid, 0)
     code = os.waitstatus_to_exitcode(status)
     os._exit(code if code >= 0 else 128 - code)

@@ -75,23 +75,25 @@ def run(
     on_line: OnLine,
     *,
     lock: int,
+    descriptors: Sequence[int] = (),
     environment: Mapping[str, str] | None = None,
     pulse: Pulse | None = None,
 ) -> None:
     """Run a program of the host's confined, and give each line of its output and errors to `on_line`.
 
     The descriptor `lock` is held by the program too: a lock on it lasts until the last writer of the tree has ended,
-    even where this process is killed before. `pulse` is called at once and every second, from a thread of its own. The
-    program is ended when `on_line` or `pulse` raises, which is raised here then. Raises ProgramFailed, Failed.
+    even where this process is killed before. `descriptors` it has under the same numbers. `pulse` is called at once and
+    every second, from a thread of its own. The program is ended when `on_line` or `pulse` raises, which is raised here then.
+    Raises ProgramFailed, Failed.
     """
     tail: collections.deque[str] = collections.deque(maxlen=TAIL)
-    told = json.dumps({**asdict(confinement), "environment": dict(environment or {}), "lock": lock})
+    told = json.dumps({**asdict(confinement), "environment": dict(environment or {}), "held": [lock, *descriptors]})
     with subprocess.Popen(
         [sys.executable, "-IS", "-c", _HELPER, told, *argv],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        pass_fds=(lock,),
+        pass_fds=(lock, *descriptors),
         text=True,  # with universal newlines: progress that overwrites itself comes line by line too
         errors="replace",
         env={"LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
