@@ -26,6 +26,12 @@ TEXT = 1 << 20
 """Bytes of a text file that a patch is made of."""
 PATCH = 4 << 20
 """Bytes of all patches together."""
+IDENTITY = "/etc/gaol-identity"
+"""What a machine knows itself by (guest/bin/identity)."""
+GAOLERS = "/uml/"
+"""Where links of gaoler's lead that are made at each start (guest/bin/startenv)."""
+FOR_LINKS = ("/lib/sysvinit", "/usr/lib/sysvinit")
+"""Directories that are made for such a link."""
 _CHUNK = 1 << 18
 _KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket",
           stat.S_IFCHR: "device", stat.S_IFBLK: "device"}  # fmt: skip
@@ -35,10 +41,11 @@ Names = dict[str, os.stat_result]
 
 
 class Comparison:
-    """Of a tree as it was with what it is now; `patches` tells how texts differ, too."""
+    """Of a tree as it was with what it is now; `patches` tells how texts differ, too, `ours` what gaoler itself puts there."""
 
-    def __init__(self, patches: bool) -> None:
+    def __init__(self, patches: bool, ours: bool = True) -> None:
         self._patches = patches
+        self._ours = ours
         self._told = self._left_out = 0
         self._to_read, self._to_patch = READ, PATCH
 
@@ -74,6 +81,8 @@ class Comparison:
             self._names(old, None, name, was, None, path, depth)
             self._names(None, new, name, None, now, path, depth)
             return
+        if not self._ours and now and (path == IDENTITY or self._is_gaolers(new, name, now, path)):
+            return
         how = self._how(old, new, name, was, now) if was and now else []
         either = now or was
         assert either
@@ -85,6 +94,20 @@ class Comparison:
                 self._directories(*below, path, depth + 1)
         elif self._patches and stat.S_ISREG(either.st_mode) and (how == [] or "content" in how) and (how or not (was and now)):
             self._patch(_text(old, name, was), _text(new, name, now), path)
+
+    def _is_gaolers(self, new: int | None, name: str, now: os.stat_result, path: str) -> bool:
+        if stat.S_ISLNK(now.st_mode):
+            return _target(new, name).startswith(GAOLERS)
+        if path not in FOR_LINKS or not stat.S_ISDIR(now.st_mode):
+            return False
+        directory = _opened(new, name)
+        if directory is None:
+            return False
+        try:
+            found = _listed(directory)
+            return all(self._is_gaolers(directory, one, state, f"{path}/{one}") for one, state in found.items())
+        finally:
+            os.close(directory)
 
     def _how(self, old: int | None, new: int | None, name: str, was: os.stat_result, now: os.stat_result) -> list[str]:
         """In what two of the same kind differ. A snapshot keeps a file's number and time of change: most are told by these."""
@@ -194,4 +217,4 @@ def _say(**what: object) -> None:
 
 if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    Comparison(patches="patches" in sys.argv[1:]).run("/old", "/new")
+    Comparison(patches="patches" in sys.argv[1:], ours="ours" in sys.argv[1:]).run("/old", "/new")

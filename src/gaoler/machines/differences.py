@@ -82,7 +82,7 @@ class Differences:
         name = machine.record.name
         with self._turn(machine.record.owner.uid), self._as_they_are(machine, tag) as (old, new, against):
             report(Progress(f"comparing {name} with {against}"))
-            return compare(old, new, against, report, patches=patches)
+            return compare(old, new, against, report, patches=patches, ours=False)
 
     @contextmanager
     def _turn(self, uid: int) -> Iterator[None]:
@@ -129,8 +129,11 @@ class Differences:
         return base, f"{of.base} {of.generation}" if of.generation else of.base
 
 
-def compare(old: Path, new: Path, against: str, report: Report, *, patches: bool = False) -> Found:
-    """What differs between two trees that nobody changes meanwhile. Raises Failed."""
+def compare(old: Path, new: Path, against: str, report: Report, *, patches: bool = False, ours: bool = True) -> Found:
+    """What differs between two trees that nobody changes meanwhile; of what gaoler puts there nothing if not `ours`.
+
+    Raises Failed.
+    """
     found, is_whole = Found(against), False
     until = time.monotonic() + LONGEST
     step = Progress(f"comparing with {against}")
@@ -154,7 +157,8 @@ def compare(old: Path, new: Path, against: str, report: Report, *, patches: bool
             raise Failed("the comparison takes too long", f"more than {LONGEST:g} s", "gaol info tells how much there is")
 
     program = Path(comparing.__file__).read_text()
-    words = [os.path.realpath(sys.executable), "-IS", "-c", program, *(["patches"] if patches else [])]
+    wanted = [word for word, is_so in (("patches", patches), ("ours", ours)) if is_so]
+    words = [os.path.realpath(sys.executable), "-IS", "-c", program, *wanted]
     binds = (Bind(str(old), "/old"), Bind(str(new), "/new"))
     with tempfile.TemporaryFile() as lock:
         try:

@@ -55,6 +55,23 @@ def test_what_is_new_gone_and_another(trees, compared):
     assert end == {"left_out": 0, "cut": False}
 
 
+def test_what_gaoler_puts_there_is_not_shown(trees, capsys):
+    old, new = trees
+    (new / "usr/lib/sysvinit").mkdir(parents=True)
+    (old / "usr/lib").mkdir(parents=True)
+    (new / "usr/lib/sysvinit/telinit").symlink_to("/uml/bin/shutdown")
+    (new / "etc/gaol-identity").write_text("alice@web")
+    (new / "etc/apt-get").symlink_to("/uml/bin/apt")
+    (new / "etc/mine").symlink_to("/umlaut")
+    for ours, seen in ((False, {"/etc/mine"}), (True, {"/etc/mine", "/etc/apt-get", "/etc/gaol-identity", "/usr/lib/sysvinit", "/usr/lib/sysvinit/telinit"})):
+        comparing.Comparison(patches=True, ours=ours).run(str(old), str(new))
+        found = {json.loads(line).get("path") for line in capsys.readouterr().out.splitlines()} - {None}
+        assert found == seen
+    (new / "usr/lib/sysvinit/mine").write_text("")
+    comparing.Comparison(patches=False, ours=False).run(str(old), str(new))
+    assert "/usr/lib/sysvinit/mine" in capsys.readouterr().out
+
+
 def test_a_copy_with_other_times_is_the_same(trees, compared):
     old, new = trees
     (old / "etc/x").write_bytes(b"1" * 300_000)
