@@ -77,7 +77,7 @@ def _sink(path: str | None) -> AbstractContextManager[Callable[[bytes], object]]
     @contextmanager
     def file(path: str) -> Iterator[Callable[[bytes], object]]:
         if os.path.lexists(path):
-            raise Failed(f"{path} is there already", "an export overwrites no file", f"mv {path} {path}.old")
+            raise Failed(f"{path} is there already", "an export overwrites no file", f"ls -l {path}")
         part = f"{path}.{os.getpid()}.part"
         try:
             descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -40,7 +40,7 @@ def bring(parts: Parts, request: requests.Import, talk: Conversation, owner: Acc
 def _ours_of_pipe(talk: Conversation, step: str, *, ours: int) -> Iterator[int]:
     """One end of a pipe, the other one being the caller's. Raises Usage where they can't take it."""
     if not talk.streams:
-        raise Usage("that takes more than one reply", "the archive is a stream", "call it with more, as gaol does")
+        raise Usage("that takes more than one reply", "the archive is a stream", "gaol export --help")
     ends = os.pipe2(os.O_CLOEXEC)
     try:
         try:
