@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from system.support import users
+from system.support import leftovers, users
 from system.support.components import components, components_with_software, need_root
 from system.support.gateway import Gateway
 from system.support.lan import Lan
@@ -35,7 +35,7 @@ def opened(gateway: Gateway) -> Iterator[Gateway]:
         undo.callback(gateway.close)
         gateway.open()
         yield gateway
-    left = traces(gateway)
+    left = traces(gateway) | set(map(str, leftovers.parents(gateway.prefix)))
     assert not left, f"the gateway has gone, and left: {sorted(left)}"
 
 

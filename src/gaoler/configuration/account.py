@@ -24,12 +24,36 @@ class Account:
     home: str
     shell: str
     mark: str = ""
-    """What tells it from an earlier or later one of that name and uid (machines.accounts); root has none."""
+    """What tells it from an earlier or later one of that name and uid (machines.accounts); root has none.
+
+    `MARK.N` where others of that uid have left something: it is the Nth after the first.
+    """
+
+    @property
+    def turn(self) -> int:
+        """How many accounts had this uid before, as far as anything is left of them."""
+        return turn_of(self.mark)
+
+    @property
+    def share(self) -> str:
+        """What its machines' control group is called after: nobody shares that with whoever had the uid before."""
+        return f"{self.uid}.{self.turn}" if self.turn else f"{self.uid}"
+
+    @property
+    def quota(self) -> int:
+        """The number by which its disk space is counted."""
+        return self.turn << 32 | self.uid
 
     @property
     def is_service(self) -> bool:
         """Whether it is a program's: below the uids that useradd gives to people, or one of those that nobody has for long."""
         return self.uid != 0 and (self.uid < _first_of_people() or self.uid in _DYNAMIC)
+
+
+def turn_of(mark: str) -> int:
+    """What a mark says of it; 0 of the first one, and of root."""
+    number = mark.partition(".")[2]
+    return int(number) if number.isdecimal() else 0
 
 
 @lru_cache

@@ -17,7 +17,7 @@ from gaoler.host import btrfs, cgroup, facilities, id_ranges, programs
 from gaoler.host.net import links
 from gaoler.kernels import installed
 from gaoler.machines import ceilings, footprint, record
-from gaoler.machines.accounts import Accounts
+from gaoler.machines.accounts import Accounts, mended
 from gaoler.machines.request import above
 from gaoler.store.paths import GUEST_FILES, Paths
 from gaoler.units import show_duration, show_size
@@ -208,14 +208,17 @@ def _promises(configuration: Configuration) -> str:
 
 
 def _accounts(configuration: Configuration, names: bool) -> str:
-    """Machines of accounts that have gone."""
+    """Machines of accounts that have gone; and whether it was lost which have."""
     paths = Paths(configuration.store.path, configuration.daemon.runtime)
     accounts = Accounts(paths.accounts)
     found = [of for of in record.kept(paths.records) if of.owner.mark and accounts.has_gone(of.owner)]
+    lost = mended(paths.accounts) if names else ""
     if not found:
+        if lost:
+            raise GaolerError("accounts were lost", lost)
         return "no machine's owner has gone"
     told = ", ".join(f"#{of.owner.uid}/{of.name} (once {of.owner.name})" for of in found) if names else f"{len(found)} machines"
-    raise GaolerError("machines' owners have gone", told)
+    raise GaolerError("machines' owners have gone", f"{told}; {lost}" if lost else told)
 
 
 def _limits(configuration: Configuration, names: bool) -> str:

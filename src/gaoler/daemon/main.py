@@ -26,7 +26,8 @@ from gaoler.daemon.options import parser
 from gaoler.daemon.parts import Parts, assemble
 from gaoler.daemon.server import Server
 from gaoler.errors import Failed, GaolerError, NotAllowed
-from gaoler.host import cgroup, jail
+from gaoler.host import jail
+from gaoler.host.cgroup import owners
 from gaoler.machines import guarding
 from gaoler.machines.giving_back import GivingBack
 from gaoler.machines.mount_watch import MountWatch
@@ -75,7 +76,7 @@ def _do(options: argparse.Namespace) -> None:
         print(moving.move(configuration.store, options.move_store, options.config, Display().report))
     else:
         _network(configuration).close()
-        cgroup.remove_empty(cgroup.PARENT)
+        owners.Groups(configuration.daemon.prefix).close()
 
 
 def check(path: Path) -> str:
@@ -133,6 +134,7 @@ def serve(decided: Decided) -> None:
     network = _network(configuration)
     network.prepare()
     parts = assemble(decided, network)
+    parts.jailer.owners.weigh_all()
     server = Server(configuration.socket, parts, parts.tally)
     parts.quotas.prepare()
     Recovery(parts.registry, parts.jailer, parts.running, parts.sessions).recover()

@@ -23,16 +23,19 @@ import pwd
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from gaoler import files
-from gaoler.configuration.account import Account
+from gaoler.configuration.account import Account, turn_of
 from gaoler.errors import GaolerError
 from gaoler.host import accounts
 from gaoler.host.accounts import NO_HOME, Entry
+from gaoler.machines import lost_accounts
 
+_NOTED = 7 * 86400.0
+"""Seconds for which doctor tells that something was lost."""
 _log = logging.getLogger(__name__)
 
 
@@ -64,7 +67,7 @@ class Accounts:
         self._path = path
         self._signature, self._entries, self._name_of = signature, entries, name_of or _name_of
         self._lock = threading.RLock()
-        self._known = _read(path)
+        self._known, self._lost = _read(path)
         self._seen: tuple[int, ...] | None = None
         self._open: set[str] = set()
         """Marks of accounts whose homes are not there yet."""
@@ -83,7 +86,7 @@ class Accounts:
             if mine is None:
                 entry = self._entries({account.uid}).get(account.uid)
                 home, secret = (entry.home, entry.secret) if entry else (None, "")
-                mine = Known(secrets.token_hex(8), account.uid, account.name, entry is not None, home, secret)
+                mine = Known(self._new_mark(account.uid), account.uid, account.name, entry is not None, home, secret)
                 self._known[mine.mark] = mine
                 try:
                     self._write()
@@ -144,10 +147,32 @@ class Accounts:
             former = ((one.uid, one.name, one) for one in self._known.values() if one.left)
             gone = next((one for uid, name, one in former if (uid, name) == (account.uid, account.name)), None)
             if gone is None:
-                gone = Known(secrets.token_hex(8), account.uid, account.name, local=True, left=time.time())
+                gone = Known(self._new_mark(account.uid), account.uid, account.name, local=True, left=time.time())
                 self._known[gone.mark] = gone
                 self._write()
             return replace(account, mark=gone.mark)
+
+    def mend(self, borne: Iterable[lost_accounts.Borne]) -> None:
+        """Put back what was lost, from its copy, or from what in the store bears accounts' marks. Raises Failed.
+
+        Nothing is done where nothing was lost, or nothing bears a mark: there is a first time.
+        """
+        with self._lock:
+            found = [one for one in lost_accounts.gather(borne) if one.mark not in self._known]
+            if not self._lost or (not self._known and not found):
+                return
+            told = f"{self._lost}; it was put back from its copy"
+            if not self._known:
+                there = lost_accounts.present(found, self._entries({one.uid for one in found}), self._name_of)
+                for one in found:
+                    self._known[one.mark] = _again(one, there)
+                nobodys = ", ".join(f"{one.name} (uid {one.uid})" for one in found if one.mark not in there)
+                told = f"{self._lost}, nor its copy; whose machines are whose was found out anew"
+                told += f", but for those of {nobodys}" if nobodys else ""
+            _log.error("%s", told)
+            self._write()
+            files.write(note_of(self._path), told.encode(), durable=True)
+            self._lost = ""
 
     def forget(self, needed: set[str]) -> None:
         """Those that have gone, and whose marks nothing bears any more."""
@@ -160,6 +185,12 @@ class Accounts:
                     self._write()
                 except GaolerError as error:  # the next daemon forgets them
                     _log.warning("%s", error)
+
+    def _new_mark(self, uid: int) -> str:
+        """One whose turn (Account.turn) none has of whom something is left: they share no control group, and no quota."""
+        taken = {turn_of(one.mark) for one in self._known.values() if one.uid == uid}
+        turn = next(number for number in range(len(taken) + 1) if number not in taken)
+        return secrets.token_hex(8) + (f".{turn}" if turn else "")
 
     def _current(self, uid: int) -> Known | None:
         return next((one for one in self._known.values() if one.uid == uid and one.left is None), None)
@@ -188,7 +219,8 @@ class Accounts:
 
     def _write(self) -> None:
         data = json.dumps([asdict(one) for one in self._known.values()], indent=1).encode()
-        files.write(self._path, data, durable=True)
+        for path in (self._path, copy_of(self._path)):
+            files.write(path, data, durable=True)
 
 
 def _same(one: Known, entry: Entry) -> bool:
@@ -199,14 +231,40 @@ def _same(one: Known, entry: Entry) -> bool:
     return one.name == entry.name and (one.home in (None, NO_HOME) or entry.home is None)
 
 
-def _read(path: Path) -> dict[str, Known]:
+def copy_of(path: Path) -> Path:
+    return path.with_suffix(".copy.json")
+
+
+def note_of(path: Path) -> Path:
+    """What was done when it had been lost."""
+    return path.with_suffix(".lost")
+
+
+def mended(path: Path) -> str:
+    """What was done when the file had been lost, where that is not long ago."""
     try:
-        return {one["mark"]: Known(**one) for one in json.loads(path.read_bytes())}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        _log.error("%s can't be read: whose machines are whose has to be said anew, with gaol give: %s", path, error)
-        return {}
+        note = note_of(path)
+        return note.read_text() if time.time() - note.stat().st_mtime < _NOTED else ""
+    except OSError:
+        return ""
+
+
+def _read(path: Path) -> tuple[dict[str, Known], str]:
+    """Those in the file, or else in its copy; and how the file was lost, "" where it is as it should be."""
+    lost = ""
+    for place in (path, copy_of(path)):
+        try:
+            return {one["mark"]: Known(**one) for one in json.loads(place.read_bytes())}, lost
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            lost = lost or f"{place} can't be read ({error.strerror if isinstance(error, OSError) else error})"
+    return {}, lost
+
+
+def _again(of: lost_accounts.Borne, there: dict[str, Entry | None]) -> Known:
+    entry = there.get(of.mark)
+    left = None if of.mark in there else time.time()
+    home, secret = (entry.home, entry.secret) if entry else (None, "")
+    return Known(of.mark, of.uid, of.name, entry is not None or left is not None, home, secret, left)
 
 
 def _name_of(uid: int) -> str | None:

@@ -8,7 +8,6 @@ from collections import Counter
 
 from gaoler.configuration.grants import limit_of
 from gaoler.errors import GaolerError
-from gaoler.host import cgroup
 from gaoler.machines import admission, ceilings
 from gaoler.machines.jailing import Jailer
 from gaoler.machines.machine import Machine
@@ -48,9 +47,9 @@ class Allotment:
     def weigh(self, of: Record) -> None:
         """Give the machine's owner, with all machines of theirs that run, weight and ceiling that the administrator grants."""
         everybody, owners = ceilings.of_all(self._configuration), ceilings.of_owner(self._configuration, of.owner)
-        cgroup.limit(cgroup.PARENT, everybody.memory, everybody.pids)
-        self._jailer.owners.limit(of.owner.uid, owners.memory, owners.pids)
-        self._jailer.owners.weigh(of.owner.uid, int(limit_of(self._configuration.limits, of.owner, "weight").value))
+        self._jailer.owners.limit_all(everybody.memory, everybody.pids)
+        self._jailer.owners.limit(of.owner.share, owners.memory, owners.pids)
+        self._jailer.owners.weigh(of.owner.share, int(limit_of(self._configuration.limits, of.owner, "weight").value))
 
     def weigh_all(self) -> None:
         """What is granted has changed: those that run have it, too. Never fails: one that ends meanwhile needs none."""

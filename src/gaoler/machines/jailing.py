@@ -50,7 +50,7 @@ class Jailer:
         return f"{self.prefix}-{record.id}"
 
     def cgroup(self, record: Record) -> str:
-        return f"{self.owners.of(record.owner.uid)}/{self.container(record)}"
+        return f"{self.owners.of(record.owner.share)}/{self.container(record)}"
 
     def start(
         self, record: Record, kernel: Kernel, authorized_keys: str, busy: dict[int, int], image: Resumed | None = None
@@ -67,7 +67,7 @@ class Jailer:
             notify = bind_notify(runtime)
             undo.callback(notify.close)
             with ExitStack() as ours:  # our copies of what the kernel inherits
-                ours.enter_context(self.owners.entering(record.owner.uid))
+                ours.enter_context(self.owners.entering(record.owner.share))
                 ours.enter_context(meanwhile(cgroup.hurry))  # crun takes longer than anything that is done so
                 agent = ours.enter_context(_listen(runtime.agent))
                 console.make(runtime.console)
@@ -142,7 +142,7 @@ class Jailer:
         problems: list[Exception] = []
         steps: tuple[Callable[[], None], ...] = (
             lambda: jail.remove(self.container(record), runtime=self.paths.jails, cgroup_path=self.cgroup(record)),
-            lambda: self.owners.left(record.owner.uid),
+            lambda: self.owners.left(record.owner.share),
             lambda: reach("release.unjailed"),
             lambda: self.network.unplug(record),
             lambda: reach("release.unplugged"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 
 from gaoler import background
@@ -15,6 +16,7 @@ from gaoler.host.accounts import PASSWD
 from gaoler.machines import keys
 from gaoler.machines.accounts import Accounts
 from gaoler.machines.copies import Copies
+from gaoler.machines.lost_accounts import Borne
 from gaoler.machines.machine import Machine
 from gaoler.machines.monitor import Monitor
 from gaoler.machines.quotas import Quotas
@@ -51,6 +53,10 @@ class Leavers:
 
     def start(self) -> None:
         """Go through what is there, and watch the host's account files from now on."""
+        try:
+            self._accounts.mend(self._borne())
+        except GaolerError as error:  # of a store that takes no writes: the next daemon does it
+            _log.error("%s", error)
         for machine in self._registry.all():
             try:
                 owner = self._accounts.adopt(machine.record.owner)
@@ -67,6 +73,16 @@ class Leavers:
         else:
             self._monitor.watch(watched, lambda: self._changed(watched))
         self._turn()
+
+    def _borne(self) -> Iterator[Borne]:
+        """The marks of those who have machines, or are let into one."""
+        for machine in self._registry.all():
+            of = machine.record
+            bearing = [
+                (of.owner.mark, of.owner.uid, of.owner.name),
+                *((share.mark, share.uid, share.name) for share in of.shares),
+            ]
+            yield from (Borne(mark, uid, name, of.created) for mark, uid, name in bearing if mark and uid)
 
     def give(self, machine: Machine, owner: Account, name: str | None = None) -> None:
         """Make a stopped machine somebody else's, files and snapshots of files. Raises Usage, NameTaken, NotFound, Failed.

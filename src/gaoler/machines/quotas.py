@@ -87,7 +87,7 @@ class Quotas:
             btrfs.set_limit(tree, disk)
         if owner.uid:
             everybody = ceilings.disk_of_all(self._configuration)
-            btrfs.charge(tree, owner.uid, int(one * machines) if one else None, everybody)
+            btrfs.charge(tree, owner.quota, int(one * machines) if one else None, everybody)
 
     def _shared(self, of: Record) -> int:
         """Bytes that a machine has of its base, which full quotas count too."""

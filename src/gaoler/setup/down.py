@@ -8,13 +8,14 @@ from gaoler.host import loop, mounts
 from gaoler.host.command import run
 from gaoler.host.stream import plain_environment
 from gaoler.progress import Display
-from gaoler.setup import daemon, page
+from gaoler.setup import daemon, instances, page
 from gaoler.setup.facts import Facts, ask
 from gaoler.setup.settings import Settings
 
 
 def down(settings: Settings, display: Display) -> None:
     """Stops machines, daemon and network, and unmounts the store: nothing of gaoler runs afterwards, all files stay."""
+    instances.may(settings, "down")
     if not is_installed(settings):
         display.say("nothing to stop: gaoler is not installed")
         return

@@ -33,6 +33,12 @@ class Facts:
     web_listen: str
     web_account: str
     ids: tuple[int, int]
+    names: str
+    """What the names of TAPs, control groups and filters begin with."""
+    bridge: str
+    """Of gaoler's own; nothing where it is the LAN's."""
+    subnet: str
+    subnet6: str
 
 
 def ask(settings: Settings) -> Facts:
@@ -42,7 +48,7 @@ def ask(settings: Settings) -> Facts:
         raise Failed(*answer["error"])
     device = Path(answer["device"]) if answer["device"] else None
     paths: dict[str, Any] = {name: Path(answer[name]) for name in ("store", "image", "runtime", "socket", "cache")}
-    others: dict[str, Any] = {name: answer[name] for name in ("base", "admin_group", "has_network", "web_listen", "web_account")}
+    others = {name: value for name, value in answer.items() if name not in (*paths, "device", "ids")}
     return Facts(**paths, **others, device=device, ids=(answer["ids"][0], answer["ids"][1]))
 
 
@@ -85,7 +91,11 @@ def main(argument: str) -> None:
         "web_listen": found.web.listen,
         "web_account": found.web.account,
         "ids": [found.ids.first, found.ids.count],
+        "names": found.daemon.prefix,
+        **dict.fromkeys(("bridge", "subnet", "subnet6"), ""),
     }
+    if found.network.mode == "private":
+        answer |= {key: str(getattr(found.network, key) or "") for key in ("bridge", "subnet", "subnet6")}
     print(json.dumps(answer, default=str))
 
 

@@ -24,21 +24,31 @@ TREES = ("src", "kernel", "guest", "packaging", "docs", "pyproject.toml", "LICEN
 
 #: Debian's Python without its site packages starts in 7 ms, and the command line needs the standard library alone.
 GAOL = """#!/usr/bin/python3 -IS
+import os
 import sys
+try:
+    with open({socket!r}) as file:
+        os.environ.setdefault("GAOLER_SOCKET", file.read())
+except OSError:
+    pass
 sys.path.insert(0, {source!r})
 from gaoler.cli.main import main
 sys.exit(main())
 """
 
 GAOLER = """#!{python} -I
+import os
 import sys
+os.environ.setdefault("GAOLER_CONFIG", {configuration!r})
 sys.path.insert(0, {source!r})
 from gaoler.daemon.main import main
 sys.exit(main())
 """
 
 WEB = """#!{python} -I
+import os
 import sys
+os.environ.setdefault("GAOLER_CONFIG", {configuration!r})
 sys.path.insert(0, {source!r})
 from gaoler.web.main import main
 sys.exit(main({packages!r}))
@@ -63,15 +73,19 @@ def digest(tree: Path) -> str:
 
 
 def commands(settings: Settings) -> dict[Path, str]:
-    """The commands' text; they name the link, so that they stay when the tree changes."""
-    source = str(settings.current / "src")
-    return {
-        settings.commands / "gaol": GAOL.format(source=source),
-        settings.commands / "gaoler": GAOLER.format(source=source, python=settings.python),
-        settings.commands / "gaoler-web": WEB.format(
-            source=source, python=settings.python, packages=str(settings.page / "node_modules")
-        ),
+    """The commands' text; they name the link, so that they stay when the tree changes.
+
+    Each speaks for its own installation, wherever that is.
+    """
+    own = {
+        "source": str(settings.current / "src"),
+        "python": settings.python,
+        "configuration": str(settings.configuration),
+        "socket": str(settings.socket),
+        "packages": str(settings.page / "node_modules"),
     }
+    texts = {"gaol": GAOL, "gaoler": GAOLER, "gaoler-web": WEB}
+    return {settings.commands / name: text.format(**own) for name, text in texts.items()}
 
 
 def is_current(tree: Path, settings: Settings) -> bool:

@@ -21,6 +21,8 @@ from gaoler.setup.steps import Step
 
 UNIT = "gaoler-web.service"
 PROGRAM = "gaoler-web"
+ACCOUNT = "gaoler-web"
+"""Of an administrator who names no other one."""
 PAM = Path("/etc/pam.d/gaoler-web")
 IN_RUNTIME = ("web", "web.pid", "web.log", "web.version")
 LISTS = places.PACKAGING / "page"
@@ -173,14 +175,16 @@ def pid(settings: Settings, facts: Facts) -> int:
     return found if os.fsencode(settings.commands / PROGRAM) in words else 0
 
 
-def forget(settings: Settings) -> None:
-    """Take away what `prepare` and the service left on the host."""
-    if not service.is_standard(settings):
+def forget(settings: Settings, facts: Facts | None, used: set[str]) -> None:
+    """Take away what `prepare` and the service left on the host, but for an account that is `used` by another installation."""
+    if service.is_standard(settings):
+        service.forget(settings, (UNIT,))
+        PAM.unlink(missing_ok=True)
+    elif facts is None or facts.web_account != ACCOUNT:
         return
-    service.forget(settings, (UNIT,))
-    PAM.unlink(missing_ok=True)
     try:
-        pwd.getpwnam("gaoler-web")
+        pwd.getpwnam(ACCOUNT)
     except KeyError:
         return
-    run(["userdel", "gaoler-web"])
+    if ACCOUNT not in used:
+        run(["userdel", ACCOUNT])

@@ -12,7 +12,7 @@ from gaoler.errors import NotAllowed
 from gaoler.host import id_ranges
 from gaoler.host.command import run
 from gaoler.progress import Display
-from gaoler.setup import components, daemon, page, service
+from gaoler.setup import components, daemon, instances, page, service
 from gaoler.setup.accounts import has_group
 from gaoler.setup.down import down, is_installed
 from gaoler.setup.facts import Facts, ask
@@ -26,23 +26,28 @@ IN_RUNTIME = ("gaoler.sock", "gaoler.log", "version", "machines", "jails", "netw
 
 def purge(settings: Settings, display: Display, agreed: bool) -> None:
     """Removes program, configuration, store with all machines, cache and group. Raises NotAllowed without agreement."""
+    instances.may(settings, "purge")
     facts = ask(settings) if is_installed(settings) else None
-    doomed = list(dict.fromkeys(traces(settings, facts)))
+    others = instances.others(instances.read(), settings)
+    kept = {Path(one.cache) for one in others}
+    doomed = [path for path in dict.fromkeys(traces(settings, facts)) if not kept & set(path.parents)]
     if not doomed:
         display.say("nothing to remove")
         return
-    display.say("This removes gaoler and every machine of every user on this host:")
+    of_many = f"the installation in {settings.prefix}, and every machine in it"
+    display.say(f"This removes {of_many if others else 'gaoler and every machine of every user on this host'}:")
     for path in doomed:
         display.say(f"    {path}")
     if not agreed:
         ask_person()
     if facts:
         down(settings, display)
-    page.forget(settings)
+    page.forget(settings, facts, used={one.account for one in others})
     service.forget(settings, daemon.UNITS)
     for path in doomed:
         remove(path)
-    if facts and has_group(facts.admin_group):
+    instances.forget(settings)
+    if facts and has_group(facts.admin_group) and all(one.group != facts.admin_group for one in others):
         run(["groupdel", facts.admin_group])
     if facts:
         id_ranges.release(*facts.ids)

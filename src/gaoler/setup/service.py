@@ -29,7 +29,8 @@ def has_systemd() -> bool:
 
 def is_standard(settings: Settings) -> bool:
     """The units name the standard places; an installation elsewhere runs in the background."""
-    return settings == Settings.of({})
+    standard = Settings.of({})
+    return (settings.prefix, settings.configuration) == (standard.prefix, standard.configuration)
 
 
 def use_systemd(settings: Settings) -> bool:

@@ -43,6 +43,11 @@ class Settings:
         return self.library / "page"
 
     @property
+    def socket(self) -> Path:
+        """Has the path of the daemon's socket, for `gaol`."""
+        return self.library / "socket"
+
+    @property
     def current(self) -> Path:
         """A link to the tree in use, laid out like the checkout: src/, kernel/, guest/, packaging/."""
         return self.library / "current"

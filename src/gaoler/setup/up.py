@@ -16,7 +16,7 @@ from gaoler.host.command import run
 from gaoler.host.stream import plain_environment
 from gaoler.kernels import building
 from gaoler.progress import Display, Progress
-from gaoler.setup import components, daemon, environment, guest, host, install, page, service, steps
+from gaoler.setup import beside, components, daemon, environment, guest, host, install, instances, page, service, steps
 from gaoler.setup.accounts import has_group, make_group
 from gaoler.setup.facts import Facts, ask, sample
 from gaoler.setup.settings import Settings
@@ -29,7 +29,8 @@ DESKTOP = "debian-desktop"
 def up(settings: Settings, display: Display) -> None:
     """Does what is not done yet; raises GaolerError with the step that failed, why, and what to do."""
     first = [component_step(components.RUNTIME, display), *program_steps(settings, display)]
-    total = len(first) + 10 + _wants_desktop()
+    total = len(first) + 11 + _wants_desktop()
+    instances.may(settings, "up")
     steps.run(first, display, 1, total)
     facts = ask(settings)
     steps.run(machine_steps(settings, facts, display), display, len(first) + 1, total)
@@ -63,7 +64,9 @@ def program_steps(settings: Settings, display: Display) -> list[Step]:
         text = sample(settings)
         if settings.cache != Settings.of({}).cache:
             text = text.replace("[daemon]\n", f'[daemon]\ncache = "{settings.cache}"\n')
-        if not id_ranges.given(*id_ranges.CHOSEN):  # what was installed before keeps what it has, the default
+        if known := instances.others(instances.read(), settings):
+            text = beside.choose(known, settings.configuration).into(text)
+        elif not id_ranges.given(*id_ranges.CHOSEN):  # what was installed before keeps what it has, the default
             first, count = id_ranges.CHOSEN
             text = text.replace("[ids]\n", f"[ids]\nfirst = {first}\ncount = {count}\n")
         settings.configuration.write_text(text)
@@ -105,6 +108,14 @@ def machine_steps(settings: Settings, facts: Facts, display: Display) -> list[St
         gaoler.start()
         return "a service of systemd" if service.use_systemd(settings) else f"in the background, log {facts.runtime}/gaoler.log"
 
+    def enter() -> str:
+        told = instances.enter(settings, facts)
+        settings.socket.write_text(str(facts.socket))
+        return told
+
+    def is_entered() -> bool:
+        return instances.is_entered(settings, facts) and settings.socket.exists()
+
     def there(path: Path, good: bool) -> str:
         return str(path) if good else ""
 
@@ -120,6 +131,7 @@ def machine_steps(settings: Settings, facts: Facts, display: Display) -> list[St
     base, desktop = facts.store / facts.base, facts.store / DESKTOP
     group = facts.admin_group
     return [
+        Step("installation", lambda: str(settings.prefix) if is_entered() else "", enter),
         Step("host", lambda: host.check(loop=facts.device is None, tun=facts.has_network), lambda: ""),
         Step("administrators' group", lambda: group if has_group(group) else "", lambda: make_group(group)),
         Step("ids of machines", lambda: "reserved" if id_ranges.reserved(*facts.ids) else "", reserve_ids),

@@ -163,6 +163,25 @@ def test_what_a_group_may_write_outlives_its_subvolumes(store):  # noqa: F811
     (current / "more").write_bytes(os.urandom(1 << 20))
 
 
+def test_what_is_given_away_counts_to_its_new_group_alone(store):  # noqa: F811
+    """A snapshot of it as well, which is in the group that it was taken in."""
+    btrfs.enable_quotas(store)
+    btrfs.create(store / "one")
+    btrfs.charge(store / "one", 1000, 8 << 20)
+    (store / "one/large").write_bytes(os.urandom(6 << 20))
+    btrfs.sync(store)
+    btrfs.snapshot(store / "one", store / "kept")
+    for path in (store / "one", store / "kept"):
+        btrfs.charge(path, 1 << 32 | 1000, 32 << 20)
+    btrfs.create(store / "later")
+    btrfs.charge(store / "later", 1000, 8 << 20)
+    (store / "later/fits").write_bytes(os.urandom(6 << 20))
+    btrfs.sync(store)
+    write_until_refused(store / "later/more")
+    (store / "kept/more").write_bytes(os.urandom(20 << 20))
+    btrfs.sync(store)
+
+
 def test_all_groups_together_have_a_limit(store):  # noqa: F811
     """Each within its own, which nobody has here."""
     btrfs.enable_quotas(store)

@@ -183,7 +183,7 @@ def test_an_owners_machines_have_a_ceiling_together(gateway, alice, bob, limited
 
     Another's does not notice. The ceiling of all would be every gateway's on this host: other tests' machines would end.
     """
-    group = owners.Groups(gateway.prefix).of(alice.uid)
+    group = owners.Groups(gateway.prefix).of(str(alice.uid))
     fill = "(head -c 220M /dev/zero | tail -c 220M | sleep 1000) > /dev/null 2>&1 < /dev/null &"
     with ExitStack() as stack:
         first, second, others = (

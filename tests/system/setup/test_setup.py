@@ -10,7 +10,7 @@ import shutil
 import ssl
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
@@ -105,6 +105,19 @@ def host() -> Iterator[Host]:
     need_root()
     # Some hosts' init is slow to take the dead off its list, or never does. Here nobody does, so that no step relies on it.
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+    try:
+        with place_for_one() as made:
+            yield made
+    finally:
+        libc.prctl(PR_SET_CHILD_SUBREAPER, 0)
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+
+
+@contextmanager
+def place_for_one() -> Iterator[Host]:
+    """A configuration, and a cache with a kernel; nothing is installed there yet, and nothing at all afterwards."""
     claimed = claim()
     prefix = f"q{claimed.number:02x}"
     leftovers.clear(prefix)
@@ -130,6 +143,9 @@ def host() -> Iterator[Host]:
         [web]
         listen = "127.0.0.1:{21000 + claimed.number}"
         account = "nobody"
+        [ids]
+        first = {(1 << 29) + claimed.number * (1 << 22) + (1 << 17)}
+        count = {(1 << 22) - (1 << 17)}
         """
     )
     try:
@@ -138,10 +154,6 @@ def host() -> Iterator[Host]:
         leftovers.clear(prefix)
         subprocess.run(["groupdel", f"{prefix}admin"], capture_output=True, check=False)
         claimed.release()
-        libc.prctl(PR_SET_CHILD_SUBREAPER, 0)
-        with suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
 
 
 @pytest.fixture(scope="module")
@@ -247,6 +259,51 @@ def test_down_stops_machines_and_leaves_files_and_up_finds_them_again(host: Host
     assert host.make("down").returncode == 0
     assert host.make("up").returncode == 0
     assert "web" in host.gaol("ls").stdout
+
+
+def test_another_prefix_configuration_or_cache_stops_and_purges_nothing(host: Host, up: str) -> None:
+    targets = (("down", "PREFIX"), ("purge", "GAOLER_CONFIG"), ("purge", "CACHE"), ("up", "PREFIX"))
+    for target, elsewhere in targets:
+        done = host.make(target, YES="1", **{elsewhere: str(host.place / "elsewhere")})
+        assert done.returncode != 0, target
+        assert f"can't {target} half of an installation" in done.stderr
+    assert host.gaol("ls").returncode == 0
+    # `gaol` asks its own daemon, with nothing in the environment, and finds its own `gaoler`.
+    plain = {"env": {"PATH": "/usr/bin:/bin"}, "cwd": "/", "capture_output": True, "text": True, "check": False, "timeout": 60}
+    told = subprocess.run([host.place / "prefix/bin/gaol", "store", "info"], **plain)
+    assert str(host.store) in told.stdout, told.stderr
+    told = subprocess.run([host.place / "prefix/bin/gaol", "store", "init"], **plain)
+    assert str(host.store) in told.stdout, told.stderr
+
+
+def test_a_second_installation_comes_and_goes_beside_the_first(host: Host, up: str) -> None:
+    """It is refused for as long as it would take something of the first one's; each has its machines, group and ceiling."""
+    host.gaol("up", "mine", "--no-network")
+    before = json.loads(host.gaol("info", "mine", "--json").stdout)["pid"]
+    with place_for_one() as second:
+        for name in ("venv", "page"):
+            place = second.place / "prefix/lib/gaoler"
+            place.mkdir(parents=True, exist_ok=True)
+            subprocess.run(["cp", "-a", host.place / "prefix/lib/gaoler" / name, place], check=True)
+        good = second.configuration.read_text() + "[machines]\nall_pids = 4321\n"
+        second.configuration.write_text(good.replace(f"{second.prefix}br", f"{host.prefix}br"))
+        refused = second.make("up")
+        assert refused.returncode != 0
+        assert f'the installation in {host.place}/prefix has what this one would take: network.bridge = "{host.prefix}br"' in refused.stderr
+        assert second.traces() == []
+        second.configuration.write_text(good)
+        made = second.make("up", BASE=str(components().base))
+        assert made.returncode == 0, made.stdout + made.stderr
+        assert second.gaol("up", "theirs", "--no-network").returncode == 0
+        assert [json.loads(one.gaol("ls", "--json").stdout)[0]["name"] for one in (host, second)] == ["mine", "theirs"]
+        ceilings = {one.prefix: {place.read_text().strip() for place in leftovers.ceilings(one.prefix)} for one in (host, second)}
+        assert ceilings[second.prefix] == {"4321"} and "4321" not in ceilings[host.prefix], ceilings
+        gone = second.make("purge", YES="1")
+        assert gone.returncode == 0, gone.stdout + gone.stderr
+        assert second.traces() == [] and not second.runtime.exists()
+        assert not leftovers.parents(second.prefix)
+    assert json.loads(host.gaol("info", "mine", "--json").stdout)["pid"] == before
+    assert host.gaol("rm", "--force", "mine").returncode == 0
 
 
 def test_purge_asks_first(host: Host, up: str) -> None:

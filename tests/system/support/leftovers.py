@@ -29,7 +29,7 @@ def clear(prefix: str) -> None:
 def end(prefix: str) -> None:
     """Take away all but the files on disk, as a power cut does."""
     until(lambda: _all_killed(prefix), f"the processes of a former {prefix} have ended")
-    for group in groups(prefix):
+    for group in (*groups(prefix), *parents(prefix)):
         until(lambda group=group: _removed(group), f"{group} is empty")
     for link in Path("/sys/class/net").glob(f"{prefix}*"):
         subprocess.run(["ip", "link", "delete", link.name], capture_output=True, check=False)
@@ -77,8 +77,19 @@ def _processes(prefix: str) -> list[int]:
 def groups(prefix: str) -> list[Path]:
     """The control groups of machines, and then those of their owners, in all hierarchies."""
     root = Path("/sys/fs/cgroup")
-    below = (f"{prefix}.*/{prefix}-*", f"{prefix}.*")
-    return [group for name in below for pattern in (f"gaoler/{name}", f"*/gaoler/{name}") for group in root.glob(pattern)]
+    places = [place for parent in (f"gaoler-{prefix}", "gaoler") for place in (parent, f"*/{parent}")]
+    return [group for below in (f"{prefix}.*/{prefix}-*", f"{prefix}.*") for place in places for group in root.glob(f"{place}/{below}")]
+
+
+def parents(prefix: str) -> list[Path]:
+    """The control groups of all of them, which stay for as long as there is a gateway."""
+    root = Path("/sys/fs/cgroup")
+    return [*root.glob(f"gaoler-{prefix}"), *root.glob(f"*/gaoler-{prefix}")]
+
+
+def ceilings(prefix: str) -> list[Path]:
+    """Where the kernel keeps how many processes all of them together may have."""
+    return [file for parent in parents(prefix) if (file := parent / "pids.max").exists()]
 
 
 def _removed(group: Path) -> bool:

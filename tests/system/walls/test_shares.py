@@ -23,7 +23,7 @@ ENOUGH = 1.5
 @pytest.mark.parametrize(("weight", "least", "most"), [(100, 0.4, 0.6), (300, 0.65, 0.85)])
 def test_many_machines_weigh_no_more_than_one(gateway, alice, bob, weight, least, most):
     groups = owners.Groups(gateway.prefix)
-    greedy, modest = groups.of(alice.uid), groups.of(bob.uid)
+    greedy, modest = groups.of(str(alice.uid)), groups.of(str(bob.uid))
     gateway.restart(limits={"user": {bob.name: {"weight": weight}}})
     try:
         with ExitStack() as stack:

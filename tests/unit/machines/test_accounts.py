@@ -8,7 +8,8 @@ import pytest
 
 from gaoler.host import libc
 from gaoler.host.accounts import NO_HOME, Entry
-from gaoler.machines.accounts import Accounts
+from gaoler.machines.accounts import Accounts, copy_of, mended
+from gaoler.machines.lost_accounts import Borne
 from unit.machines.test_record import OWNER
 
 UID = OWNER.uid
@@ -140,7 +141,8 @@ def test_root_has_no_mark(host):
 
 def test_what_can_not_be_read_makes_nobody_an_heir(host):
     before = host.accounts().known(OWNER)
-    host.path.write_text("{")
+    for path in (host.path, copy_of(host.path)):
+        path.write_text("{")
     later = host.accounts()
     assert later.has_gone(before)
     assert later.known(OWNER).mark != before.mark
@@ -170,3 +172,76 @@ def test_a_directory_has_an_inode_and_a_birth_of_its_own(tmp_path):
         (tmp_path / "moved/file").unlink()
         (tmp_path / "moved").rmdir()
     assert len(found) == 3
+
+
+def test_one_who_gets_a_uid_shares_nothing_with_whom_it_was(host):
+    accounts = host.accounts()
+    first = accounts.known(OWNER)
+    assert (first.turn, first.share, first.quota) == (0, f"{UID}", UID)
+    host.has(replace(ALICE, home="56:78", secret="another"))
+    second = accounts.known(OWNER)
+    assert (second.turn, second.share, second.quota) == (1, f"{UID}.1", 1 << 32 | UID)
+    host.has(replace(ALICE, home="90:12", secret="third"))
+    third = host.accounts().known(OWNER)
+    assert third.turn == 2
+    accounts = host.accounts()
+    accounts.forget({second.mark, third.mark})  # nothing of the first one's is left
+    host.has(replace(ALICE, home="34:56", secret="fourth"))
+    assert accounts.known(OWNER).turn == 0
+
+
+@pytest.mark.parametrize("damage", ["gone", "broken"])
+def test_a_lost_file_is_put_back_from_its_copy(host, damage):
+    before = host.accounts().known(OWNER)
+    host.path.unlink() if damage == "gone" else host.path.write_text("[{")
+    accounts = host.accounts()
+    accounts.mend([borne(before)])
+    assert accounts.known(OWNER) == before
+    assert "put back" in mended(host.path)
+    assert host.path.read_bytes() == copy_of(host.path).read_bytes()
+
+
+def test_the_first_time_nothing_was_lost(host):
+    host.accounts().mend([])
+    assert not mended(host.path)
+
+
+BORN = 1_700_000_000
+"""When the home of whoever has that uid now was made; seconds since the epoch."""
+NOW = replace(ALICE, home=f"12:{BORN}000000000")
+
+
+def borne(account, since=BORN + 5, name=OWNER.name) -> Borne:
+    return Borne(account if isinstance(account, str) else account.mark, UID, name, since)
+
+
+@pytest.mark.parametrize(
+    ("entry", "bear", "theirs"),
+    [
+        (NOW, [("a", BORN + 5), ("a", BORN + 9)], "a"),
+        (NOW, [("a", BORN + 9), ("a", BORN - 5)], None),  # an older machine: it was somebody else's of that name
+        (NOW, [("a", BORN - 5), ("b.1", BORN + 5)], "b.1"),  # who left, and who came then
+        (NOW, [("a", BORN + 5), ("b", BORN + 6)], None),  # two, and nothing tells which of them is there
+        (replace(NOW, name="bob"), [("a", BORN + 5)], None),
+        (replace(NOW, home=None), [("a", BORN - 5)], "a"),  # on a server: the name is all there is
+        (replace(NOW, home=NO_HOME), [("a", BORN + 5)], None),
+        (None, [("a", BORN + 5)], None),  # it has gone
+    ],
+)
+def test_when_both_are_lost_what_is_certain_is_found_out_from_the_machines(host, entry, bear, theirs):
+    host.has(*([entry] if entry else []))
+    accounts = host.accounts()
+    accounts.mend([borne(mark, since) for mark, since in bear])
+    there = [mark for mark in {mark for mark, _ in bear} if not accounts.has_gone(replace(OWNER, mark=mark))]
+    assert there == ([theirs] if theirs else [])
+    assert ("but for those of alice" in mended(host.path)) == (len({mark for mark, _ in bear}) > len(there))
+    mine = accounts.known(replace(OWNER, name=entry.name)).mark if entry else None
+    assert (mine == theirs) if theirs else (mine not in {mark for mark, _ in bear})
+
+
+def test_a_directory_services_account_is_found_by_its_name(host):
+    host.has()
+    host.elsewhere = {UID: OWNER.name}
+    accounts = host.accounts()
+    accounts.mend([borne("a")])
+    assert accounts.known(OWNER).mark == "a"

@@ -183,7 +183,7 @@ def set_limit(path: Path, size: int | None) -> None:
 
 
 def charge(path: Path, group: int, size: int | None, everybody: int | None = None) -> None:
-    """Count what subvolume `path` writes from now on to a group of subvolumes, which hold at most `size` bytes together.
+    """Count what subvolume `path` writes to a group of subvolumes, which hold at most `size` bytes together, and to no other.
 
     `everybody` is how many bytes all such groups hold at most; None for any number.
 
@@ -196,8 +196,13 @@ def charge(path: Path, group: int, size: int | None, everybody: int | None = Non
         with suppress(FileExistsError):
             ioctl.create_qgroup(beside, parent)
         ioctl.limit_qgroup(beside, parent, size)
+        identity = ioctl.subvolume_info(subvolume)[0]
         with suppress(FileExistsError):
-            ioctl.assign_qgroup(beside, ioctl.subvolume_info(subvolume)[0], parent)
+            ioctl.assign_qgroup(beside, identity, parent)
+        for former in ioctl.qgroups_of(subvolume, identity):
+            if former != parent:
+                with suppress(FileNotFoundError):
+                    ioctl.assign_qgroup(beside, identity, former, assign=False)
         if everybody is None:
             return
         with suppress(FileExistsError):

@@ -23,6 +23,7 @@ ROOT_REF_KEY = 156
 QGROUP_STATUS_KEY = 240
 QGROUP_INFO_KEY = 242
 QGROUP_LIMIT_KEY = 244
+QGROUP_RELATION_KEY = 246
 
 SUBVOL_RDONLY = 1 << 1
 _SUBVOL_SPEC_BY_ID = 1 << 4
@@ -198,8 +199,15 @@ def create_qgroup(any_directory: int, identity: int) -> None:
     fcntl.ioctl(any_directory, _QGROUP_CREATE, bytearray(struct.pack("=2Q", 1, identity)))
 
 
-def assign_qgroup(any_directory: int, child: int, parent: int) -> None:
-    fcntl.ioctl(any_directory, _QGROUP_ASSIGN, bytearray(struct.pack("=3Q", 1, child, parent)))
+def assign_qgroup(any_directory: int, child: int, parent: int, *, assign: bool = True) -> None:
+    """Count a group's share to another one, or no more."""
+    fcntl.ioctl(any_directory, _QGROUP_ASSIGN, bytearray(struct.pack("=3Q", assign, child, parent)))
+
+
+def qgroups_of(any_directory: int, child: int) -> list[int]:
+    """The groups that a subvolume, or a group, is counted to."""
+    found = search(any_directory, QUOTA_TREE, (child, QGROUP_RELATION_KEY, 0), (child, QGROUP_RELATION_KEY, _UNLIMITED))
+    return [parent for (_, _, parent), _ in found if parent > child]  # each relation is written down at both of its ends
 
 
 def limit_qgroup(any_directory: int, identity: int, size: int | None) -> None:

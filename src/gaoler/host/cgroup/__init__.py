@@ -20,9 +20,10 @@ ROOT = Path("/sys/fs/cgroup")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 PARENT = "gaoler"
-"""Machines' groups are below this one, in their owners' (owners.py), as other runtimes have one below the root. At each
-daemon-reload systemd takes from the root's children the controllers that no unit of its needs, and limits go with them (seen:
-io, and with DefaultTasksAccounting=no pids); it can't where a group below hands them on (EBUSY).
+"""Machines' groups are below this one, or below another installation's `gaoler-PREFIX`, in their owners' (owners.py), as other
+runtimes have one below the root. At each daemon-reload systemd takes from the root's children the controllers that no unit of
+its needs, and limits go with them (seen: io, and with DefaultTasksAccounting=no pids); it can't where a group below hands
+them on (EBUSY).
 """
 
 
@@ -66,9 +67,9 @@ def processes(cgroup: str) -> set[int]:
     return {pid for directory in directories(cgroup) for pid in _members(directory)}
 
 
-def weigh_parent() -> None:
-    """Give all machines together their share of the processors."""
-    host().weigh_all(PARENT)
+def exists(cgroup: str) -> bool:
+    """Whether there is such a group, in any hierarchy."""
+    return any(directory.is_dir() for directory in directories(cgroup))
 
 
 def limit(cgroup: str, memory: int, pids: int) -> None:

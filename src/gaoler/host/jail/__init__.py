@@ -49,7 +49,6 @@ def prepare_host() -> None:
     leaves the host's mount namespace and hides it there. What the host mounts and unmounts later happens here too where
     its tree is shared, as systemd makes it; what this process mounts from now on the host never sees: so the store first.
     """
-    cgroup.weigh_parent()
     seccomp_program.encoded()  # made now, and not while the first machine waits
     unified = cgroup.host().in_the_way()
     if unified is None:

@@ -56,89 +56,109 @@ def test_all_machines_together_have_a_share_on_version_1(root):
     for name in ("cpu,cpuacct", "memory"):
         (root / name).mkdir()
     (root / "cpu,cpuacct/cpu.shares").write_text("1024")
-    cgroup.weigh_parent()
-    assert (root / "cpu,cpuacct/gaoler/cpu.shares").read_text() == str(16 * 1024)
-    assert not (root / "memory/gaoler").exists()
+    owners.Groups("t").weigh_all()
+    assert (root / "cpu,cpuacct/gaoler-t/cpu.shares").read_text() == str(16 * 1024)
+    assert not (root / "memory/gaoler-t").exists()
 
 
 def test_version_2_weighs_by_itself(root):
     (root / "cgroup.controllers").touch()
-    cgroup.weigh_parent()
+    owners.Groups("t").weigh_all()
     assert [path.name for path in root.iterdir()] == ["cgroup.controllers"]
 
 
 @pytest.fixture
 def both(root):
     for name in ("cpu,cpuacct", "memory"):
-        (root / name / "gaoler/t.1000/t-one").mkdir(parents=True)
-    (root / "cpu,cpuacct/gaoler/t.1000/cpu.shares").write_text("1024")
+        (root / name / "gaoler-t/t.1000/t-one").mkdir(parents=True)
+    (root / "cpu,cpuacct/gaoler-t/t.1000/cpu.shares").write_text("1024")
     return root
 
 
 def test_an_owners_group_goes_with_his_last_machine(both):
     groups = owners.Groups("t")
-    groups.left(1000)
-    assert groups.find("t-one") == "/gaoler/t.1000/t-one"
-    cgroup.remove("/gaoler/t.1000/t-one")
-    (both / "cpu,cpuacct/gaoler/t.1000/cpu.shares").unlink()  # of itself, in the kernel's own
-    with groups.entering(1000):
-        groups.left(1000)
-        assert len(list(both.glob("*/gaoler/t.1000"))) == 2
-    groups.left(1000)
-    groups.left(1000)
-    assert not list(both.glob("*/gaoler/*"))
+    groups.left("1000")
+    assert groups.find("t-one") == "/gaoler-t/t.1000/t-one"
+    cgroup.remove("/gaoler-t/t.1000/t-one")
+    (both / "cpu,cpuacct/gaoler-t/t.1000/cpu.shares").unlink()  # of itself, in the kernel's own
+    with groups.entering("1000"):
+        groups.left("1000")
+        assert len(list(both.glob("*/gaoler-t/t.1000"))) == 2
+    groups.left("1000")
+    groups.left("1000")
+    assert not list(both.glob("*/gaoler-t/*"))
     assert groups.find("t-one") is None
+
+
+def test_each_installation_has_a_group_of_its_own(root):
+    (root / "memory").mkdir()
+    assert owners.Groups("gaol").of("1000") == "/gaoler/gaol.1000"
+    assert owners.Groups("g1").of("1000") == "/gaoler-g1/g1.1000"
+    assert owners.Groups("g1").of("1000.2") == "/gaoler-g1/g1.1000.2"
+
+
+def test_machines_that_run_while_it_gets_one_are_found_where_they_are(root):
+    """Then their owner's next one starts there, too; when the last one has gone, so has the group."""
+    (root / "memory/gaoler/t.1000/t-one").mkdir(parents=True)
+    groups = owners.Groups("t")
+    assert groups.find("t-one") == "/gaoler/t.1000/t-one"
+    assert groups.of("1000") == "/gaoler/t.1000"
+    groups.clear()
+    cgroup.remove("/gaoler/t.1000/t-one")
+    groups.clear()
+    assert groups.of("1000") == "/gaoler-t/t.1000"
+    assert (root / "memory/gaoler").is_dir(), "the first installation's"
 
 
 def test_groups_of_others_are_left_alone(both):
     for name in ("u.1000", "t.x", "t-1"):
-        (both / "memory/gaoler" / name).mkdir()
+        (both / "memory/gaoler-t" / name).mkdir()
     owners.Groups("t").clear()
-    assert {path.name for path in both.glob("memory/gaoler/*")} == {"t.1000", "u.1000", "t.x", "t-1"}
+    assert {path.name for path in both.glob("memory/gaoler-t/*")} == {"t.1000", "u.1000", "t.x", "t-1"}
 
 
 def test_an_owners_machines_and_all_have_a_ceiling_on_version_1(root):
-    for group in ("gaoler", "gaoler/t.1000"):
+    for group in ("gaoler-t", "gaoler-t/t.1000"):
         for name in ("memory", "pids", "cpu,cpuacct"):
             (root / name / group).mkdir(parents=True)
         (root / "memory" / group / "memory.limit_in_bytes").write_text("9223372036854771712\n")
         (root / "pids" / group / "pids.max").write_text("max\n")
-    owners.Groups("t").limit(1000, (1 << 30) + 5, 500)
-    cgroup.limit(cgroup.PARENT, 2 << 30, 900)
+    owners.Groups("t").limit("1000", (1 << 30) + 5, 500)
+    owners.Groups("t").limit_all(2 << 30, 900)
     found = [
         (root / "memory" / group / "memory.limit_in_bytes").read_text() + " " + (root / "pids" / group / "pids.max").read_text()
-        for group in ("gaoler/t.1000", "gaoler")
+        for group in ("gaoler-t/t.1000", "gaoler-t")
     ]
     assert found == [f"{1 << 30} 500", f"{2 << 30} 900"]
-    assert list((root / "cpu,cpuacct/gaoler/t.1000").iterdir()) == []
+    assert list((root / "cpu,cpuacct/gaoler-t/t.1000").iterdir()) == []
 
 
 def test_an_owners_machines_have_a_ceiling_on_version_2(root):
     (root / "cgroup.controllers").touch()
-    own = root / "gaoler/t.1000"
+    own = root / "gaoler-t/t.1000"
     own.mkdir(parents=True)
     for name in ("memory.max", "pids.max"):
         (own / name).write_text("max\n")
-    owners.Groups("t").limit(1000, 1 << 30, 500)
+    owners.Groups("t").limit("1000", 1 << 30, 500)
     assert [(own / name).read_text() for name in ("memory.max", "pids.max")] == [f"{1 << 30}", "500"]
 
 
 @pytest.mark.parametrize(("weight", "shares"), [(100, "1024"), (300, "3072"), (1, "10"), (10000, "102400")])
 def test_an_owner_weighs_what_is_granted_on_version_1(both, weight, shares):
-    owners.Groups("t").weigh(1000, weight)
-    assert (both / "cpu,cpuacct/gaoler/t.1000/cpu.shares").read_text() == shares
-    assert [path.name for path in (both / "memory/gaoler/t.1000").iterdir()] == ["t-one"]
+    owners.Groups("t").weigh("1000", weight)
+    assert (both / "cpu,cpuacct/gaoler-t/t.1000/cpu.shares").read_text() == shares
+    assert [path.name for path in (both / "memory/gaoler-t/t.1000").iterdir()] == ["t-one"]
 
 
 def test_and_on_version_2_of_the_disk_too(root):
     (root / "cgroup.controllers").touch()
-    own = root / "gaoler/t.1000"
+    own = root / "gaoler-t/t.1000"
     own.mkdir(parents=True)
     (own / "cpu.weight").write_text("100\n")
     (own / "io.weight").write_text("default 100\n")
-    owners.Groups("t").weigh(1000, 250)
+    owners.Groups("t").weigh("1000", 250)
     assert [(own / name).read_text() for name in ("cpu.weight", "io.weight")] == ["250", "default 250"]
-    owners.Groups("t").weigh(1001, 250)  # whose last machine has just ended
+    owners.Groups("t").weigh("1001", 250)  # whose last machine has just ended
 
 
 @pytest.mark.parametrize("version", [1, 2])
