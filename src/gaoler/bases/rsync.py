@@ -44,18 +44,20 @@ _NAMES = "Number of [a-z ]+|Total bytes (?:sent|received)"
 _FIGURE = re.compile(rf"(?P<name>{_NAMES}): (?P<count>[\d,]+)(?: \(reg: (?P<regular>[\d,]+))?")
 
 _WHY = {
-    5: ("the master refuses", "is the module's name right, and is this host in its `hosts allow`?"),
-    10: ("the master can't be reached", "is its rsync server running, is this host let in?"),
+    5: ("the master refuses", "rsync {source}, once its module is called so, and this host is in its `hosts allow`"),
+    10: ("the master can't be reached", "rsync {source}"),
     11: ("the disk is full, or can't be written", "gaol store info"),
     12: ("the connection broke", "gaol base sync goes on where this stopped"),
     20: ("it was stopped", "gaol base sync goes on where this stopped"),
     23: ("some files could not be read or written", "mend what it names on the master"),
     30: ("the master fell silent", "gaol base sync goes on where this stopped"),
-    35: ("the master does not answer", "is it running, and is this host let in?"),
+    35: ("the master does not answer", "rsync {source}"),
     255: ("ssh can't log in", "compare the host's key in the known hosts file, and let gaoler's key in on the master"),
 }
 
 
+_UNREACHED = ("ssh: connect to host", "ssh: Could not resolve hostname")
+"""What ssh says where it got nowhere."""
 _COMPLAINT = re.compile(r"\s*(rsync:|rsync error|@ERROR|ssh|Host key|Permission|WARNING|@@@|skipping|IO error|file has vanished)")
 _COMPLAINTS, _SHOWN = 30, 3
 
@@ -210,9 +212,11 @@ def _told(source: str, tree: Path, status: int, complaints: list[str]) -> Failed
         return space.NoSpace()
     if any("IDENTIFICATION HAS CHANGED" in line or "verification failed" in line for line in complaints):
         why, hint = "its host key is not the known one", _WHY[255][1]
+    if any(line.lstrip().startswith(_UNREACHED) for line in complaints):
+        why, hint = _WHY[10][0], f"ssh {source.rpartition(':')[0]}"
     kind = Interrupted if status in _INTERRUPTED else Failed
     said = "; ".join(line for line in complaints[:_SHOWN] if "@@@" not in line)
-    return kind(f"can't sync from {source}", f"{why} ({said})" if said else why, hint)
+    return kind(f"can't sync from {source}", f"{why} ({said})" if said else why, hint.format(source=source))
 
 
 class Interrupted(Failed):

@@ -82,10 +82,12 @@ class Process:
 def signal_of(pidfd: int) -> int:
     """The signal that has ended a process, which need not be our child; 0 where there was none, or the kernel does not tell.
 
-    It does from Linux 6.15 on, once the process has been taken off the list of processes.
+    It does while the dead one waits for its parent, which is init, and from Linux 6.15 on afterwards as well.
     """
     until = time.monotonic() + _REAPED
     while True:
+        if (code := _code_of_dead(pidfd)) is not None:
+            return code & 0x7F
         told = bytearray(_INFO_EXIT.to_bytes(8, "little").ljust(_INFO_SIZE, b"\0"))  # struct pidfd_info
         try:
             fcntl.ioctl(pidfd, _PIDFD_GET_INFO, told)
@@ -96,7 +98,19 @@ def signal_of(pidfd: int) -> int:
             return 0
         if known or time.monotonic() > until:
             return int.from_bytes(told[60:64], "little") & 0x7F if known else 0  # exit_code, as wait(2) has it
-        time.sleep(0.005)  # nobody tells when init has done so
+        time.sleep(0.005)  # nobody tells when it is in between
+
+
+def _code_of_dead(pidfd: int) -> int | None:
+    """The exit code, as wait(2) has it, of one that has ended and that nobody has waited for yet; None of any other."""
+    try:
+        told = Path(f"/proc/self/fdinfo/{pidfd}").read_text()
+        pid = int(dict(line.split(":\t", 1) for line in told.splitlines() if ":\t" in line)["Pid"])
+        words = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()  # after the name, from the third one on
+        still = Path(f"/proc/self/fdinfo/{pidfd}").read_text() == told  # so it was this one's
+    except (OSError, ValueError, KeyError):
+        return None
+    return int(words[49]) if still and words[0] == b"Z" else None
 
 
 def open_process(pid: int) -> Process:

@@ -107,3 +107,18 @@ _SHORTER = 'rsync: [sender] read errors mapping "etc/restless" (in tree): No dat
 )
 def test_a_file_that_went_away_or_became_shorter_tells_of_a_master_that_changes(status, complaints, changed):
     assert rsync.has_changed(status, complaints) == changed
+
+
+@pytest.mark.parametrize(
+    ("source", "status", "said", "why", "hint"),
+    [
+        ("rsync://h.example/lab", 10, "rsync: failed to connect to h.example", "the master can't be reached", "rsync rsync://h.example/lab"),
+        ("root@h.example:/srv/lab", 255, "ssh: connect to host h.example port 22: Connection refused", "can't be reached", "ssh root@h.example"),
+        ("root@h.example:/srv/lab", 255, "ssh: Could not resolve hostname h.example: no such", "can't be reached", "ssh root@h.example"),
+        ("root@h.example:/srv/lab", 255, "Host key verification failed.", "not the known one", "compare the host's key"),
+        ("root@h.example:/srv/lab", 255, "Permission denied (publickey).", "ssh can't log in", "let gaoler's key in"),
+    ],
+)  # fmt: skip
+def test_what_rsync_says_is_told_with_what_helps(tmp_path, source, status, said, why, hint):
+    error = rsync._told(source, tmp_path, status, [said])
+    assert why in error.why and said in error.why and hint in error.hint
