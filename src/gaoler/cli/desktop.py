@@ -63,9 +63,9 @@ def start(gaoler: Gaoler, machine: dict[str, Any]) -> None:
         os.close(writing)
         os.close(nowhere)
     with os.fdopen(reading, "rb") as complaints:  # a pipe holds more than the line that it says
-        why = clean(complaints.read(2000).decode(errors="replace")).strip()
+        why = complaints.read(2000).decode(errors="replace").strip()
     if code:
-        raise Failed(f"{machine['name']} has no desktop", why or session.complaint, f"gaol desktop NAME --base {BASE}")
+        raise Failed(f"can't start a desktop in {machine['name']}", why or session.complaint, f"gaol desktop NAME --base {BASE}")
 
 
 def page(name: str) -> str | None:
