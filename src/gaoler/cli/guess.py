@@ -16,7 +16,8 @@ TAKEN = {
     "logs": "log", "stats": "top",
     "console": "shell", "attach": "shell", "enter": "shell", "login": "shell",
     "stop": "down", "shutdown": "down", "poweroff": "down", "halt": "down",
-    "start": "up", "launch": "up",
+    "start": "up", "launch": "up", "wake": "up",
+    "pause": "freeze", "unpause": "thaw", "unfreeze": "thaw", "hibernate": "sleep",
     "images": "base ls", "transfer": "cp",
 }  # fmt: skip
 """Words of docker, podman, incus, multipass and virsh, and the command that does it."""
@@ -24,6 +25,10 @@ _SAID = {
     "restart": ("a restart is two commands", "gaol down {0} && gaol up {0}"),
     "reboot": ("a restart is two commands", "gaol down {0} && gaol up {0}"),
     "kill": ("down --force stops a machine at once", "gaol down --force {0}"),
+    "suspend": ("sleep keeps a machine with its memory until somebody wants it, freeze has it stand still", "gaol sleep {0}"),
+    "resume": ("thaw lets a machine go on that freeze stopped; one that sleeps wakes by itself", "gaol thaw {0}"),
+    "save": ("export writes a machine to a file, snapshot keeps it as it is now", "gaol export --help"),
+    "load": ("import makes a machine of a file that export wrote", "gaol import --help"),
     "create": ("up makes a machine, and starts it", "gaol up {0}"),
     "new": ("up makes a machine, and starts it", "gaol up {0}"),
     "init": ("up makes a machine, and starts it", "gaol up {0}"),
