@@ -27,14 +27,28 @@ if TYPE_CHECKING:
 
 
 def _up(options: Any) -> int:
+    if options.source:
+        _must_be_alone(options)
     with Gaoler() as gaoler, Progress() as progress:
-        machine = gaoler.call("Up", progress, spec=spec_of(options), name=options.name)["machine"]
+        if options.source:
+            from gaoler.cli import furnish
+
+            machine = furnish.up(gaoler, options.source, options.name, progress)
+        else:
+            machine = gaoler.call("Up", progress, spec=spec_of(options), name=options.name)["machine"]
         if options.desktop:
             from gaoler.cli.desktop import start
 
             progress({"step": "starting the desktop"})
             start(gaoler, machine)
     return show(machine, as_json=options.json, text=lambda: _tell_up(machine))
+
+
+def _must_be_alone(options: Any) -> None:
+    given = [one.names[-1] for one in (*MACHINE_OPTIONS, *KEPT_OPTIONS) if getattr(options, one.key) != one.default]
+    if given:
+        why = f"the file says what the machine is to be: put {given[0].removeprefix('--no-').removeprefix('--')} into it"
+        raise Usage(f"{given[0]} can't be combined with --from", why, f"less {options.source}")
 
 
 def _tell_up(machine: dict[str, Any]) -> None:
@@ -189,17 +203,19 @@ COMMANDS = {
     "up": Command(
         _up,
         "Make a machine unless there is one of that name, start it, and wait until it is ready. Prints its name and address. "
-        "The options shape a new machine; one that is there starts as it is, and gaol set changes it."
-        "",
+        "The options shape a new machine; one that is there starts as it is, and gaol set changes it. With --from a file "
+        "says what it is to be, and what is to be installed and set up in it; again, it makes it what the file says now.",
         MAYBE_MACHINE,
         *MACHINE_OPTIONS,
         *KEPT_OPTIONS,
+        option("--from", value="FILE", about="as a file says: base, memory, packages, files, a setup script", key="source"),
         flag("--desktop", about="start its desktop, too; gaol desktop also makes machines for it"),
         JSON,
         examples=(
             ("gaol up web", ""),
             ("gaol up big --memory 2G --cpus 2", ""),
             ("gaol up lab1 --base databases", "from a base that a teacher has published"),
+            ("gaol up --from gaol.toml", "as the file says that a project keeps in git"),
         ),
     ),
     "wait": Command(

@@ -54,6 +54,8 @@ class Info(Message):
     cpus: float
     disk: int | None
     disk_used: int | None
+    ttl: int | None
+    """Seconds that it may run; None for as long as it likes."""
     created: float
     started: float | None
     expires: float | None
@@ -62,6 +64,7 @@ class Info(Message):
     init: str
     mode: str
     home: bool
+    network: bool
     reason: str | None
     killed: str | None
     """The program that was killed inside last, since its memory was full."""

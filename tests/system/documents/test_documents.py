@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 from collections.abc import Iterator
@@ -75,6 +76,7 @@ def everybody(gateway, alice) -> Iterator[Gateway]:
     project = alice.home / "project"
     project.mkdir()
     (project / "main.py").touch()
+    os.chown(project, alice.uid, alice.gid)
     yield gateway
     gateway.restart()
 
