@@ -17,6 +17,7 @@ MACHINE = {
     "address": "10.83.0.16", "address6": None, "mac": "02:00:00:00:00:01", "memory": 512 << 20, "host_memory": 563 << 20, "cpus": 1.0, "disk": None, "disk_used": None, "ttl": None,
     "created": 0.0, "started": None, "expires": None, "pid": 1, "console": "gaol shell web", "init": "startenv", "mode": "seccomp",
     "home": True, "network": True, "reason": None, "snapshots": [], "killed": None, "newer": None, "shares": [], "access": None, "gone": None,
+    "autostart": False,
 }  # fmt: skip
 
 
@@ -27,6 +28,29 @@ def test_ls(daemon, gaol):
         "web   ready    10.83.0.16  debian 1  512M\n"
         "db    stopped              debian 1  512M\n"
     )
+
+
+def test_ls_and_top_of_everybody_sum_by_user(daemon, gaol):
+    up = {**MACHINE, "started": 1.0, "disk_used": 1 << 20}
+    daemon.answer("List", machines=[up, {**MACHINE, "name": "db"}, {**up, "owner": "bob", "memory": 1 << 30, "host_memory": 1 << 30}])
+    assert gaol("ls", "--all").stdout.split("\n\n")[-1] == (
+        "OWNER  MACHINES  RUNNING  MEMORY  AT MOST  DISK\n"
+        "bob    1         1        1G      1G       1M\n"
+        "alice  2         1        512M    563M     1M\n"
+    )
+    sums = json.loads(gaol("ls", "--all", "--by-user", "--json").stdout)
+    assert sums[0] == {
+        "owner": "alice", "machines": 2, "running": 1, "memory": 512 << 20, "host_memory": 563 << 20, "disk_used": 1 << 20,
+    }  # fmt: skip
+    usage = {"name": "web", "owner": "alice", "memory": 1 << 20, "memory_limit": 1 << 30, "cpu_seconds": 2.0, "tasks": 3, "uptime": 8.0}
+    daemon.answer("Top", usage=[usage, {**usage, "name": "db"}, {**usage, "owner": "bob"}])
+    assert gaol("top", "--all").stdout.split("\n\n")[-1] == (
+        "OWNER  MACHINES  MEMORY  LIMIT  CPU  TASKS\n"
+        "alice  2         2M      2G     4s   6\n"
+        "bob    1         1M      1G     2s   3\n"
+    )
+    assert gaol("top", "--all", "--by-user").stdout.startswith("OWNER  MACHINES")
+    assert "MACHINES" not in gaol("top").stdout
 
 
 def test_ls_as_json_is_one_array(daemon, gaol):

@@ -35,6 +35,7 @@ _KEYS: dict[str, Callable[[str], Any]] = {
     "mode": str,
     "home": _switch,
     "network": _switch,
+    "autostart": _switch,
 }
 
 
@@ -89,12 +90,17 @@ def _give(options: Any) -> int:
 COMMANDS = {
     "set": Command(
         _set,
-        "Change what a machine was made with. Processor time, disk and time to live change at once, the rest at its next start. "
-        "Keys are memory, cpus, disk, ttl (never: no end), kernel, init, mode, home (on, off), network (on, off).",
+        "Change what a machine was made with. Processor time, disk, time to live and autostart change at once, the rest at its "
+        "next start. Keys are memory, cpus, disk, ttl (never: no end), kernel, init, mode, home (on, off), network (on, off), "
+        "autostart (on: it starts with this host, after a reboot or power cut).",
         MACHINE,
         place("KEY=VALUE", "what to change", many=True, key="settings"),
         JSON,
-        examples=(("gaol set web memory=1G", ""), ("gaol set web cpus=2 disk=20G ttl=never", "")),
+        examples=(
+            ("gaol set web memory=1G", ""),
+            ("gaol set web cpus=2 disk=20G ttl=never", ""),
+            ("gaol set web autostart=yes", "it comes up when the host does"),
+        ),
     ),
     "extend": Command(
         _extend,

@@ -11,19 +11,25 @@ from gaoler.units import show_duration, show_size
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
 
 def _ls(options: Any) -> int:
     with Gaoler() as gaoler:
         machines = gaoler.call("List", all=options.all, shared=True)["machines"]
+    if options.by_user:
+        sums = sums_of(machines, _MACHINE_SUMS)
+        return show(sums, as_json=options.json, text=lambda: _tell_machine_sums(sums))
     return show(machines, as_json=options.json, text=lambda: _tell(machines, everybody=options.all))
 
 
 def _tell(machines: list[dict[str, Any]], *, everybody: bool) -> None:
     if machines:
         list_machines(machines, with_owner=everybody)
+        if everybody:
+            print()
+            _tell_machine_sums(sums_of(machines, _MACHINE_SUMS))
     else:
         print("nobody has a machine yet" if everybody else "no machines yet; try: gaol up")
 
@@ -54,6 +60,41 @@ def list_machines(machines: list[dict[str, Any]], *, with_owner: bool) -> None:
     older = [machine["name"] for machine in machines if machine.get("newer")]
     if older:
         print(f"\n* its base has a newer generation by now: gaol info {clean(older[0])}")
+
+
+_MACHINE_SUMS: dict[str, Callable[[dict[str, Any]], float]] = {
+    "running": lambda machine: bool(machine["started"]),
+    "memory": lambda machine: machine["memory"] if machine["started"] else 0,
+    "host_memory": lambda machine: machine["host_memory"] if machine["started"] else 0,
+    "disk_used": lambda machine: machine["disk_used"] or 0,
+}
+"""What is added up of each user's machines; memory is that of those that run."""
+_USAGE_SUMS: dict[str, Callable[[dict[str, Any]], float]] = {
+    key: (lambda row, key=key: row[key])  # type: ignore[misc]
+    for key in ("memory", "memory_limit", "cpu_seconds", "tasks")
+}
+
+
+def sums_of(rows: list[dict[str, Any]], sums: dict[str, Callable[[dict[str, Any]], float]]) -> list[dict[str, Any]]:
+    """For each owner how many rows there are, and sums of them."""
+    owners: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        one = owners.setdefault(row["owner"], {"owner": row["owner"], "machines": 0, **dict.fromkeys(sums, 0)})
+        one["machines"] += 1
+        for key, value in sums.items():
+            one[key] += value(row)
+    return list(owners.values())
+
+
+def _tell_machine_sums(sums: list[dict[str, Any]]) -> None:
+    show_table(
+        ["OWNER", "MACHINES", "RUNNING", "MEMORY", "AT MOST", "DISK"],
+        [
+            [one["owner"], one["machines"], one["running"], show_size(one["memory"]), show_size(one["host_memory"]),
+             show_size(one["disk_used"])]
+            for one in sorted(sums, key=lambda one: -int(one["host_memory"]))
+        ],
+    )  # fmt: skip
 
 
 def _base(machine: dict[str, Any]) -> str:
@@ -107,6 +148,8 @@ def _told(machine: dict[str, Any]) -> Iterator[tuple[str, str]]:
             "shared",
             f"with {share['user']}, who may go in as {share['access']}{end}; gaol unshare {name} {share['user']} ends it",
         )
+    if machine["autostart"]:
+        yield "autostart", f"it starts with this host; gaol set {name} autostart=no ends that"
     if machine["snapshots"]:
         yield "snapshots", ", ".join(machine["snapshots"])
     yield "made", _moment(machine["created"])
@@ -126,10 +169,24 @@ def _moment(when: float) -> str:
 def _top(options: Any) -> int:
     with Gaoler() as gaoler:
         usage = gaoler.call("Top", all=options.all)["usage"]
-    return show(usage, as_json=options.json, text=lambda: _use(usage))
+    if options.by_user:
+        sums = sums_of(usage, _USAGE_SUMS)
+        return show(sums, as_json=options.json, text=lambda: _use_sums(sums))
+    return show(usage, as_json=options.json, text=lambda: _use(usage, everybody=options.all))
 
 
-def _use(usage: list[dict[str, Any]]) -> None:
+def _use_sums(sums: list[dict[str, Any]]) -> None:
+    show_table(
+        ["OWNER", "MACHINES", "MEMORY", "LIMIT", "CPU", "TASKS"],
+        [
+            [one["owner"], one["machines"], show_size(one["memory"]), show_size(one["memory_limit"]),
+             show_duration(one["cpu_seconds"]), one["tasks"]]
+            for one in sorted(sums, key=lambda one: -float(one["cpu_seconds"]))
+        ],
+    )  # fmt: skip
+
+
+def _use(usage: list[dict[str, Any]], *, everybody: bool) -> None:
     show_table(
         ["OWNER", "NAME", "MEMORY", "LIMIT", "CPU", "CPU%", "TASKS", "UP"],
         [
@@ -146,6 +203,9 @@ def _use(usage: list[dict[str, Any]]) -> None:
             for row in sorted(usage, key=lambda row: -float(row["cpu_seconds"]))
         ],
     )
+    if everybody and usage:
+        print()
+        _use_sums(sums_of(usage, _USAGE_SUMS))
 
 
 def _log(options: Any) -> int:
@@ -193,18 +253,20 @@ _BANNER, _BOOTED = "Linux version ", "Run /init as init process"
 """The kernel's first words, and its last ones before the first program."""
 _LOOK_AGAIN = 0.5
 """Seconds between looks at a log that is followed."""
-_EVERYBODY = flag("--all", about="everybody's machines (administrator)")
+_EVERYBODY = flag("--all", about="everybody's machines, and sums by user (administrator)")
+_BY_USER = flag("--by-user", about="sums by user alone")
 
 COMMANDS = {
     "ls": Command(
         _ls,
         "List your machines, running and stopped. A star marks a machine whose base has a newer generation.",
         _EVERYBODY,
+        _BY_USER,
         flag("-a", about=""),  # docker's, for stopped ones too: they are there anyway
         JSON,
     ),
     "info": Command(_info, "Show everything about a machine.", MAYBE_MACHINE, JSON, examples=(("gaol info web", ""),)),
-    "top": Command(_top, "Show what running machines use: memory, processor time, processes.", _EVERYBODY, JSON),
+    "top": Command(_top, "Show what running machines use: memory, processor time, processes.", _EVERYBODY, _BY_USER, JSON),
     "log": Command(
         _log,
         "Show what a machine's console has said since it started.",

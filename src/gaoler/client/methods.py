@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Generation: TypeAlias = dict[str, Any]
     Kernel: TypeAlias = dict[str, Any]
     Store: TypeAlias = dict[str, Any]
+    Drain: TypeAlias = dict[str, Any]
     Check: TypeAlias = dict[str, Any]
     Restored: TypeAlias = dict[str, Any]
     Terminal: TypeAlias = dict[str, Any]
@@ -311,10 +312,11 @@ class Methods:
         mode: Literal["seccomp", "ptrace"] | None = None,
         home: bool | None = None,
         network: bool | None = None,
+        autostart: bool | None = None,
         owner: str | None = None,
     ) -> dict[str, Any]:
-        """Change what a machine was made with: `cpus`, `disk` and `ttl` at once, the rest at its next start. Who may: the machine's owner, and administrators."""
-        return self.call("Set", None, name=name, owner=owner, memory=memory, cpus=cpus, disk=disk, ttl=ttl, extend=extend, kernel=kernel, init=init, mode=mode, home=home, network=network)
+        """Change what a machine was made with: `cpus`, `disk`, `ttl` and `autostart` at once, the rest at its next start. Who may: the machine's owner, and administrators."""
+        return self.call("Set", None, name=name, owner=owner, memory=memory, cpus=cpus, disk=disk, ttl=ttl, extend=extend, kernel=kernel, init=init, mode=mode, home=home, network=network, autostart=autostart)
 
     def share(
         self,
@@ -483,6 +485,27 @@ class Methods:
         """Show what is counted and measured, in the text format of Prometheus. Who may: administrators."""
         found: str = self.call("Metrics")["text"]
         return found
+
+    def drain(
+        self,
+        left: float,
+        why: str = "",
+        stop: bool = False,
+    ) -> dict[str, Any]:
+        """Have no machine start any more, tell whoever works in one, and in the end put all to sleep, or `stop` them. Who may: administrators."""
+        return self.call("Drain", None, left=left, why=why, stop=stop)
+
+    def drain_end(
+        self,
+    ) -> dict[str, Any]:
+        """Let machines start again; those that start with the host do at once. Who may: administrators."""
+        return self.call("DrainEnd")
+
+    def drain_inspect(
+        self,
+    ) -> dict[str, Any]:
+        """Show whether this host is drained, and what runs still. Who may: whoever has an account on the host."""
+        return self.call("DrainInspect")
 
     def doctor(
         self,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gaoler.configuration.account import Account
 from gaoler.configuration.model import Limits
 
-_COUNTS = ("machines", "bases")
+_COUNTS = ("machines", "bases", "autostart")
 """Of these 0 is none."""
 
 

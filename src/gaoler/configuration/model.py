@@ -135,6 +135,7 @@ class Grant(Section):
 
     machines: int | None = Field(None, ge=0)
     bases: int | None = Field(None, ge=0)
+    autostart: int | None = Field(None, ge=0)
     memory: Size | None = None
     cpus: float | None = Field(None, gt=0)
     disk: Size | None = None
@@ -154,6 +155,7 @@ class Limits(Section):
         "they, or a group of theirs, are granted some",
     )
     bases: int = Field(0, ge=0, description="bases a user may publish from machines of his own; administrators: any number")
+    autostart: int = Field(2, ge=0, description="machines of a user that may start with the host (gaol set NAME autostart=yes)")
     memory: Size = Field(4 << 30, description="memory of one machine")
     cpus: float = Field(4.0, gt=0, description="processors' worth of one machine")
     disk: Size = Field(

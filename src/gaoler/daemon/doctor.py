@@ -18,6 +18,7 @@ from gaoler.host.net import links
 from gaoler.kernels import installed
 from gaoler.machines import ceilings, footprint, record
 from gaoler.machines.accounts import Accounts, mended
+from gaoler.machines.draining import Drain
 from gaoler.machines.request import above
 from gaoler.store.paths import GUEST_FILES, Paths
 from gaoler.units import show_duration, show_size
@@ -29,10 +30,11 @@ _LOW = 2 << 30
 """Bytes free in the store below which it is called nearly full."""
 
 
-def run(decided: Decided, *, names: bool = False) -> list[Check]:
+def run(decided: Decided, drain: Drain | None = None, *, names: bool = False) -> list[Check]:
     """All checks; none of them changes anything. `names`: whether whoever asks may know whose machines there are."""
+    drained = f"{drain}: nothing starts until gaol drain --end" if drain else "nobody drains this host"
     first = _check("configuration", lambda: _file(decided, names), f"sudo editor {decided.path}; gaoler --check")
-    return [first, *run_on(decided.configuration, names=names)]
+    return [first, *run_on(decided.configuration, names=names), Check(name="drain", good=True, found=drained, hint="")]
 
 
 def run_on(configuration: Configuration, *, names: bool = False) -> list[Check]:

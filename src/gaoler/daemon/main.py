@@ -137,7 +137,8 @@ def serve(decided: Decided) -> None:
     parts.jailer.owners.weigh_all()
     server = Server(configuration.socket, parts, parts.tally)
     parts.quotas.prepare()
-    Recovery(parts.registry, parts.jailer, parts.running, parts.sessions).recover()
+    Recovery(parts.registry, parts.jailer, parts.running, parts.sessions, booted=parts.boot.is_first).recover()
+    parts.draining.resume(booted=parts.boot.is_first)
     parts.copies.clear()
     parts.leavers.start()
     parts.making.begin_ahead(configuration.machines.base)
@@ -148,6 +149,7 @@ def serve(decided: Decided) -> None:
     BaseSchedule(parts.syncs).start()
     MetricsFile(parts.metrics, lambda: configuration.metrics.file).start()
     deciding.keep(decided)
+    parts.autostart.begin()
     _notify_systemd(f"READY=1\n{_status(decided)}")
     _log.info("serving on %s, %d machines", configuration.socket, len(parts.registry.all()))
 

@@ -18,11 +18,14 @@ from gaoler.host.cgroup import owners
 from gaoler.machines.accounts import Accounts
 from gaoler.machines.ahead import Ahead
 from gaoler.machines.arriving import Arriving
+from gaoler.machines.autostart import Autostart
 from gaoler.machines.backups import Backups
+from gaoler.machines.boot import Boot
 from gaoler.machines.changing import Changing
 from gaoler.machines.cloning import Cloning
 from gaoler.machines.copies import Copies
 from gaoler.machines.differences import Differences
+from gaoler.machines.draining import Draining
 from gaoler.machines.jailing import Jailer
 from gaoler.machines.leavers import Leavers
 from gaoler.machines.making import Making
@@ -74,6 +77,9 @@ class Parts:
     portable: Portable
     cloning: Cloning
     sleeping: Sleeping
+    boot: Boot
+    autostart: Autostart
+    draining: Draining
     arriving: Arriving
     syncs: BaseSync
     metrics: Metrics
@@ -110,6 +116,8 @@ def assemble(decided: Decided, network: Network) -> Parts:
     )
     snapshots = Snapshots(registry, jailer, quotas, making)
     copies = Copies(jailer, quotas, running, snapshots)
+    boot = Boot(paths.runtime)
+    autostart = Autostart(registry, running, boot)
     sleeping = Sleeping(registry, jailer, running, sessions, snapshots, copies)
     return Parts(
         decided=decided,
@@ -136,6 +144,9 @@ def assemble(decided: Decided, network: Network) -> Parts:
         leavers=Leavers(accounts, registry, quotas, running, snapshots, copies, monitor),
         cloning=Cloning(registry, jailer, quotas, making, running, sessions),
         sleeping=sleeping,
+        boot=boot,
+        autostart=autostart,
+        draining=Draining(paths.runtime / "drain", registry, jailer, running, sleeping, spares, monitor, autostart.again),
         backups=Backups(accounts, registry, jailer, quotas, making, snapshots),
         portable=Portable(registry, jailer, quotas, making, sessions),
         arriving=Arriving(registry, making, running, sleeping, sessions, ahead),

@@ -49,6 +49,7 @@ def info_of(parts: Parts, machine: Machine) -> messages.Info:
         reason=_lacks(parts, machine) or machine.observed.reason or _stopped_for(machine),
         killed=live.killed if live else None,
         newer=parts.bases.newer(record.base, record.generation) if record.generation else None,
+        autostart=record.autostart,
         snapshots=parts.snapshots.tags(machine),
         shares=[
             messages.Shared(user=share.name, access=share.access, until=share.until, home=share.home) for share in record.shares
@@ -60,11 +61,13 @@ def info_of(parts: Parts, machine: Machine) -> messages.Info:
 def _stopped_for(machine: Machine) -> str | None:
     """Why it was stopped by nobody, as far as this daemon has seen."""
     ttl = machine.record.ttl
-    if machine.state != "stopped" or machine.observed.ending not in ("ttl", "idle"):
-        return None
-    if machine.observed.ending == "idle":
-        return "nothing was done in it for long"
-    return f"its time of {show_duration(ttl)} was over" if ttl else None
+    why = {
+        "idle": "nothing was done in it for long",
+        "host": "the host went down while it ran",
+        "drained": "the host was drained",
+        "ttl": f"its time of {show_duration(ttl)} was over" if ttl else None,
+    }
+    return why.get(machine.observed.ending) if machine.state == "stopped" else None
 
 
 def shown(parts: Parts, admitted: Admitted) -> messages.Info:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
+from collections.abc import Callable
 
 from gaoler.configuration.grants import limit_of
 from gaoler.errors import GaolerError
@@ -27,9 +28,12 @@ class Allotment:
         self._jailer = jailer
         self._quotas = quotas
         self._configuration = registry.configuration
+        self.may_start: Callable[[], None] = lambda: None
+        """Raises LimitReached while nothing is to start on this host."""
 
     def admit(self, wanted: admission.Wanted, itself: Machine | None = None) -> None:
         """Raise LimitReached where it does not fit beside the machines that run; those made ahead make way for it."""
+        self.may_start()
         there = (one for one in self._registry.all() if one is not itself and not one.is_spare)
         others = [one.record for one in there if one.observed.phase in ("starting", "up", "stopping")]
         admission.check(self._configuration, others, wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import fields
 from typing import Any
 
@@ -20,7 +21,7 @@ from gaoler.machines.running import Running
 from gaoler.store.names import machine_name
 from gaoler.units import show_duration, show_size
 
-AT_ONCE = ("cpus", "disk", "ttl")
+AT_ONCE = ("cpus", "disk", "ttl", "autostart")
 """What does not wait for the next start."""
 
 
@@ -35,6 +36,8 @@ class Changing:
         self._jailer = jailer
         self._quotas = quotas
         self._running = running
+        self._one_by_one = threading.Lock()
+        """Held while machines of the same owner are counted."""
 
     def change(self, machine: Machine, said: dict[str, Any]) -> tuple[str, ...]:
         """Change what was said, by the names of a record; 0 for `disk` and `ttl` lifts them. Returns what comes later.
@@ -43,10 +46,12 @@ class Changing:
         """
         if not said:
             raise Usage("nothing to change", "say what, for instance memory=1G", f"gaol set {machine.record.name} memory=1G")
-        with machine.lock:
+        with machine.lock, self._one_by_one:
             self._registry.check_there(machine)
             before = machine.record
-            changes = self._checked(machine, said)
+            changes = self._checked(machine, {key: value for key, value in said.items() if key != "autostart"})
+            if "autostart" in said:
+                changes |= {"autostart": self._may_autostart(machine, said["autostart"])}
             different = {key: value for key, value in changes.items() if value != getattr(before, key)}
             if machine.observed.asleep and (later := [key for key in different if key not in AT_ONCE]):
                 why = f"what sleeps in it goes on with the same {later[0]}"
@@ -84,6 +89,17 @@ class Changing:
                 own, does = machine.record.name, "is running" if machine.live else "sleeps"
                 raise Failed(f"{own} {does}", "its name is in use, in it and on the network", f"gaol down {own}")
             self._registry.rename(machine, name)
+
+    def _may_autostart(self, machine: Machine, wanted: bool) -> bool:
+        owner = machine.record.owner
+        others = [one for one in self._registry.of(owner.uid) if one.record.autostart and one is not machine]
+        limit = limit_of(self._configuration.limits, owner, "autostart")
+        if wanted and owner.uid and len(others) >= limit.value:
+            names = ", ".join(one.record.name for one in others) or "none"
+            why = f"{limit.setting} is {limit.value:g}, set by the administrator; there are: {names}"
+            hint = f"gaol set {others[0].record.name} autostart=no" if others else "gaol ls"
+            raise LimitReached("no further machine of yours starts with the host", why, hint, limit="autostart")
+        return wanted
 
     def _limit(self, after: Record) -> None:
         gaol = self._jailer.gaol(after)

@@ -99,7 +99,7 @@ class Leavers:
                 raise Failed(f"{record.name} {does}", "it is given away when it has stopped", "gaol down OWNER/NAME")
             for tag in self._snapshots.tags(machine):
                 self._copies.forget(machine, tag)  # what the former owner's programs had in mind, and their home in it
-            self._registry.give(machine, owner, name, home=False, shares=())
+            self._registry.give(machine, owner, name, home=False, shares=(), autostart=False)
             for key in keys.FILES:
                 (self._registry.directory(record) / key).unlink(missing_ok=True)
             self._quotas.limit(machine.record, self._registry.jailer.gaol(machine.record))

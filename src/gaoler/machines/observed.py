@@ -113,6 +113,12 @@ def was_lost(seen: Observed, reason: str) -> Observed:
     return replace(seen, reason=reason)
 
 
+@_in("down")
+def went_down_with_host(seen: Observed) -> Observed:
+    """It ran when the host went down, which is nobody's failure of the machine's."""
+    return replace(seen, ending="host")
+
+
 @_in("down", "ended")
 def slept(seen: Observed) -> Observed:
     """Its memory is kept, and it can go on from there."""

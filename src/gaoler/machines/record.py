@@ -82,6 +82,8 @@ class Record(Shape):
     """Made ahead for whoever runs something next: it is nobody's to see until it is given to them."""
     rescues: str | None = None
     """The id of a stopped machine of the same owner, whose files are in this one while it lives; it has no home, then."""
+    autostart: bool = False
+    """Whether it starts with the host."""
     shares: tuple[Share, ...] = ()
     """With whom its owner shares it."""
     wanted: Wanted

@@ -32,7 +32,9 @@ _log = logging.getLogger(__name__)
 class Recovery:
     """Of the machines of a registry that is still empty."""
 
-    def __init__(self, registry: Registry, jailer: Jailer, running: Running, sessions: Sessions) -> None:
+    def __init__(self, registry: Registry, jailer: Jailer, running: Running, sessions: Sessions, *, booted: bool) -> None:
+        """`booted`: whether the host has, since there was a daemon last."""
+        self._booted = booted
         self._registry = registry
         self._jailer = jailer
         self._running = running
@@ -83,7 +85,10 @@ class Recovery:
                 return
             asleep.forget(self._jailer.paths, of.id)
             if of.wanted in ("running", "asleep"):
-                machine.happen(observed.was_lost, "it was running when the host, or the daemon while starting it, went down")
+                if self._booted:
+                    machine.happen(observed.went_down_with_host)
+                else:
+                    machine.happen(observed.was_lost, "it was running when the daemon went down, and ended meanwhile")
                 self._registry.change(machine, wanted="stopped")
             if not self._jailer.gaol(of).is_dir():
                 # The daemon was killed between the record and the clone: there never was a machine.

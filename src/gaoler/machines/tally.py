@@ -12,9 +12,10 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 from gaoler.errors import GaolerError, LimitReached
 from gaoler.machines.live import Live
 
-Reason = Literal["asked", "itself", "ttl", "idle", "memory", "crashed", "asleep"]
-"""Why a machine ended: it was told to; its command, or its owner inside, had it; a limit; by mistake; or to go on later."""
-REASONS: tuple[Reason, ...] = ("asked", "itself", "ttl", "idle", "memory", "crashed", "asleep")
+Reason = Literal["asked", "itself", "ttl", "idle", "memory", "crashed", "asleep", "drained", "host"]
+"""Why a machine ended: it was told to; its command, or its owner inside, had it; a limit; by mistake; to go on later; with the
+host, for which it was stopped, or not even that."""
+REASONS: tuple[Reason, ...] = ("asked", "itself", "ttl", "idle", "memory", "crashed", "asleep", "drained", "host")
 _SECONDS = (0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 15.0)
 """A start takes some 40 ms to the agent and 150 to sshd (bench/README.md); 15 s is the deadline of `up`."""
 _MILESTONES = ("agent", "ready")

@@ -27,17 +27,22 @@ def lead(ttl: float) -> float:
 
 
 def warn(jailer: Jailer, machine: Machine, left: float) -> None:
-    """Never fails: who can't be told is not."""
-    name, owner = machine.record.name, machine.record.owner
-    soon = show_duration(left)
-    text = f"{name} is stopped in {soon}: its time is over then. Its files stay. On the host: gaol extend {name} 2h"
+    """Of the end of its time. Never fails: who can't be told is not."""
+    name = machine.record.name
     _log.info("%s: %g s of its time are left", machine.record.id, left)
+    why = f"its time is over then. Its files stay. On the host: gaol extend {name} 2h"
+    tell(jailer, machine, f"{name} is stopped in {show_duration(left)}", why)
+
+
+def tell(jailer: Jailer, machine: Machine, what: str, why: str) -> None:
+    """Tell what is to happen, which is the mail's subject, and why. Never fails."""
+    owner, text = machine.record.owner, f"{what}: {why}"
     try:
         _say(jailer.runtime(machine.record).agent, text)
     except (GaolerError, OSError) as error:
         _log.info("%s: nobody inside is told: %s", machine.record.id, error)
     if owner.uid and SENDMAIL.exists():
-        heads = f"To: {owner.name}\nSubject: gaol: {name} is stopped in {soon}\nAuto-Submitted: auto-generated"
+        heads = f"To: {owner.name}\nSubject: gaol: {what}\nAuto-Submitted: auto-generated"
         try:
             run([str(SENDMAIL), "-i", "--", owner.name], input=f"{heads}\n\n{text}\n".encode(), timeout=_PATIENCE)
         except GaolerError as error:

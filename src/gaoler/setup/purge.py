@@ -21,7 +21,7 @@ from gaoler.store import memo
 
 #: What gaoler makes in directories that a setting names: such a directory may hold other things, too.
 IN_CACHE = ("apt", "packages", "kernels", "guest", "test", "lock", "build-*")
-IN_RUNTIME = ("gaoler.sock", "gaoler.log", "version", "machines", "jails", "network", *page.IN_RUNTIME)
+IN_RUNTIME = ("gaoler.sock", "gaoler.log", "version", "machines", "jails", "network", "boot", "drain", *page.IN_RUNTIME)
 
 
 def purge(settings: Settings, display: Display, agreed: bool) -> None:

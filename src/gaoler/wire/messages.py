@@ -70,6 +70,8 @@ class Info(Message):
     """The program that was killed inside last, since its memory was full."""
     newer: str | None
     """The generation that its base has by now, where that is a newer one."""
+    autostart: bool
+    """Whether it starts with the host."""
     snapshots: list[str]
     shares: list[Shared]
     access: Literal["root", "user"] | None
@@ -187,6 +189,16 @@ class Store(Message):
     free: int
     machines: int
     bases: int
+
+
+class Drain(Message):
+    """Why nothing starts on this host now, and in how many seconds nothing is to run any more."""
+
+    left: float
+    who: str
+    why: str
+    stop: bool
+    """Whether machines are stopped then, rather than put to sleep."""
 
 
 class Check(Message):

@@ -132,6 +132,9 @@ STORE_INSPECT = Anybodys(requests.StoreInspect, replies.OneStore)
 STORE_BACKUP = RootsOfMachines(requests.StoreBackup, replies.BackedUp, replies.Sent, to="back machines up")
 STORE_RESTORE = Roots(requests.StoreRestore, replies.Machines, replies.Asked, to="restore machines")
 METRICS = Administrators(requests.Metrics, replies.Printed, to="see the metrics")
+DRAIN = Administrators(requests.Drain, replies.Drained, to="drain this host")
+DRAIN_END = Administrators(requests.DrainEnd, replies.Drained, to="end a drain")
+DRAIN_INSPECT = Anybodys(requests.DrainInspect, replies.Drained)
 DOCTOR = Anybodys(requests.Doctor, replies.Checks)
 
 METHODS: dict[str, Method[requests.Request, replies.Reply]] = {

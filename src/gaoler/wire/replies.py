@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from gaoler.wire.messages import Base, Check, Difference, Generation, Info, Kernel, Message, SnapshotInfo, Standing, Store, Usage
+from gaoler.wire.messages import (
+    Base,
+    Check,
+    Difference,
+    Drain,
+    Generation,
+    Info,
+    Kernel,
+    Message,
+    SnapshotInfo,
+    Standing,
+    Store,
+    Usage,
+)
 
 
 class Reply(Message):
@@ -187,6 +200,13 @@ class Asked(Reply):
 
 class OneStore(Reply):
     store: Store
+
+
+class Drained(Reply):
+    """`running` is how many machines run still."""
+
+    drain: Drain | None = None
+    running: int
 
 
 class Checks(Reply):

@@ -185,7 +185,7 @@ class Import(OfMachine):
 
 
 class Set(OfNamed):
-    """Change what a machine was made with: `cpus`, `disk` and `ttl` at once, the rest at its next start."""
+    """Change what a machine was made with: `cpus`, `disk`, `ttl` and `autostart` at once, the rest at its next start."""
 
     memory: int | None = None
     cpus: float | None = None
@@ -200,6 +200,8 @@ class Set(OfNamed):
     mode: Literal["seccomp", "ptrace"] | None = None
     home: bool | None = None
     network: bool | None = None
+    autostart: bool | None = None
+    """Whether it starts with the host."""
 
 
 class Share(OfNamed):
@@ -331,6 +333,23 @@ class StoreRestore(Request):
 
 class Metrics(Request):
     """Show what is counted and measured, in the text format of Prometheus."""
+
+
+class Drain(Request):
+    """Have no machine start any more, tell whoever works in one, and in the end put all to sleep, or `stop` them."""
+
+    left: Annotated[float, Field(ge=0, le=365 * 86400)]
+    """Seconds until nothing is to run any more."""
+    why: Annotated[str, Field(max_length=200)] = ""
+    stop: bool = False
+
+
+class DrainEnd(Request):
+    """Let machines start again; those that start with the host do at once."""
+
+
+class DrainInspect(Request):
+    """Show whether this host is drained, and what runs still."""
 
 
 class Doctor(Request):

@@ -31,7 +31,7 @@ OTHER = replace(LIVE, process=Process(11, 20))
 EVENTS = {
     "starts": (1.0,), "runs": (LIVE,), "was_not_started": ("no room",), "was_found": (OTHER,), "was_lost": ("it went down",),
     "told": (lambda known: told(known, "gaol ready", lambda _: True),), "froze": (), "thawed": (), "stops": ("ttl",), "ended": (None,),
-    "was_stopped": (), "went": (), "slept": (), "stayed_down": (),
+    "was_stopped": (), "went": (), "went_down_with_host": (), "slept": (), "stayed_down": (),
 }  # fmt: skip
 PHASES = {
     "down": Observed(reason="it failed"),
@@ -46,6 +46,7 @@ BECOMES = {
     "was_not_started": {"starting": "down", "up": "down"},
     "was_found": {"down": "up"},
     "was_lost": {"down": "down"},
+    "went_down_with_host": {"down": "down"},
     "told": {"up": "up", "stopping": "stopping"},
     "froze": {"up": "up"},
     "thawed": {"up": "up", "stopping": "stopping"},
