@@ -107,6 +107,7 @@ def test_what_methods_answer_is_what_is_published(gateway, interface):
         ("BaseRollback", {"name": "told", "generation": "1"}), ("BaseRemove", {"name": "told"}),
         ("BaseAdd", {"name": "told", "source": "directory", "argument": base}), ("BaseRemove", {"name": "told"}),
         ("KernelList", {}), ("StoreInspect", {}), ("StoreRestore", {"machines": [], "trees": []}), ("Metrics", {}), ("Doctor", {}),
+        ("Drain", {"left": 3600, "why": "a test", "stop": True}), ("DrainInspect", {}), ("DrainEnd", {}), ("DrainInspect", {}),
     ]  # fmt: skip
     assert {name for name, _ in calls} == set(METHODS) - {"KernelBuild", "KernelRemove", "StoreBackup", "Rebase", "Export", "Import"}
     for method, parameters in calls:
