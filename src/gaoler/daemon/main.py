@@ -177,7 +177,7 @@ def _reload(decided: Decided, parts: Parts) -> None:
         _log.error("the configuration is not read anew, the daemon goes on with what it had: %s", error)
     else:
         _log.info("the configuration is read anew; %s", holding.told(now, later) or "nothing has changed")
-        parts.running.allotment.weigh_all()
+        parts.running.weigh_all()
     _notify_systemd(_status(decided))
 
 

@@ -27,7 +27,7 @@ class Monitor:
     def __init__(self, clock: Callable[[], float] = since_boot) -> None:
         self._clock = clock
         self._epoll = select.epoll()
-        self._callbacks: dict[int, Callback] = {}
+        self._callbacks: dict[int, tuple[Callback, int]] = {}
         self._delays: list[tuple[float, int, Callback]] = []
         self._order = itertools.count()
         self._lock = threading.Lock()
@@ -38,11 +38,11 @@ class Monitor:
     def start(self) -> None:
         self._thread.start()
 
-    def watch(self, descriptor: int, callback: Callback) -> None:
-        """Call back whenever the descriptor is readable; the caller keeps it open until `forget`."""
+    def watch(self, descriptor: int, callback: Callback, events: int = select.EPOLLIN) -> None:
+        """Call back whenever the descriptor is readable, or ready for other `events`; the caller keeps it open until `forget`."""
         with self._lock:
-            self._callbacks[descriptor] = callback
-            self._epoll.register(descriptor, select.EPOLLIN)
+            self._callbacks[descriptor] = callback, events
+            self._epoll.register(descriptor, events)
 
     def forget(self, descriptor: int) -> None:
         """Watch it no longer. To be called before the descriptor is closed."""
@@ -70,9 +70,9 @@ class Monitor:
     def _look(self) -> None:
         for descriptor, _ in self._epoll.poll(self._patience()):
             with self._lock:
-                callback = self._callbacks.get(descriptor)
+                callback, events = self._callbacks.get(descriptor, (None, 0))
                 # Since it was reported another thread may have closed it, and its number be another one's by now.
-                ready = callback is not None and _readable(descriptor)
+                ready = callback is not None and _ready(descriptor, events)
             if callback and ready:
                 self._call(callback)
         for callback in self._due():
@@ -99,7 +99,7 @@ class Monitor:
         return due
 
 
-def _readable(descriptor: int) -> bool:
+def _ready(descriptor: int, events: int) -> bool:
     look = select.poll()
-    look.register(descriptor, select.POLLIN)
+    look.register(descriptor, events)
     return bool(look.poll(0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Collection, Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from gaoler.configuration import model
 from gaoler.errors import Failed
-from gaoler.host.net import links, routing
+from gaoler.host.net import clients, links, routing
 from gaoler.host.net.dnsmasq import Dnsmasq
 from gaoler.host.net.guard import Guard
 from gaoler.host.net.guard_rules import interface_identifier, own_ip6
@@ -20,6 +21,8 @@ from gaoler.host.net.tap import open_tap
 from gaoler.machines.cables import Cables
 from gaoler.machines.former import Former, Made
 from gaoler.machines.record import Record
+
+_log = logging.getLogger(__name__)
 
 FIRST_ADDRESS = 16
 """The private subnet's first addresses are the host's and for what an administrator adds by hand."""
@@ -39,6 +42,7 @@ class Network:
         self.settings = settings
         self.prefix = prefix
         self.guard = Guard(prefix)
+        self._clients: clients.Clients | None = None
         self._cables = Cables()
         self._state = state
         servers = Dnsmasq(state, settings.bridge, settings.subnet, settings.subnet6, settings.domain)
@@ -70,6 +74,11 @@ class Network:
         if self._dnsmasq:
             self._prepare_private(self._dnsmasq)
         self.guard.install()
+        if settings.mode == "bridge" and not self._clients:
+            try:
+                self._clients = clients.Clients()
+            except OSError as error:
+                _log.warning("machines may ask for addresses under any client identifier, at a rate: %s", error)
 
     def leave_former(self, running: Collection[str] | None = None) -> None:
         """Take down what another configuration made, once no machine that runs needs it; `running` are their addresses."""
@@ -162,8 +171,18 @@ class Network:
         if not record.network or self.settings.mode == "none":
             return
         self.protect(record)
+        self._hold_client(record)
         links.attach(self.tap_name(record), self.settings.bridge, mac=record.mac, isolated=self.settings.isolate)
         self.name(record)
+
+    def _hold_client(self, record: Record) -> None:
+        """Have the machine be itself to the LAN's DHCP servers."""
+        tap = self.tap_name(record)
+        if self._clients:
+            try:
+                self._clients.hold(tap)
+            except OSError as error:
+                raise Failed(f"can't guard {tap}", error.strerror or str(error), "gaol doctor") from error
 
     def name(self, record: Record) -> None:
         """Let the machine's name lead to its address, where that is ours to give."""
@@ -228,6 +247,8 @@ class Network:
             return
         self._cables.let_go(self.tap_name(record))
         self.guard.remove(self.tap_name(record))
+        if self._clients:
+            self._clients.forget(self.tap_name(record))
         if self._dnsmasq:
             self._dnsmasq.remove_host(self._host_name(record), record.mac)
 

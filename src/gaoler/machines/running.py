@@ -27,7 +27,8 @@ from gaoler.machines.record import Record
 from gaoler.machines.registry import Registry
 from gaoler.machines.resuming import Resumed
 from gaoler.machines.tally import Reason, Tally
-from gaoler.machines.watches import OUT_OF_MEMORY, Watches, last_words
+from gaoler.machines.want import Want
+from gaoler.machines.watches import Watches, last_words
 
 _BUSY = 30.0
 """Seconds that a stop or a removal waits for a start, a snapshot or the like of the machine."""
@@ -45,6 +46,7 @@ class Running:
         self._configuration = registry.configuration
         self._admitting = threading.Lock()
         self._watches = Watches(registry, jailer, monitor, on_told=self.note, on_end=self._bury, on_expiry=self._expired)
+        self._want = Want(registry, jailer, monitor, self._end_for_want)
         self.knocking = Knocking(jailer.network, monitor)
         self.when_idle: Callable[[Machine], bool] = lambda _: False
         """What is tried with a machine that does nothing, before it is stopped; whether it did."""
@@ -84,6 +86,7 @@ class Running:
                     undo.callback(self._jailer.release, machine.record)
                     undo.callback(notify.close)
                     self.allotment.weigh(machine.record)
+                    self._want.attend(machine.record.owner)
                     noted.result()
                     reach("start.jailed")
                     machine.happen(observed.runs, started)
@@ -108,10 +111,19 @@ class Running:
         """Who may log in by ssh: where no sshd is started, nobody, which saves the making of a key."""
         return "" if of.ephemeral else keys.public(self._registry.directory(of))
 
+    def weigh_all(self) -> None:
+        """What is granted has changed: those that run have it, too, and where their owners come to want is elsewhere."""
+        self.allotment.weigh_all()
+        for owner in {
+            machine.record.owner.share: machine.record.owner for machine in self._registry.all() if machine.live
+        }.values():
+            self._want.attend(owner)
+
     def take_over(self, machine: Machine, found: Live) -> None:
         """Go on with a machine that an earlier daemon started. Raises GaolerError, OSError."""
         machine.happen(observed.was_found, found, frozen=cgroup.is_frozen(self._jailer.cgroup(machine.record)))
         self.allotment.weigh(machine.record)
+        self._want.attend(machine.record.owner)
         notify = bind_notify(self._jailer.runtime(machine.record))
         self.note(machine, lambda known: known)
         self._watches.attend(machine, notify)
@@ -202,6 +214,10 @@ class Running:
         if why != "idle" or not self.when_idle(machine):
             self.stop(machine, reason=why)
 
+    def _end_for_want(self, machine: Machine, seen: Live, why: str) -> None:
+        self._watches.end(machine, seen, why)
+        cgroup.thaw(self._jailer.cgroup(machine.record))  # what stands still does not even die
+
     def put_away(self, machine: Machine, seen: Live) -> None:
         """End the process of a machine that stands still, whose memory is kept. The caller holds its lock. Raises Failed."""
         machine.happen(observed.stops, "asleep")
@@ -240,7 +256,7 @@ class Running:
             if now is None or now.process != seen.process:
                 return
             killed_by = 0 if now.stopping or machine.record.wanted != "running" else self._watches.killed_by(machine)
-            why = self._watches.leave(machine)
+            why, for_memory = self._watches.leave(machine)
             now = machine.live or now  # with what it had still to tell
             graceful = now.stopping or machine.record.wanted != "running"
             died = None if graceful else why or last_words(self._registry.log_path(machine.record), killed_by)
@@ -250,9 +266,10 @@ class Running:
                 self._jailer.release(machine.record)
             except GaolerError as error:
                 _log.error("%s", error)
+            self._want.leave(machine.record.owner.share)
             if not graceful:
                 self._registry.want_stopped(machine)
-            self._tally.ends.labels(_reason(machine, now, why)).inc()
+            self._tally.ends.labels(_reason(machine, now, why, for_memory=for_memory)).inc()
             machine.happen(observed.ended, died)
 
     def remove(self, machine: Machine, *, force: bool = False) -> None:
@@ -289,9 +306,9 @@ def _locked(machine: Machine) -> Iterator[None]:
         machine.lock.release()
 
 
-def _reason(machine: Machine, seen: Live, why: str | None) -> Reason:
+def _reason(machine: Machine, seen: Live, why: str | None, *, for_memory: bool) -> Reason:
     """What is counted for a machine's end; `why` is what its watch knows of a bad one."""
-    if why == OUT_OF_MEMORY:
+    if for_memory:
         return "memory"
     if machine.record.ephemeral:  # the command's end is the machine's, whoever of the two is seen first
         return "crashed" if why else "itself"

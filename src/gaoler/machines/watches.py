@@ -61,6 +61,8 @@ class Watch:
     """Whether somebody looks already whom that kills."""
     reason: str | None = None
     """Why it will have ended, where something tells."""
+    for_memory: bool = False
+    """Whether that is memory."""
     mute: bool = False
     """Whether its log could not be written, which is told once."""
     said: Pace = field(default_factory=lambda: Pace(*_CONSOLE))
@@ -140,7 +142,7 @@ class Watches:
                 watch.starving = wait < _STARVED_LAST
             if cgroup.ran_out_of_memory(self._jailer.cgroup(machine.record)):
                 self._forget(watch, watch.out_of_memory)
-                watch.reason = OUT_OF_MEMORY
+                watch.reason, watch.for_memory = OUT_OF_MEMORY, True
                 seen.process.kill()
             elif wait < _STARVED_LAST:
                 self._monitor.after(wait, lambda: starved(2 * wait))
@@ -153,14 +155,21 @@ class Watches:
         if seen.given:
             self.clocks.set(machine, seen)
 
-    def leave(self, machine: Machine) -> str | None:
+    def end(self, machine: Machine, seen: Live, why: str) -> None:
+        """End a machine for want of memory. `why` is what its owner is told."""
+        watch = self._watches.get(machine.record.id)
+        if watch is not None:
+            watch.reason, watch.for_memory = why, True
+        seen.process.kill()
+
+    def leave(self, machine: Machine) -> tuple[str | None, bool]:
         """Watch it no longer; what it has told, and what its console still had to say, is kept.
 
-        Returns why it has ended, where that is known.
+        Returns why it has ended, where that is known, and whether that is memory.
         """
         watch = self._watches.pop(machine.record.id, None)
         if watch is None:
-            return None
+            return None, False
         self._hear(machine, watch)
         with watch.lock:
             watch.closed = True
@@ -175,8 +184,8 @@ class Watches:
                 os.close(descriptor)
             watch.log.close()
         if watch.reason is None and cgroup.ran_out_of_memory(self._jailer.cgroup(machine.record)):
-            return OUT_OF_MEMORY
-        return watch.reason
+            return OUT_OF_MEMORY, True
+        return watch.reason, watch.for_memory
 
     def killed_by(self, machine: Machine) -> int:
         """The signal that has ended its kernel; 0 where there was none, or nobody tells."""

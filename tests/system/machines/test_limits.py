@@ -179,28 +179,30 @@ def test_a_start_that_does_not_fit_is_refused(gateway, alice, bob, limited):
 
 
 def test_an_owners_machines_have_a_ceiling_together(gateway, alice, bob, limited):
-    """Each within its own limit, both beyond their owner's, which was lowered while they ran: one at least ends, and says why.
-
-    Another's does not notice. The ceiling of all would be every gateway's on this host: other tests' machines would end.
+    """Each within its own limit, together beyond their owner's, which was lowered while they ran: the one that has most ends, it
+    alone, and says why. Those that it made room for go on, and another owner's do not notice. The ceiling of all would be every
+    gateway's on this host: other tests' machines would end.
     """
     group = owners.Groups(gateway.prefix).of(str(alice.uid))
-    fill = "(head -c 220M /dev/zero | tail -c 220M | sleep 1000) > /dev/null 2>&1 < /dev/null &"
+    hold = "(head -c 220M /dev/zero | tail -c 220M | (head -c 1; touch /root/full; sleep 1000)) > /dev/null 2>&1 < /dev/null &"
     with ExitStack() as stack:
-        first, second, others = (
+        large, small, others = (
             stack.enter_context(running(gateway, user, name, "--no-network", "--memory", "300M"))
-            for user, name in ((alice, "first"), (alice, "second"), (bob, "others"))
+            for user, name in ((alice, "large"), (alice, "small"), (bob, "others"))
         )
         limited(user={alice.name: {"owner_memory": "400M", "owner_pids": 300}})
         limits = {place.name: place.read_text().strip() for at in cgroup.directories(group) for place in at.glob("pids.max")}
         assert limits == {"pids.max": "300"}
-        adjusted = Path(f"/proc/{first.info()['pid']}/oom_score_adj").read_text().strip()
+        adjusted = Path(f"/proc/{large.info()['pid']}/oom_score_adj").read_text().strip()
         assert adjusted == str(OOM_SCORE), "machines end before the host's services"
-        for machine in (others, first, second):
-            machine.sh(fill)
-        until(lambda: "failed" in {first.info()["state"], second.info()["state"]}, "one of hers has ended")
-        reasons = [machine.info()["reason"] for machine in (first, second) if machine.info()["state"] == "failed"]
-        assert all("memory" in reason for reason in reasons), reasons
-        assert others.info()["state"] == "ready"
+        for machine in (others, large):
+            machine.sh(hold)
+            until(lambda machine=machine: machine.exec("test", "-e", "/root/full").returncode == 0, "it holds its memory")
+        assert small.sh("head -c 200M /dev/zero | tail -c 200M | wc -c") == str(200 << 20), "it goes on"
+        until(lambda: large.state == "failed", "the one that has most has ended")
+        told = rf"the machines of {alice.name} together .* may have, 400M \(limits\.user\.{alice.name}\.owner_memory\), .* most, 2\d\d"
+        assert re.match(told, large.info()["reason"]), large.info()["reason"]
+        assert (small.state, others.state) == ("ready", "ready")
 
 
 def test_quotas_that_somebody_turned_off_are_turned_on_again(gateway, alice):

@@ -72,6 +72,8 @@ class Gateway:
         self.domain = f"{self.prefix}.test"
         self.admin_group = f"{self.prefix}admin"
         self.process: subprocess.Popen[bytes] | None = None
+        self.wrapper: list[str] = []
+        """What the daemon is started with."""
         self.root = existing("root")
 
     # its life
@@ -145,7 +147,7 @@ class Gateway:
             path.unlink(missing_ok=True)
             notify.bind(str(path))
             process = subprocess.Popen(
-                [self.directory / "bin/gaoler"],
+                [*self.wrapper, self.directory / "bin/gaoler"],
                 env={**os.environ, "NOTIFY_SOCKET": str(path)},
                 stdin=subprocess.DEVNULL, stdout=self.log.open("ab"), stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip

@@ -132,7 +132,8 @@ def test_terminal(agent: Agent) -> None:
         agent,
         "sh",
         "-c",
-        "tty; stty size; stty -echo; read line; stty size; echo [$line]",
+        # The size and the line come by sockets of their own, in any order.
+        'tty; stty size; stty -echo; read line; while [ "$(stty size)" = "33 99" ]; do :; done; stty size; echo [$line]',
         tty="1",
         rows="33",
         cols="99",

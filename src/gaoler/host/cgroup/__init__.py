@@ -72,9 +72,12 @@ def exists(cgroup: str) -> bool:
     return any(directory.is_dir() for directory in directories(cgroup))
 
 
-def limit(cgroup: str, memory: int, pids: int) -> None:
-    """Let all in a group have so many bytes of memory, and processes and threads, at most; nothing where there is no group."""
-    write(cgroup, host().ceilings(memory // PAGE * PAGE, pids))
+def limit(cgroup: str, memory: int, pids: int, slack: int = 0) -> None:
+    """Let all in a group have so many bytes of memory, and processes and threads, at most; nothing where there is no group.
+
+    With `slack` the kernel kills only so many bytes beyond that, for somebody else to choose before.
+    """
+    write(cgroup, host().ceilings(memory // PAGE * PAGE, pids, slack // PAGE * PAGE))
 
 
 def write(cgroup: str, values: dict[str, str]) -> None:
@@ -139,6 +142,26 @@ def limit_cpus(cgroup: str, cpus: float) -> None:
 def oom_event(cgroup: str) -> int | None:
     """A descriptor that is readable once the group has run out of memory; None where the kernel kills all of it then."""
     return host().oom_event(relative(cgroup))
+
+
+def want_event(cgroup: str, memory: int) -> int | None:
+    """A descriptor that is ready for `want_events` when a group begins to use `memory` bytes; None where there is no group."""
+    return host().want_event(relative(cgroup), memory)
+
+
+def want_events() -> int:
+    """What `want_event` is ready for then (epoll(7))."""
+    return host().want_events
+
+
+def heed(event: int) -> None:
+    """Have a descriptor of `want_event` be ready at the next time again."""
+    host().heed(event)
+
+
+def usage(cgroup: str) -> tuple[int, int]:
+    """Bytes of memory that a group uses with all below it: in all, and without files that could be read again."""
+    return host().usage(relative(cgroup))
 
 
 def ran_out_of_memory(cgroup: str) -> bool:

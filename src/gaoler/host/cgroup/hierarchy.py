@@ -24,6 +24,8 @@ class Hierarchy(ABC):
     """For people."""
     resources: ClassVar[dict[str, Any]] = {}
     """What a machine's group is given beside limits, as the runtime takes it (OCI's `linux.resources`)."""
+    want_events: ClassVar[int]
+    """Of epoll(7)."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -48,8 +50,11 @@ class Hierarchy(ABC):
         """Files, and what to write there, for a group to weigh `weight` where the others have 100."""
 
     @abstractmethod
-    def ceilings(self, memory: int, pids: int) -> dict[str, str]:
-        """Files, and what to write there, for all in a group to have so many bytes, processes and threads at most."""
+    def ceilings(self, memory: int, pids: int, slack: int = 0) -> dict[str, str]:
+        """Files, and what to write there, for all in a group to have so many bytes, processes and threads at most.
+
+        Beyond `memory` the group is held back where the kernel can do that; `slack` bytes further on it kills.
+        """
 
     @abstractmethod
     def bandwidth(self, group: str, cpus: float) -> dict[Path, str]:
@@ -58,6 +63,18 @@ class Hierarchy(ABC):
     def oom_event(self, group: str) -> int | None:  # noqa: ARG002
         """A descriptor that is readable once the group has run out of memory; None where the kernel kills all of it then."""
         return None
+
+    @abstractmethod
+    def want_event(self, group: str, memory: int) -> int | None:
+        """A descriptor that is ready for `want_events` when a group begins to use so many bytes; None where there is no group."""
+
+    @abstractmethod
+    def heed(self, event: int) -> None:
+        """Have a descriptor of `want_event` be ready at the next time again."""
+
+    @abstractmethod
+    def usage(self, group: str) -> tuple[int, int]:
+        """Bytes of memory that a group uses with all below it: in all, and without files that could be read again."""
 
     @abstractmethod
     def ran_out_of_memory(self, group: str) -> bool:

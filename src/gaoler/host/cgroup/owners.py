@@ -13,6 +13,8 @@ from contextlib import contextmanager
 
 from gaoler.host import cgroup
 
+_SLACK = 128 << 20
+"""Bytes that an owner may have beyond their ceiling for a moment, at least: it takes a quarter of a second to fill them."""
 _STANDARD = "gaol"
 """The prefix whose group bears no name of its own."""
 
@@ -90,5 +92,8 @@ class Groups:
         cgroup.write(self.of(owner), cgroup.host().weights(weight))
 
     def limit(self, owner: str, memory: int, pids: int) -> None:
-        """Let an owner's machines together have so many bytes of memory, and processes and threads, at most."""
-        cgroup.limit(self.of(owner), memory, pids)
+        """Let an owner's machines together have so many bytes of memory, and processes and threads, at most.
+
+        Who watches them has the time that a part of that more takes: then the kernel chooses whom to kill.
+        """
+        cgroup.limit(self.of(owner), memory, pids, max(_SLACK, memory // 8))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import select
+from contextlib import suppress
 from pathlib import Path
 
 from gaoler.host.cgroup.hierarchy import Hierarchy, Used, keyed, number, quota
@@ -21,6 +23,7 @@ _LEAST = 2
 
 class V1(Hierarchy):
     name = "version 1, or both"
+    want_events = select.EPOLLIN
 
     def directories(self, group: str) -> list[Path]:
         # Some hierarchies have two names by symbolic links (cpu, cpuacct).
@@ -45,20 +48,36 @@ class V1(Hierarchy):
         """Of the processors."""
         return {"cpu.shares": f"{max(_LEAST, weight * _SHARES // 100)}"}
 
-    def ceilings(self, memory: int, pids: int) -> dict[str, str]:
-        return {"memory.limit_in_bytes": f"{memory}", "pids.max": f"{pids}"}
+    def ceilings(self, memory: int, pids: int, slack: int = 0) -> dict[str, str]:
+        return {"memory.limit_in_bytes": f"{memory + slack}", "pids.max": f"{pids}"}
 
     def bandwidth(self, group: str, cpus: float) -> dict[Path, str]:
         places = [place for place in self.directories(group) if (place / "cpu.cfs_quota_us").exists()]
         return {place / "cpu.cfs_quota_us": str(quota(cpus)) for place in places}
 
+    def want_event(self, group: str, memory: int) -> int | None:
+        return self._event(group, "memory.usage_in_bytes", str(memory))
+
+    def heed(self, event: int) -> None:
+        with suppress(BlockingIOError):
+            os.read(event, 8)
+
+    def usage(self, group: str) -> tuple[int, int]:
+        place = self.root / "memory" / group
+        all_of_it = int(number(place / "memory.usage_in_bytes"))
+        files = keyed(place / "memory.stat", "total_cache") - keyed(place / "memory.stat", "total_shmem")
+        return all_of_it, max(0, all_of_it - max(0, int(files)))
+
     def oom_event(self, group: str) -> int | None:
         """The kernel kills one process, and the rest of a machine would limp on: whoever hears this ends it."""
+        return self._event(group, "memory.oom_control")
+
+    def _event(self, group: str, name: str, *more: str) -> int | None:
         memory = self.root / "memory" / group
         event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         try:
-            with (memory / "memory.oom_control").open() as control:
-                (memory / "cgroup.event_control").write_text(f"{event} {control.fileno()}")
+            with (memory / name).open() as control:
+                (memory / "cgroup.event_control").write_text(" ".join([str(event), str(control.fileno()), *more]))
         except OSError:  # it has gone already
             os.close(event)
             return None

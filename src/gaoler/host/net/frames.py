@@ -115,7 +115,7 @@ _NOT_TO = (67, 68, 546, 547, 520, 521, 1985, 2029, 3222)
 
 _DHCP = (
     _is("protocol", "nh", 72, 8, _UDP),
-    _WHOLE4,
+    _is("more fragments and fragment offset", "nh", 48, 16, 0, mask=0x3FFF),  # options in a second piece would be seen by nobody
     _is("source port", "th", 0, 16, 68),
     _is("destination port", "th", 16, 16, 67),
     _is("operation", "th", 64, 8, 1),
@@ -161,8 +161,8 @@ FRAMES = (
             *_DHCP,
             _is("client's address", "th", 160, 32, 0),
         ),
-        # Servers tell clients apart by an option as well (RFC 2132, 61), wherever it stands: who makes up many gets a
-        # lease for each. An honest one asks twice, and again every few seconds while nobody answers.
+        # Servers tell clients apart by an option as well, which `clients` looks at. An honest one asks twice, and again every few
+        # seconds while nobody answers.
         rate=20,
     ),
     Frame("DHCP renewal", (*_IP4, FROM4, *_DHCP, _own("client's address", "th", 160, 32, Own.IP4)), rate=20),

@@ -22,6 +22,7 @@ from gaoler.errors import Failed, NotFound
 _IFA_F_NODAD = 0x02  # linux/if_addr.h
 _NUD_NOARP, _NTF_MASTER = 0x40, 0x04  # linux/neighbour.h
 _NUD_REACHABLE = 0x02
+_INGRESS = 0xFFFFFFF2  # TC_H_MIN_INGRESS below TC_H_CLSACT, linux/pkt_sched.h
 
 _T = TypeVar("_T")
 
@@ -97,6 +98,25 @@ def attach(tap: str, bridge: str, *, mac: str | None = None, isolated: bool = Fa
         # Permanent for the bridge would be an address of the host's own; this one is reachable, and does not age.
         _try(what, lambda ip: ip.fdb("append", ifindex=index, lladdr=mac, state=_NUD_NOARP, flags=_NTF_MASTER))
     _try(what, lambda ip: ip.link("set", index=index, state="up"))
+
+
+def number(name: str) -> int:
+    """An interface's, which no other one will have as long as the host runs. Raises NotFound."""
+    return _index(name)
+
+
+def classify(name: str, program: int, label: str) -> None:
+    """Have a loaded program look at each frame that comes from an interface, in place of one that did before."""
+    index = _index(name)
+    what = f"can't guard {name}"
+    _try(what, lambda ip: ip.tc("add", "clsact", index), accept=errno.EEXIST)
+    _try(
+        what,
+        lambda ip: ip.tc(
+            "replace-filter", "bpf", index,
+            parent=_INGRESS, handle=1, prio=1, fd=program, name=label, classid=1, direct_action=True,
+        ),
+    )  # fmt: skip
 
 
 def forget_neighbour(interface: str, address: str) -> None:

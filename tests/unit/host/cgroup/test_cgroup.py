@@ -129,7 +129,7 @@ def test_an_owners_machines_and_all_have_a_ceiling_on_version_1(root):
         (root / "memory" / group / "memory.limit_in_bytes").read_text() + " " + (root / "pids" / group / "pids.max").read_text()
         for group in ("gaoler-t/t.1000", "gaoler-t")
     ]
-    assert found == [f"{1 << 30} 500", f"{2 << 30} 900"]
+    assert found == [f"{(1 << 30) + (128 << 20)} 500", f"{2 << 30} 900"], "an owner's with time to choose before the kernel does"
     assert list((root / "cpu,cpuacct/gaoler-t/t.1000").iterdir()) == []
 
 
@@ -137,10 +137,27 @@ def test_an_owners_machines_have_a_ceiling_on_version_2(root):
     (root / "cgroup.controllers").touch()
     own = root / "gaoler-t/t.1000"
     own.mkdir(parents=True)
-    for name in ("memory.max", "pids.max"):
+    names = ("memory.high", "memory.max", "pids.max")
+    for name in names:
         (own / name).write_text("max\n")
     owners.Groups("t").limit("1000", 1 << 30, 500)
-    assert [(own / name).read_text() for name in ("memory.max", "pids.max")] == [f"{1 << 30}", "500"]
+    assert [(own / name).read_text() for name in names] == [f"{1 << 30}", f"{(1 << 30) + (128 << 20)}", "500"]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_what_files_take_is_told_apart_from_what_machines_hold(root, version):
+    own = root / ("memory" if version == 1 else "") / "gaoler/t.1000"
+    own.mkdir(parents=True)
+    if version == 1:
+        (own / "memory.usage_in_bytes").write_text("1000\n")
+        (own / "memory.stat").write_text("cache 1\nshmem 1\ntotal_cache 700\ntotal_shmem 500\n")
+    else:
+        (root / "cgroup.controllers").touch()
+        (own / "memory.current").write_text("1000\n")
+        (own / "memory.stat").write_text("anon 300\nfile 700\nshmem 500\n")
+    assert cgroup.usage("/gaoler/t.1000") == (1000, 800)
+    assert cgroup.usage("/gaoler/t.1001") == (0, 0)
+    assert cgroup.want_event("/gaoler/t.1001", 1 << 20) is None
 
 
 @pytest.mark.parametrize(("weight", "shares"), [(100, "1024"), (300, "3072"), (1, "10"), (10000, "102400")])
