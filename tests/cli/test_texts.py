@@ -125,7 +125,9 @@ def test_a_snapshot_is_deleted_by_its_tag(daemon, gaol):
 @pytest.mark.skipif(os.geteuid() != 0, reason="others are not told what only root may look at")
 def test_doctor_tells_the_mistake_that_keeps_the_daemon_from_starting(gaol, tmp_path, monkeypatch):
     program = tmp_path / "gaoler"
-    program.write_text("#!/bin/sh\necho 'gaoler: the configuration has a mistake: x.toml:3: bad\ntry: sudo editor x.toml' >&2; exit 2\n")
+    program.write_text(
+        "#!/bin/sh\necho 'gaoler: the configuration has a mistake: x.toml:3: bad\ntry: sudo editor x.toml' >&2; exit 2\n"
+    )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     told = gaol("doctor").stdout

@@ -26,7 +26,9 @@ if not TREE:
 @pytest.fixture(scope="session")
 def gateway() -> Iterator[Gateway]:
     need_root()
-    made = Gateway(replace(components(), base=Path(TREE)), {"limits": {"memory": "4G"}, "machines": {"memory": "1G", "deadline": "60s"}})
+    made = Gateway(
+        replace(components(), base=Path(TREE)), {"limits": {"memory": "4G"}, "machines": {"memory": "1G", "deadline": "60s"}}
+    )
     try:
         made.open()
         yield made

@@ -61,7 +61,9 @@ def launch(machine: Machine, command: str, title: str) -> None:
     try:
         until(lambda: title in windows(machine), f"{title} has a window", STARTED)
     except AssertionError:
-        told = inside(machine, "tail -n 15 /tmp/program.log; free -m; ps -u $(id -u) -o pid,stat,time,args | tail -n 25") + windows(machine)
+        told = inside(
+            machine, "tail -n 15 /tmp/program.log; free -m; ps -u $(id -u) -o pid,stat,time,args | tail -n 25"
+        ) + windows(machine)
         raise AssertionError(f"{title} has no window:\n{told}") from None
 
 
@@ -99,12 +101,18 @@ def test_nothing_of_it_listens(desk: Machine, screen: Tab) -> None:
 def test_it_follows_the_window(screen: Tab, desk: Machine) -> None:
     for width, height in ((900, 700), (700, 900)):
         screen.set_viewport_size({"width": width, "height": height})
-        until(lambda width=width: f"geometry {width}x" in inside(desk, "xwininfo -root").replace("-geometry", "geometry"), f"the screen is {width} wide")
+        until(
+            lambda width=width: f"geometry {width}x" in inside(desk, "xwininfo -root").replace("-geometry", "geometry"),
+            f"the screen is {width} wide",
+        )
 
 
 def test_clipboard_both_ways(screen: Tab, desk: Machine) -> None:
     screen.evaluate("navigator.clipboard.writeText('from the page: grüße 漢字')")
-    inside(desk, "setsid xfce4-terminal --disable-server --title=here -x sh -c 'stty -icanon -echo; cat > /tmp/pasted' >/dev/null 2>&1 &")
+    inside(
+        desk,
+        "setsid xfce4-terminal --disable-server --title=here -x sh -c 'stty -icanon -echo; cat > /tmp/pasted' >/dev/null 2>&1 &",
+    )
     until(lambda: '"here"' in windows(desk), "a terminal is drawn", STARTED)
 
     def pasted() -> str:
@@ -114,7 +122,10 @@ def test_clipboard_both_ways(screen: Tab, desk: Machine) -> None:
         return inside(desk, "cat /tmp/pasted")
 
     until(lambda: "from the page: grüße 漢字" in pasted(), "it is pasted")
-    inside(desk, "pkill -f '[x]fce4-terminal'; printf 'to the page: ééé' > /tmp/text; setsid mousepad --disable-server /tmp/text >/dev/null 2>&1 &")
+    inside(
+        desk,
+        "pkill -f '[x]fce4-terminal'; printf 'to the page: ééé' > /tmp/text; setsid mousepad --disable-server /tmp/text >/dev/null 2>&1 &",
+    )
     until(lambda: "Mousepad" in windows(desk), "an editor is drawn", STARTED)
 
     def copied() -> str:
@@ -145,7 +156,9 @@ def test_programs_are_drawn(screen: Tab, desk: Machine, program: str, title: str
         inside(desk, f"pkill -f '[{name[0]}]{name[1:]}'; sleep 1")
 
 
-def test_two_desktops_of_one_owner_and_one_after_a_kill(gateway: Gateway, page: Page, ann: User, desk: Machine, screen: Tab) -> None:
+def test_two_desktops_of_one_owner_and_one_after_a_kill(
+    gateway: Gateway, page: Page, ann: User, desk: Machine, screen: Tab
+) -> None:
     """They share the home, and nothing in it that breaks."""
     other = Machine(gateway, "desk2", ann)
     with ExitStack() as undo:

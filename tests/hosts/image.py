@@ -115,7 +115,7 @@ def _make(suite: str, bare: bool, base: Path, image: Image, report: Report) -> N
     listing = image.place / "sources"
     listing.write_text(_sources(suite))
     # The kernel is fetched and not installed: nothing that would make an initramfs is needed then.
-    fetch = f"mkdir -p \"$1/{_DEBS}\" && chroot \"$1\" sh -c '{_FETCH}'"
+    fetch = f'mkdir -p "$1/{_DEBS}" && chroot "$1" sh -c \'{_FETCH}\''
     options = [word for line in apt.acquire_options() for word in ("--aptopt", line)]
     stream(
         ["mmdebstrap", "--mode=root", "--variant=important", "--format=directory", f"--include={','.join(_packages(bare))}",

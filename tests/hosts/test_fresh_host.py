@@ -76,7 +76,9 @@ def test_a_user_who_is_nobody_special_has_a_machine(host: VirtualHost) -> None:
 
 
 def test_a_disk_ends_where_its_limit_is(host: VirtualHost) -> None:
-    write = "head -c 40M /dev/urandom > /root/fits && sync && echo fits; head -c 80M /dev/urandom > /root/much && sync || echo full"
+    write = (
+        "head -c 40M /dev/urandom > /root/fits && sync && echo fits; head -c 80M /dev/urandom > /root/much && sync || echo full"
+    )
     host.run("gaol up small --no-network --disk 90M", STUDENT)
     assert "fits\n" in (said := host.run(f"gaol exec small -- sh -c '{write}'", STUDENT, check=False)), said
     assert said.endswith("full\n"), said
@@ -170,5 +172,7 @@ def test_down_and_purge_leave_no_trace(host: VirtualHost) -> None:
     assert host.status("pgrep -x 'gaoler|dnsmasq|linux'") == 1
     make(host, "purge YES=1")
     places = "/uml /etc/gaoler /run/gaoler /var/lib/gaoler /var/cache/gaoler /usr/local/lib/gaoler /sys/fs/cgroup/gaoler"
-    assert host.run(f"ls -d {places} /etc/systemd/system/gaoler* 2>/dev/null; ip link | grep gaol; losetup -nl", check=False) == ""
+    assert (
+        host.run(f"ls -d {places} /etc/systemd/system/gaoler* 2>/dev/null; ip link | grep gaol; losetup -nl", check=False) == ""
+    )
     assert host.run("systemctl is-system-running").strip() == "running"

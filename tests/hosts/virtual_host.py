@@ -60,7 +60,9 @@ class VirtualHost:
 
     def send(self, tree: Path, names: list[str], to: str, user: str = "root") -> None:
         """Files and directories of `tree`, into a directory that is made."""
-        packed = subprocess.run(["tar", "-C", tree, "--exclude=__pycache__", "-c", *names], capture_output=True, check=True).stdout
+        packed = subprocess.run(
+            ["tar", "-C", tree, "--exclude=__pycache__", "-c", *names], capture_output=True, check=True
+        ).stdout
         self.run(f"mkdir -p {to} && tar -C {to} -x", user, data=packed)
 
     def boot_id(self) -> str:

@@ -49,7 +49,9 @@ def test_what_can_not_be_written_leaves_nothing(tmp_path):
 def test_two_at_once_end_with_one_of_both(tmp_path):
     """Two `gaol ssh` of one user, say."""
     texts = [letter * 100_000 for letter in (b"a", b"b")]
-    writers = [threading.Thread(target=lambda text=text: [files.replace(tmp_path / "file", text) for _ in range(50)]) for text in texts]
+    writers = [
+        threading.Thread(target=lambda text=text: [files.replace(tmp_path / "file", text) for _ in range(50)]) for text in texts
+    ]
     for writer in writers:
         writer.start()
     for writer in writers:

@@ -8,7 +8,10 @@ from gaoler.errors import Usage
 from gaoler.units import duration, show_duration, show_size, size, time_to_live
 
 
-@pytest.mark.parametrize(("text", "count"), [("512M", 512 << 20), ("2g", 2 << 30), ("1048576", 1 << 20), ("4GiB", 4 << 30), ("1.5G", 3 << 29), ("0", 0)])
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("512M", 512 << 20), ("2g", 2 << 30), ("1048576", 1 << 20), ("4GiB", 4 << 30), ("1.5G", 3 << 29), ("0", 0)],
+)
 def test_sizes(text, count):
     assert size(text) == count
 

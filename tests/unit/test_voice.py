@@ -20,7 +20,10 @@ DESTROYS = re.compile(r"(sudo )?(rm|mkfs|wipefs|gaol (rm|base rm|kernel rm|resto
 def typed(hint: str) -> bool:
     """A command, a setting, an option's value for the command at hand, or what only the running program knows."""
     return bool(
-        hint.startswith(("{", "--")) or hint.split(maxsplit=1)[0].rstrip(";") in PROGRAMS or SETTING.match(hint) or re.fullmatch(r"[\d.]+[A-Za-z]?|[A-Z_]+=.*", hint)
+        hint.startswith(("{", "--"))
+        or hint.split(maxsplit=1)[0].rstrip(";") in PROGRAMS
+        or SETTING.match(hint)
+        or re.fullmatch(r"[\d.]+[A-Za-z]?|[A-Z_]+=.*", hint)
     )
 
 
@@ -42,7 +45,9 @@ def test_no_hint_destroys():
     assert [(told.place, told.hint) for told in ERRORS if any(DESTROYS.match(hint) for hint in told.hint.split(" | "))] == []
 
 
-WRITTEN = [(told.place, text) for told in ERRORS for text in (told.what, told.why)] + [(f"gaol {name}", text) for name, text in helps()]
+WRITTEN = [(told.place, text) for told in ERRORS for text in (told.what, told.why)] + [
+    (f"gaol {name}", text) for name, text in helps()
+]
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ from gaoler.machines.sleeping import Sleeping
 from gaoler.machines.snapshots import Snapshots
 from gaoler.machines.spares import Spares
 from gaoler.machines.tally import Tally
+from gaoler.machines.templates import Templates
 from gaoler.progress import Report
 from gaoler.store.memo import Keeper
 from gaoler.store.paths import Paths
@@ -119,6 +120,7 @@ def assemble(decided: Decided, network: Network) -> Parts:
     boot = Boot(paths.runtime)
     autostart = Autostart(registry, running, boot)
     sleeping = Sleeping(registry, jailer, running, sessions, snapshots, copies)
+    templates = Templates(registry, jailer, bases, making, running, sessions, copies, monitor)
     return Parts(
         decided=decided,
         configuration=configuration,
@@ -149,7 +151,7 @@ def assemble(decided: Decided, network: Network) -> Parts:
         draining=Draining(paths.runtime / "drain", registry, jailer, running, sleeping, spares, monitor, autostart.again),
         backups=Backups(accounts, registry, jailer, quotas, making, snapshots),
         portable=Portable(registry, jailer, quotas, making, sessions),
-        arriving=Arriving(registry, making, running, sleeping, sessions, ahead),
+        arriving=Arriving(registry, making, running, sleeping, sessions, ahead, templates),
         syncs=syncs,
         metrics=Metrics(configuration, registry, jailer, bases, tally.registry),
         rights=Rights(configuration, registry, bases, accounts.known),

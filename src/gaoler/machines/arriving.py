@@ -15,10 +15,11 @@ from gaoler.machines.failpoints import reach
 from gaoler.machines.machine import Machine
 from gaoler.machines.making import Making
 from gaoler.machines.registry import NameTaken, Registry
-from gaoler.machines.request import Wishes, complete, show
+from gaoler.machines.request import Request, Wishes, complete, show
 from gaoler.machines.running import Running
 from gaoler.machines.sessions import Command, Opened, Sessions
 from gaoler.machines.sleeping import Sleeping
+from gaoler.machines.templates import Templates
 from gaoler.progress import Progress, Report
 
 _log = logging.getLogger(__name__)
@@ -36,7 +37,14 @@ class Arriving:
     """Every method may be called from any thread."""
 
     def __init__(
-        self, registry: Registry, making: Making, running: Running, sleeping: Sleeping, sessions: Sessions, ahead: Ahead
+        self,
+        registry: Registry,
+        making: Making,
+        running: Running,
+        sleeping: Sleeping,
+        sessions: Sessions,
+        ahead: Ahead,
+        templates: Templates,
     ) -> None:
         self._registry = registry
         self._making = making
@@ -44,11 +52,12 @@ class Arriving:
         self._sleeping = sleeping
         self._sessions = sessions
         self._ahead = ahead
+        self._templates = templates
         self._configuration = registry.configuration
 
     def up(self, owner: Account, name: str, wishes: Wishes, report: Report) -> Machine:
         """Find the owner's machine of that name or make it, start it, and wait until it is ready. Raises GaolerError."""
-        machine = self._found_or_made(owner, name, wishes, report)
+        machine, new = self._found_or_made(owner, name, wishes, report)
         report(Progress("starting"))
         self._refresh_owner(machine, owner)
         self._running.thaw(machine)
@@ -57,6 +66,8 @@ class Arriving:
         report(Progress("waiting until it is ready"))
         if not readiness.wait_ready(machine, self._configuration.machines.deadline):
             self._running.note(machine, readiness.lacking(machine))
+        if new:
+            self._templates.consider(machine, new)
         self._making.clone_ahead(machine.record.base)
         self._ahead.begin(owner, Wishes(), instead=False)
         return machine
@@ -141,18 +152,20 @@ class Arriving:
             readiness.wait_agent(machine, self._configuration.machines.deadline)
         return self._sessions.open(machine, command(machine))
 
-    def _found_or_made(self, owner: Account, name: str, wishes: Wishes, report: Report) -> Machine:
+    def _found_or_made(self, owner: Account, name: str, wishes: Wishes, report: Report) -> tuple[Machine, Request | None]:
+        """The machine, and what was wanted where it is a new one."""
         found = self._registry.get(owner.uid, name)
         while found is None:
             wanted = complete(self._configuration, owner, wishes)
             hint = admission.with_less(f"gaol up {name} --memory ", wanted.memory)
             self._running.allotment.admit(admission.Wanted(owner, wanted.memory, name, hint))
             try:
-                return self._making.create(owner, name, wanted, report=report)
+                machine = self._templates.new(owner, name, wanted)
+                return machine or self._making.create(owner, name, wanted, report=report), wanted
             except NameTaken:  # its owner has asked twice at once
                 found = self._registry.get(owner.uid, name)
         _must_fit(found, wishes)
-        return found
+        return found, None
 
     def _waits_for_address(self, machine: Machine) -> bool:
         """Whether its address comes later than its agent, so that a command must not be run at once."""

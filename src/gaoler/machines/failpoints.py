@@ -47,6 +47,8 @@ MOMENTS = (
     "rebase.exchanged",
     "restore.staged",
     "restore.exchanged",
+    "template.kept",
+    "template.started",
     "ahead.created",
     "ahead.started",
     "ahead.taken",

@@ -21,6 +21,8 @@ class Machine:
         self.record = record
         self.observed = Observed()
         self.lock = threading.RLock()
+        self.entered = False
+        """Whether a command was run in it, as far as this daemon knows."""
         self._changed = threading.Condition()
 
     @property

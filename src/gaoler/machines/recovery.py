@@ -138,6 +138,11 @@ class Recovery:
         for path in self._jailer.paths.backups.glob("*/*/*"):
             if path.parent.parent.name not in known:
                 _try(partial(_delete, path))
+        for path in self._jailer.paths.memory.iterdir():
+            if path.name not in known:  # templates of an earlier daemon
+                for kept in path.iterdir():
+                    _try(partial(_delete, kept))
+                _try(path.rmdir)
         for directory in (self._jailer.paths.ephemeral, self._jailer.paths.staging):
             for path in directory.iterdir():
                 if path.name not in known:

@@ -67,6 +67,7 @@ class Sessions:
         if machine.observed.frozen:
             name = machine.record.name
             raise Failed(f"{name} is frozen", "its programs stand still, and so would the command", f"gaol thaw {name}")
+        machine.entered = True
         request = agent.SessionRequest(
             cookie=secrets.token_hex(16),
             user=command.user,

@@ -27,7 +27,9 @@ def master(gateway: Gateway, repository, tmp_path: Path):
         gateway.gaol("base", "rm", "seed", check=True)
         (tree / "etc/pacman.d/mirrorlist").write_text(f"Server = {mirror}/$repo/os/$arch\n")
         settings = (tree / "etc/pacman.conf").read_text().replace("/etc/pacman.d", f"{tree}/etc/pacman.d")
-        (tmp_path / "pacman.conf").write_text(settings.replace("[core]", f"GPGDir = {tree}/etc/pacman.d/gnupg\nCacheDir = {tmp_path}/packages\n[core]"))
+        (tmp_path / "pacman.conf").write_text(
+            settings.replace("[core]", f"GPGDir = {tree}/etc/pacman.d/gnupg\nCacheDir = {tmp_path}/packages\n[core]")
+        )
         pacman = ["pacman", "--config", tmp_path / "pacman.conf", "--root", tree, "--noconfirm"]
         subprocess.run([*pacman, "-Sy", "rsync", "greeting"], check=True, capture_output=True)
         inside = mirror.replace("127.0.0.1", "10.0.2.2")

@@ -75,12 +75,20 @@ def test_what_may_be_a_mistake_is_told(gateway, alice):
         done = gateway.gaoler("--check")
         assert done.returncode == 0, done.stderr
         assert f"user {alice.name}" not in done.stdout
-        for word in ("no user nosuchuser", "no group nosuchgroup", '"nosuchbase"', '"nosuchmaster"', "network.domain: after a restart"):
+        for word in (
+            "no user nosuchuser",
+            "no group nosuchgroup",
+            '"nosuchbase"',
+            '"nosuchmaster"',
+            "network.domain: after a restart",
+        ):
             assert word in done.stdout, word
         check = found(gateway)
         assert check["good"]
         assert "network.domain: after a restart" in check["found"]
-        assert "nosuch" not in json.loads(gateway.gaol("doctor", "--json", user=alice).stdout)[0]["found"], "not everybody's to know"
+        assert "nosuch" not in json.loads(gateway.gaol("doctor", "--json", user=alice).stdout)[0]["found"], (
+            "not everybody's to know"
+        )
 
 
 def test_a_daemon_that_runs_takes_what_is_good_and_goes_on_with_what_it_had(gateway, quiet, alice):

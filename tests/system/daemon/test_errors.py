@@ -62,7 +62,11 @@ NAMES = ["..", ".", "a\nb", "-rf", "x" * 300, "Web", "web_1", "wéb", "web-", " 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_name_for_a_machine(gateway, alice, name):
-    done = gateway.gaol("up", "--no-network", "--", name, user=alice) if name.startswith("-") else gateway.gaol("up", name, user=alice)
+    done = (
+        gateway.gaol("up", "--no-network", "--", name, user=alice)
+        if name.startswith("-")
+        else gateway.gaol("up", name, user=alice)
+    )
     refused(done, 2)
     assert len(done.stderr) < 2000
     assert all(line.isprintable() for line in done.stderr.splitlines())
@@ -203,7 +207,14 @@ def test_all_mistakes_of_a_configuration_are_told(gateway):
     finally:
         gateway.configure()
     assert done.returncode == 2
-    for words in ("machines.memori", "did you mean memory", "machines.deadline", "network.mode", "network.subnet", "gaoler.toml:"):
+    for words in (
+        "machines.memori",
+        "did you mean memory",
+        "machines.deadline",
+        "network.mode",
+        "network.subnet",
+        "gaoler.toml:",
+    ):
         assert words in done.stderr, words
 
 

@@ -109,7 +109,14 @@ def test_what_methods_answer_is_what_is_published(gateway, interface):
         ("KernelList", {}), ("StoreInspect", {}), ("StoreRestore", {"machines": [], "trees": []}), ("Metrics", {}), ("Doctor", {}),
         ("Drain", {"left": 3600, "why": "a test", "stop": True}), ("DrainInspect", {}), ("DrainEnd", {}), ("DrainInspect", {}),
     ]  # fmt: skip
-    assert {name for name, _ in calls} == set(METHODS) - {"KernelBuild", "KernelRemove", "StoreBackup", "Rebase", "Export", "Import"}
+    assert {name for name, _ in calls} == set(METHODS) - {
+        "KernelBuild",
+        "KernelRemove",
+        "StoreBackup",
+        "Rebase",
+        "Export",
+        "Import",
+    }
     for method, parameters in calls:
         assert not interface.faults_of_call(method, parameters)
         for reply in replies(gateway, method, **parameters):

@@ -51,12 +51,16 @@ class Archive(SimpleHTTPRequestHandler):
 
 
 def test_few_blocks_are_excused_and_each_says_why():
-    excused = [f"{document.name}:{block.line}: {block.excuse}" for document, found in COMMANDS.items() for block in found if block.excuse]
+    excused = [
+        f"{document.name}:{block.line}: {block.excuse}" for document, found in COMMANDS.items() for block in found if block.excuse
+    ]
     assert len(excused) <= EXCUSES, excused
     assert sum(map(len, COMMANDS.values())) > 3 * EXCUSES / 2
     for document in DOCUMENTS:
         for block in blocks(document):
-            assert block.is_commands or not any(re.match(r"(\$|gaol|sudo) ", line) for line in block.lines), f"{document}:{block.line}"
+            assert block.is_commands or not any(re.match(r"(\$|gaol|sudo) ", line) for line in block.lines), (
+                f"{document}:{block.line}"
+            )
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +89,9 @@ def everybody(gateway, alice) -> Iterator[Gateway]:
 @pytest.mark.machine
 @pytest.mark.network
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("document", [one for one in DOCUMENTS if any(not block.excuse for block in COMMANDS[one])], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "document", [one for one in DOCUMENTS if any(not block.excuse for block in COMMANDS[one])], ids=lambda path: path.stem
+)
 def test_commands_do_what_they_stand_for(everybody, alice, bob, archive, document, tmp_path):
     who = everybody.root if document.stem in FOR_ROOT else alice
 

@@ -33,7 +33,9 @@ def machines(store):  # noqa: F811
     jailer = SimpleNamespace(gaol=lambda _: store / "gaol", paths=paths)
     registry = SimpleNamespace(check_there=lambda _: None, check_idle=lambda _: None, directory=lambda _: store / "record")
     quotas = SimpleNamespace(limit=lambda *_: None, held=lambda record: record)
-    return SimpleNamespace(paths=paths, jailer=jailer, quotas=quotas, snapshots=snapshots.Snapshots(registry, jailer, quotas, None))
+    return SimpleNamespace(
+        paths=paths, jailer=jailer, quotas=quotas, snapshots=snapshots.Snapshots(registry, jailer, quotas, None)
+    )
 
 
 def test_a_machine_has_so_many_snapshots_and_no_more(machines, machine, monkeypatch):

@@ -246,7 +246,7 @@ while True:
 
 def test_attributes_and_nodes_are_hidden_marks_on_the_host(machine):
     """Where the host refuses a name or a node to the jail, it is kept as something the host gives to anybody."""
-    machine.run("cd /test; python3 -c 'import os; os.setxattr(\".\", \"trusted.t\", b\"v\")'; mknod disk b 7 1")
+    machine.run('cd /test; python3 -c \'import os; os.setxattr(".", "trusted.t", b"v")\'; mknod disk b 7 1')
     marked = machine.root / "test"
     assert os.getxattr(marked, "user.hostfs.trusted.t") == b"v"
     if machine.jailed:

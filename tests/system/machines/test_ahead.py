@@ -167,7 +167,9 @@ def test_one_of_a_base_that_has_changed_is_not_used(gateway, alice):
             old = next(one["name"] for one in spares(gateway) if one["base"] == "changing")
             master.sh("echo new > /etc/what")
             gaol("publish", "master", "changing")
-            done = gateway.gaol("run", "--no-network", "--base", "changing", "--", "sh", "-c", "hostname; cat /etc/what", user=alice)
+            done = gateway.gaol(
+                "run", "--no-network", "--base", "changing", "--", "sh", "-c", "hostname; cat /etc/what", user=alice
+            )
             assert done.stdout.split()[1:] == ["new"] and old not in done.stdout, done
         finally:
             gaol("base", "rm", "changing")

@@ -96,7 +96,19 @@ def test_a_machine_is_carried_in_a_file(gateway, quiet, archive, alice, bob):
         assert (info["memory"], info["cpus"]) == (old["memory"], old["cpus"])
         gateway.gaol("up", "moved", user=bob, check=True)
         seen = gateway.gaol("exec", "moved", "--", "sh", "-ec", LOOK, user=bob, check=True).stdout.split()
-        wanted = ["mine", "1000", "2750", "2", "/etc/passwd", "pipe", "character-special-file", "4755", str(1 << 30), "0", "moved"]
+        wanted = [
+            "mine",
+            "1000",
+            "2750",
+            "2",
+            "/etc/passwd",
+            "pipe",
+            "character-special-file",
+            "4755",
+            str(1 << 30),
+            "0",
+            "moved",
+        ]
         assert seen == wanted
         identity = "cat /etc/machine-id"
         assert gateway.gaol("exec", "moved", "--", "sh", "-c", identity, user=bob).stdout != quiet.sh(identity)

@@ -91,7 +91,11 @@ def test_a_clone_of_a_running_machine_is_another_one(gateway, alice, first, seco
     for machine in (first, second):
         assert machine.sh("hostname -I").split()[0] == machine.address
         assert machine.sh("cat /sys/class/net/eth0/address") == machine.info()["mac"]
-        assert machine.sh("getent hosts $(hostname) | awk '{print $1}'") in ("127.0.1.1", machine.address, machine.info()["address6"])
+        assert machine.sh("getent hosts $(hostname) | awk '{print $1}'") in (
+            "127.0.1.1",
+            machine.address,
+            machine.info()["address6"],
+        )
         assert gateway.gaol("ssh", machine.name, "--", "hostname", user=alice, check=True).stdout == f"{machine.name}\n"
         with socket.create_connection((machine.address, 7000), PATIENCE) as connection:
             connection.sendall(b"there")

@@ -31,7 +31,10 @@ def test_command_lines_are_as_long_as_on_the_host(gateway, quiet, alice, words):
 def test_more_than_a_machine_takes_is_one_clear_error(gateway, quiet, alice):
     done = gateway.gaol("exec", quiet.name, "--", "true", *["x" * 100_000] * 19, user=alice)
     assert done.returncode in (0, 126)  # the host's own environment takes from what is left of the 2 MiB
-    with Gaoler(str(gateway.socket)) as gaoler, pytest.raises(Usage, match="the command line is too long: gaoler takes 4 MiB of it"):
+    with (
+        Gaoler(str(gateway.socket)) as gaoler,
+        pytest.raises(Usage, match="the command line is too long: gaoler takes 4 MiB of it"),
+    ):
         gaoler.exec("quiet", owner=alice.name, arguments=["true", *["x" * 1000] * 5000])
 
 
@@ -58,7 +61,9 @@ def test_a_command_that_is_not_there(gateway, quiet, alice, command, said, tried
 
 @pytest.mark.parametrize("way", ["killed", "stopped", "deleted"])
 def test_a_machine_that_ends_under_a_command_is_not_ready_afterwards(gateway, quiet, alice, way):
-    with gateway.popen("exec", "quiet", "--", "sh", "-c", "echo up; exec tail -f /dev/null", user=alice, stdin=-3, stdout=-1, stderr=-1) as process:
+    with gateway.popen(
+        "exec", "quiet", "--", "sh", "-c", "echo up; exec tail -f /dev/null", user=alice, stdin=-3, stdout=-1, stderr=-1
+    ) as process:
         assert process.stdout.readline() == b"up\n"
         if way == "killed":
             os.kill(gateway.json("info", "quiet", user=alice)["pid"], signal.SIGKILL)
@@ -92,7 +97,9 @@ def test_a_program_killed_for_want_of_memory_is_told_of(gateway, quiet, alice):
 def test_df_says_at_once_that_the_disk_is_full(gateway, alice):
     gateway.gaol("up", "small", "--no-network", "--disk", "48M", user=alice, check=True)
     try:
-        script = "dd if=/dev/urandom of=/root/much bs=1M count=100 2>&1 | grep -q quota && sleep 1.2; df --output=pcent / | tail -1"
+        script = (
+            "dd if=/dev/urandom of=/root/much bs=1M count=100 2>&1 | grep -q quota && sleep 1.2; df --output=pcent / | tail -1"
+        )
         done = gateway.gaol("exec", "small", "--", "sh", "-c", script, user=alice)
         assert int(done.stdout.strip().rstrip("%")) >= 95, done
     finally:
@@ -103,7 +110,10 @@ def test_df_says_at_once_that_the_disk_is_full(gateway, alice):
 
 
 def test_snapshots_are_listed_with_their_time(gateway, quiet, alice):
-    assert gateway.gaol("snapshot", "quiet", "--list", user=alice).stdout == "no snapshots yet; try: gaol snapshot quiet before-upgrade\n"
+    assert (
+        gateway.gaol("snapshot", "quiet", "--list", user=alice).stdout
+        == "no snapshots yet; try: gaol snapshot quiet before-upgrade\n"
+    )
     before = time.time()
     for tag in ("zebra", "ape"):
         gateway.gaol("snapshot", "quiet", tag, user=alice, check=True)
@@ -192,7 +202,9 @@ def test_a_machine_can_be_changed(gateway, quiet, alice):
     gateway.gaol("set", "quiet", "network=on", "home=off", user=alice, check=True)
     gateway.gaol("up", "quiet", user=alice, check=True)
     assert gateway.json("info", "quiet", user=alice)["address"]
-    inside = gateway.gaol("exec", "quiet", "--", "sh", "-c", "grep MemTotal /proc/meminfo; grep -c hostfs.*/home /proc/mounts", user=alice)
+    inside = gateway.gaol(
+        "exec", "quiet", "--", "sh", "-c", "grep MemTotal /proc/meminfo; grep -c hostfs.*/home /proc/mounts", user=alice
+    )
     assert int(inside.stdout.split()[1]) > 256 << 10
     assert inside.stdout.split()[-1] == "0"
 
@@ -216,7 +228,9 @@ def test_a_machine_gets_another_name(gateway, quiet, alice):
 
 
 def test_a_command_left_running(gateway, quiet, alice):
-    pid = gateway.gaol("exec", "--detach", "quiet", "--", "sh", "-c", "echo says; exec sleep 1000", user=alice, check=True).stdout.strip()
+    pid = gateway.gaol(
+        "exec", "--detach", "quiet", "--", "sh", "-c", "echo says; exec sleep 1000", user=alice, check=True
+    ).stdout.strip()
     assert gateway.gaol("exec", "quiet", "--", "cat", f"/proc/{pid}/comm", user=alice).stdout == "sleep\n"
     until(lambda: "says" in gateway.gaol("log", "quiet", user=alice).stdout, "it is in the log")
     assert gateway.gaol("exec", "-d", "quiet", "--", "nosuch", user=alice).returncode == 127
@@ -229,11 +243,15 @@ def test_what_has_changed_in_a_machine(gateway, quiet, alice):
     gateway.gaol("exec", "quiet", "--", "sh", "-c", script, user=alice, check=True)
     found = gateway.json("diff", "quiet", "fresh", user=alice)
     told = {one["path"]: one for one in found["differences"]}
-    assert {"/etc/hosts", "/srv/app", "/srv/app/data", "/srv/app/link", "/srv/app/pipe", "/opt", "/usr/share/doc/dpkg"} <= set(told)
+    assert {"/etc/hosts", "/srv/app", "/srv/app/data", "/srv/app/link", "/srv/app/pipe", "/opt", "/usr/share/doc/dpkg"} <= set(
+        told
+    )
     assert told["/srv/app/data"]["size"] == 5000
     assert told["/opt"]["how"] == ["mode"]
     assert told["/usr/share/doc/dpkg"]["change"] == "removed"
-    assert all(path.startswith(("/etc/hosts", "/srv", "/opt", "/usr/share/doc/dpkg", "/var", "/tmp", "/root", "/run")) for path in told)
+    assert all(
+        path.startswith(("/etc/hosts", "/srv", "/opt", "/usr/share/doc/dpkg", "/var", "/tmp", "/root", "/run")) for path in told
+    )
     patch = gateway.gaol("diff", "quiet", "fresh", "--patch", user=alice, check=True).stdout
     assert "+++ b/etc/hosts\n" in patch
     assert "+10.0.0.1 friend\n" in patch

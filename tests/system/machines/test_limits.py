@@ -52,9 +52,13 @@ def test_a_time_to_live_ends(gateway, alice):
 def test_who_works_in_a_machine_is_told_before_its_time_is_over(gateway, alice):
     with running(gateway, alice, "brief", "--no-network") as machine:
         machine.sh("printf '#!/bin/sh\\necho \"$@\" > /root/told\\n' > /usr/local/sbin/wall; chmod +x /usr/local/sbin/wall")
-        machine.gaol("set", f"ttl={int(time.time() - machine.info()['started']) + 20}s", check=True)  # a quarter of that before its end
+        machine.gaol(
+            "set", f"ttl={int(time.time() - machine.info()['started']) + 20}s", check=True
+        )  # a quarter of that before its end
         told = until(lambda: machine.exec("cat", "/root/told").stdout, "it is told")
-        assert re.fullmatch(r"brief is stopped in \d+s: its time is over then\. Its files stay\. On the host: gaol extend brief 2h\n", told)
+        assert re.fullmatch(
+            r"brief is stopped in \d+s: its time is over then\. Its files stay\. On the host: gaol extend brief 2h\n", told
+        )
 
 
 def test_an_idle_machine_is_stopped_and_a_busy_one_is_not(gateway, alice, limited):

@@ -462,7 +462,10 @@ def test_a_machine_without_a_desktop_says_so(quiet):
     done = quiet.gaol("desktop")
     said = "this machine has no desktop; one made from a base with a desktop (debian-desktop) has"
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-2:] == [f"gaol: can't start a desktop in quiet: {said}", "try: gaol desktop NAME --base debian-desktop"]
+    assert done.stderr.splitlines()[-2:] == [
+        f"gaol: can't start a desktop in quiet: {said}",
+        "try: gaol desktop NAME --base debian-desktop",
+    ]
 
 
 def test_administrators_see_everybody_and_plain_users_do_not(quiet, gateway, alice, bob, warden):

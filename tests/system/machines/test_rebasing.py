@@ -12,7 +12,9 @@ pytestmark = [pytest.mark.root, pytest.mark.machine]
 
 
 def test_a_machine_moves_over_to_a_newer_generation(gateway, quiet, alice, monkeypatch):
-    quiet.sh("mkdir /srv/course; echo 1 > /srv/course/task; echo 1 > /srv/course/text; echo 1 > /srv/course/old; ln -s task /srv/course/link")
+    quiet.sh(
+        "mkdir /srv/course; echo 1 > /srv/course/task; echo 1 > /srv/course/text; echo 1 > /srv/course/old; ln -s task /srv/course/link"
+    )
     gateway.gaol("base", "add", "course", "--machine", f"{alice.name}/quiet", check=True)
     try:
         gateway.gaol("up", "lab", "--no-network", "--base", "course", user=alice, check=True)

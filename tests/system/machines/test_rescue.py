@@ -46,7 +46,19 @@ def test_files_come_out_of_a_machine_that_is_broken(gateway, quiet, alice):
         assert terminal.wait() == 0
 
     # Meanwhile nobody else has its files, also after the daemon was killed.
-    with gateway.popen("exec", "--rescue", "quiet", "--", "sh", "-c", "echo in; exec tail -f /dev/null", user=alice, stdin=-3, stdout=-1, stderr=-1) as process:
+    with gateway.popen(
+        "exec",
+        "--rescue",
+        "quiet",
+        "--",
+        "sh",
+        "-c",
+        "echo in; exec tail -f /dev/null",
+        user=alice,
+        stdin=-3,
+        stdout=-1,
+        stderr=-1,
+    ) as process:
         assert process.stdout.readline() == b"in\n"
         for words in (("up", "quiet"), ("restore", "quiet", "good"), ("rm", "--force", "quiet")):
             refused = gateway.gaol(*words, user=alice)

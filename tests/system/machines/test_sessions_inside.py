@@ -57,7 +57,9 @@ def test_a_shutdown_is_for_later_and_can_be_cancelled(quiet):
     assert quiet.exec("init", "3").returncode == 1
     assert quiet.state == "ready"
     # A minute that is over at once.
-    quiet.sh("printf '#!/bin/sh\\necho $1 > /root/waited; sync\\n' > /usr/local/sbin/sleep; chmod +x /usr/local/sbin/sleep; shutdown +1")
+    quiet.sh(
+        "printf '#!/bin/sh\\necho $1 > /root/waited; sync\\n' > /usr/local/sbin/sleep; chmod +x /usr/local/sbin/sleep; shutdown +1"
+    )
     until(lambda: quiet.state == "stopped", "the time has come")
     quiet.up()
     assert quiet.sh("cat /root/waited") == "60"

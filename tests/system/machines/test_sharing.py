@@ -125,8 +125,15 @@ for method, parameters in json.load(sys.stdin):
         if {"name", "owner"} <= set(fields) and name not in MAY:
             calls.append((name, {"name": f"{alice.name}/project"} | {key: value for key, value in more.items() if key in fields}))
     assert len(calls) > 15
-    python = [os.path.realpath(sys.executable), "-IS", "-c", f"import sys; sys.path.insert(0, {str(gateway.directory / 'lib')!r})\n{script}"]
-    done = subprocess.run(python, input=json.dumps(calls), capture_output=True, text=True, timeout=120, check=True, **gateway.options(bob))
+    python = [
+        os.path.realpath(sys.executable),
+        "-IS",
+        "-c",
+        f"import sys; sys.path.insert(0, {str(gateway.directory / 'lib')!r})\n{script}",
+    ]
+    done = subprocess.run(
+        python, input=json.dumps(calls), capture_output=True, text=True, timeout=120, check=True, **gateway.options(bob)
+    )
     answered = dict(line.split() for line in done.stdout.splitlines())
     assert list(answered) == [name for name, _ in calls]
     assert {name: code for name, code in answered.items() if code not in ("3", "4")} == {}, "no machine, or not allowed"

@@ -18,8 +18,6 @@ from system.support.waiting import PATIENCE, until
 pytestmark = [pytest.mark.root, pytest.mark.machine]
 
 
-
-
 def sleep(machine: Machine) -> None:
     machine.gaol("sleep", check=True)
     assert machine.state == "asleep"

@@ -27,7 +27,10 @@ def nginx(lan, web):
     with serving(listener, Proxy):
         port = listener.getsockname()[1]
         web.sh(f"echo 'Acquire::http::Proxy \"http://{lan.gateway}:{port}\";' > /etc/apt/apt.conf.d/90proxy")
-        web.sh("apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends nginx-light", timeout=240)
+        web.sh(
+            "apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends nginx-light",
+            timeout=240,
+        )
     web.sh("echo gaol > /var/www/html/index.html")
     return web
 

@@ -23,8 +23,7 @@ def three(gateway, alice, bob):
     """web and db of alice's, web of bob's."""
     with leaving_nothing(gateway), ExitStack() as machines:
         yield [
-            machines.enter_context(running(gateway, user, name))
-            for user, name in ((alice, "web"), (alice, "db"), (bob, "web"))
+            machines.enter_context(running(gateway, user, name)) for user, name in ((alice, "web"), (alice, "db"), (bob, "web"))
         ]
 
 

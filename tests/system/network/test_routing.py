@@ -81,7 +81,15 @@ def asks(one: Namespace, other: Namespace, address: str, *, source: int = 0, pat
         # The connection waits in the queue, answered by the kernel: what is asked is whether it can be made.
         port = listener.getsockname()[1]
         listener.setblocking(False)
-        words = ("/usr/bin/python3", "-c", _ASK.replace("    print(asking.makefile().read())\n", ""), address, port, source, patience)
+        words = (
+            "/usr/bin/python3",
+            "-c",
+            _ASK.replace("    print(asking.makefile().read())\n", ""),
+            address,
+            port,
+            source,
+            patience,
+        )
         if one.run(*words, check=False).returncode:
             return ""
         connection, peer = listener.accept()

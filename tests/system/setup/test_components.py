@@ -34,7 +34,13 @@ def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The archive; apt and dpkg have a root of their own, whose packages' scripts run outside it."""
     need_root()
     root, archive = tmp_path / "root", tmp_path / "archive"
-    for name in ("var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/apt/lists/partial", "var/cache/apt/archives/partial", "etc/apt"):
+    for name in (
+        "var/lib/dpkg/info",
+        "var/lib/dpkg/updates",
+        "var/lib/apt/lists/partial",
+        "var/cache/apt/archives/partial",
+        "etc/apt",
+    ):
         (root / name).mkdir(parents=True)
     (root / "var/lib/dpkg/status").touch()
     archive.mkdir()

@@ -289,7 +289,10 @@ def test_a_second_installation_comes_and_goes_beside_the_first(host: Host, up: s
         second.configuration.write_text(good.replace(f"{second.prefix}br", f"{host.prefix}br"))
         refused = second.make("up")
         assert refused.returncode != 0
-        assert f'the installation in {host.place}/prefix has what this one would take: network.bridge = "{host.prefix}br"' in refused.stderr
+        assert (
+            f'the installation in {host.place}/prefix has what this one would take: network.bridge = "{host.prefix}br"'
+            in refused.stderr
+        )
         assert second.traces() == []
         second.configuration.write_text(good)
         made = second.make("up", BASE=str(components().base))

@@ -46,12 +46,16 @@ def write(machine, path, text):
 
 def test_make_with_many_at_once(box):
     """60 files, four compilers side by side; then make sees that nothing is to be done, and one file that has changed."""
-    write(box, "/root/make/Makefile", """
+    write(
+        box,
+        "/root/make/Makefile",
+        """
 parts := $(addprefix part,$(addsuffix .o,$(shell seq 60)))
 program: main.o library.a ; $(CC) -o $@ $^
 library.a: $(parts) ; $(AR) rcs $@ $^
 %.o: %.c common.h ; $(CC) -O1 -c -o $@ $<
-""")
+""",
+    )
     box.sh("""cd /root/make; echo 'int total(int);' > common.h
         for number in $(seq 60); do printf '#include <stdio.h>\\n#include "common.h"\\nint part%d(int n) { return n + %d; }\\n' $number $number > part$number.c; done
         { seq -f 'int part%g(int);' 60; echo '#include <stdio.h>'; echo 'int main(void) { int sum = 0;'; seq -f 'sum += part%g(0);' 60
@@ -59,7 +63,9 @@ library.a: $(parts) ; $(AR) rcs $@ $^
     assert "program" in box.sh("cd /root/make; make -j4 2>&1", timeout=180)
     assert box.sh("cd /root/make; ./program") == "1830"
     assert "up to date" in box.sh("cd /root/make; make -j4 2>&1")
-    assert box.sh("cd /root/make; sed -i 's/n + 7;/n + 8;/' part7.c; make -j4 | grep -c -- -c; ./program", timeout=60) == "1\n1831"
+    assert (
+        box.sh("cd /root/make; sed -i 's/n + 7;/n + 8;/' part7.c; make -j4 | grep -c -- -c; ./program", timeout=60) == "1\n1831"
+    )
 
 
 def test_pip_builds_and_installs(box):
@@ -68,8 +74,11 @@ def test_pip_builds_and_installs(box):
     write(box, "/root/quick/quick.c", QUICK_C)
     write(box, "/root/quick/slow.py", "import quick\ndef main(): print(quick.twice(21))")
     box.sh("apt-config dump > /dev/null; python3 -m venv /root/venv && cd /root && tar czf quick-1.0.tar.gz quick", timeout=120)
-    box.sh("CFLAGS=-I$(python3 -c 'import sysconfig; print(sysconfig.get_path(\"include\"))') "
-           "/root/venv/bin/pip install -q --no-index --no-build-isolation /root/quick-1.0.tar.gz 2>&1", timeout=180)
+    box.sh(
+        "CFLAGS=-I$(python3 -c 'import sysconfig; print(sysconfig.get_path(\"include\"))') "
+        "/root/venv/bin/pip install -q --no-index --no-build-isolation /root/quick-1.0.tar.gz 2>&1",
+        timeout=180,
+    )
     assert box.sh("/root/venv/bin/quick") == "42"
     assert box.sh("/root/venv/bin/pip check") == "No broken requirements found."
     box.sh("/root/venv/bin/pip uninstall -q -y quick; test ! -e /root/venv/bin/quick", timeout=60)
@@ -77,7 +86,8 @@ def test_pip_builds_and_installs(box):
 
 def test_npm_installs_and_runs(box):
     """A tree of packages from archives made here, links to programs, a script that runs one of them."""
-    box.sh("""cd /root && mkdir -p npm && cd npm
+    box.sh(
+        """cd /root && mkdir -p npm && cd npm
         for name in low middle; do
             mkdir -p $name; depends=; test $name = low || depends='"low": "^1.0.0"'
             printf '{"name": "%s", "version": "1.0.0", "bin": {"say-%s": "say.js"}, "dependencies": {%s}}' $name $name "$depends" > $name/package.json
@@ -85,8 +95,13 @@ def test_npm_installs_and_runs(box):
             printf '{}' > $name/index.js; (cd $name; npm pack --silent --pack-destination .. > /dev/null)
         done
         mkdir top; printf '{"name": "top", "version": "1.0.0", "scripts": {"build": "say-middle > built && say-low >> built"}}' > top/package.json
-        cd top && npm install --offline --no-audit --no-fund ../middle-1.0.0.tgz ../low-1.0.0.tgz 2>&1 && npm run --silent build""", timeout=180)
-    assert box.sh("cat /root/npm/top/built; cd /root/npm/top; npm ls --all --parseable | wc -l", timeout=60) == "middle says\nlow says\n3"
+        cd top && npm install --offline --no-audit --no-fund ../middle-1.0.0.tgz ../low-1.0.0.tgz 2>&1 && npm run --silent build""",
+        timeout=180,
+    )
+    assert (
+        box.sh("cat /root/npm/top/built; cd /root/npm/top; npm ls --all --parseable | wc -l", timeout=60)
+        == "middle says\nlow says\n3"
+    )
     box.sh("cd /root/npm/top; npm ci --offline --no-audit --no-fund 2>&1; test -L node_modules/.bin/say-middle", timeout=120)
 
 

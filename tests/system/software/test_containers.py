@@ -62,10 +62,13 @@ def test_layers_lie_on_an_overlay_of_the_gaol(box, engine):
 
 
 def test_what_a_container_changes_is_in_its_layer_alone(box, engine):
-    box.sh(f"""
+    box.sh(
+        f"""
         {engine} run --name changer {NAME} sh -ec 'rm /data/page; echo new > /data/new; chown 33 /data/new; mkdir /etc/d'
         {engine} diff changer | sort > /tmp/diff; grep -qx 'D /data/page' /tmp/diff; grep -qx 'A /data/new' /tmp/diff
-        {engine} commit changer localhost/changed:1 > /tmp/id; {engine} rm changer""", timeout=60)
+        {engine} commit changer localhost/changed:1 > /tmp/id; {engine} rm changer""",
+        timeout=60,
+    )
     assert box.sh(f"{engine} run --rm localhost/changed:1 sh -c 'ls /data; stat -c %u /data/new'", timeout=60) == "new\n33"
     assert box.sh(f"{engine} run --rm {NAME} ls /data", timeout=60) == "page"
 
@@ -80,8 +83,11 @@ def test_a_bridge_of_its_own_and_addresses_translated(workshop, box, engine):
 
 
 def test_a_published_port_answers_to_others(box, engine):
-    box.sh(f"{engine} run --detach --name server --publish 8080:80 --user 33 --sysctl net.ipv4.ip_unprivileged_port_start=0"
-           f" {NAME} httpd -f -p 80 -h /data", timeout=60)
+    box.sh(
+        f"{engine} run --detach --name server --publish 8080:80 --user 33 --sysctl net.ipv4.ip_unprivileged_port_start=0"
+        f" {NAME} httpd -f -p 80 -h /data",
+        timeout=60,
+    )
     try:
         with urllib.request.urlopen(f"http://{box.address}:8080/page", timeout=20) as reply:
             assert reply.read() == b"a page\n"
@@ -104,10 +110,13 @@ def test_limits_hold(box, engine):
 
 
 def test_docker_builds_an_image(box, docker):
-    box.sh(f"""
+    box.sh(
+        f"""
         mkdir -p /root/build && cd /root/build && echo hello > greeting
         printf 'FROM {NAME}\\nCOPY greeting /data/\\nRUN rm /data/page && chown 33 /data/greeting\\nUSER 33\\nCMD cat /data/greeting\\n' > Dockerfile
-        docker build --quiet --tag greeter . > /tmp/id""", timeout=120)
+        docker build --quiet --tag greeter . > /tmp/id""",
+        timeout=120,
+    )
     assert box.sh("docker run --rm greeter", timeout=60) == "hello"
 
 
@@ -118,8 +127,12 @@ def without_root(machine, image):
     """A container of the owner's: an id of another user inside is one of the owner's subordinate ids outside."""
     user = machine.user.name
     machine.sh(f"podman {LOAD} {image}", guest_user=user, timeout=60)
-    said = machine.sh(f"podman run --rm {NAME} sh -ec 'id -u; touch /data/x; chown 33 /data/x; stat -c %u /data/x /data/page;"
-                      " cat /proc/self/uid_map'", guest_user=user, timeout=60).split()
+    said = machine.sh(
+        f"podman run --rm {NAME} sh -ec 'id -u; touch /data/x; chown 33 /data/x; stat -c %u /data/x /data/page;"
+        " cat /proc/self/uid_map'",
+        guest_user=user,
+        timeout=60,
+    ).split()
     assert said[:3] == ["0", "33", "33"]
     assert said[3:] == ["0", str(machine.user.uid), "1", "1", "100000", "65536"]
     machine.sh(f"podman run --detach --name own --publish 8081:80 {NAME} httpd -f -p 80 -h /tmp", guest_user=user, timeout=60)
@@ -137,7 +150,9 @@ def test_podman_of_the_owners_in_a_home_inside(workshop, smith, image):
 
 def test_podman_of_the_owners_with_the_hosts_home(box, smith, image):
     """Its store lies in the gaol: files of a home of the host's are all the owner's, so layers can't lie there."""
-    box.sh(f"install -d -o {smith.name} /srv/store; mkdir -p /etc/containers;"
-           " printf '[storage]\\ndriver = \"overlay\"\\nrootless_storage_path = \"/srv/store\"\\n' > /etc/containers/storage.conf")
+    box.sh(
+        f"install -d -o {smith.name} /srv/store; mkdir -p /etc/containers;"
+        ' printf \'[storage]\\ndriver = "overlay"\\nrootless_storage_path = "/srv/store"\\n\' > /etc/containers/storage.conf'
+    )
     without_root(box, image)
     box.sh("rm /etc/containers/storage.conf")

@@ -114,6 +114,28 @@ def test_mariadb_under_load_killed_and_killed_again(box):
     assert box.sh("mariadb -N -e 'CHECKSUM TABLE bank.transfer EXTENDED'") == checksum
 
 
+def test_mariadb_under_load_goes_on_in_a_copy_and_is_whole_in_both(box, workshop, smith):
+    box.sh("service mariadb start", timeout=90)
+    box.sh(f'mariadb -e "{TABLE}"', timeout=60)
+    box.sh(f"cat > /root/load <<'END'\n{MARIADB_CLIENT}\nEND\nsetsid sh /root/load > /root/told 2>&1 < /dev/null &")
+
+    def committed(machine: Machine) -> int:
+        return int(machine.sh("grep -c committed /root/told || true"))
+
+    until(lambda: committed(box) > 100, "the clients work")
+    twin = Machine(workshop, "twin", smith)
+    try:
+        box.gaol("clone", "twin", "--running", check=True, timeout=120)
+        for machine in (box, twin):
+            before = committed(machine)
+            until(lambda machine=machine, before=before: committed(machine) > before, "server and clients go on")
+        for machine in (box, twin):
+            machine.sh("pkill -f '[/]root/load' || true; pkill -x mariadb || true; while pgrep -x mariadb; do :; done", timeout=60)
+            mariadb_is_whole(machine, committed(machine), unheard=4)
+    finally:
+        twin.remove()
+
+
 @pytest.mark.parametrize("journal", ["WAL", "DELETE"])
 def test_sqlite_under_load_killed_and_killed_again(box, journal):
     entries = 0

@@ -49,7 +49,10 @@ int main(void) { pthread_t one, two; pthread_create(&one, 0, add, 0); pthread_cr
 
 @pytest.fixture(scope="module", params=["seccomp", "ptrace"])
 def box(request, workshop, smith):
-    with leaving_nothing(workshop), running(workshop, smith, "box", "--no-network", "--memory", "1G", "--mode", request.param) as machine:
+    with (
+        leaving_nothing(workshop),
+        running(workshop, smith, "box", "--no-network", "--memory", "1G", "--mode", request.param) as machine,
+    ):
         machine.sh("cat > /root/program.c", input=PROGRAM)
         machine.sh("cat > /root/wrong.c", input=WRONG)
         machine.sh("cat > /root/race.c", input=RACE)
@@ -63,14 +66,27 @@ def gdb(box, *commands, program="./program", more=""):
 
 
 def test_gdb_stops_tells_and_goes_on(box):
-    said = gdb(box, "break half", "run", "print x", "print $xmm0.v2_double[0]", "info registers rip", "backtrace", "finish", "continue")
+    said = gdb(
+        box, "break half", "run", "print x", "print $xmm0.v2_double[0]", "info registers rip", "backtrace", "finish", "continue"
+    )
     assert "$1 = 5" in said and "$2 = 5" in said and "in main (" in said
     assert "Value returned is $3 = 2.5" in said
     assert "exited normally" in said
 
 
 def test_gdb_sets_registers_and_calls_functions(box):
-    said = gdb(box, "break half", "run", "delete", "set var x = 9", "print half(20)", "print $ymm0", "set var $xmm1.v2_double[0] = 1.5", "print $xmm1.v2_double[0]", "finish")
+    said = gdb(
+        box,
+        "break half",
+        "run",
+        "delete",
+        "set var x = 9",
+        "print half(20)",
+        "print $ymm0",
+        "set var $xmm1.v2_double[0] = 1.5",
+        "print $xmm1.v2_double[0]",
+        "finish",
+    )
     assert "= 10" in said and "= 1.5" in said and "= 4.5" in said
 
 
@@ -103,7 +119,9 @@ def test_gdb_steps_and_goes_to_a_running_process(box):
 
 
 def test_gdb_opens_a_core(box):
-    box.sh("cd /root; rm -f core*; ulimit -c unlimited; echo /root/core > /proc/sys/kernel/core_pattern; ./program die || true; test -s core")
+    box.sh(
+        "cd /root; rm -f core*; ulimit -c unlimited; echo /root/core > /proc/sys/kernel/core_pattern; ./program die || true; test -s core"
+    )
     said = gdb(box, "backtrace", "print watched", "print $sp", "info registers xmm0", program="./program core")
     assert "SIGABRT" in said and "main" in said and "= 3" in said and "v2_double" in said
 
@@ -125,5 +143,8 @@ def test_valgrind_finds_what_is_wrong(box):
     ("address", "wrong.c", "heap-buffer-overflow"), ("thread", "race.c", "data race"), ("leak", "wrong.c", "detected memory leaks"),
 ])  # fmt: skip
 def test_sanitizers(box, how, source, found):
-    said = box.sh(f"cd /root; gcc -g -pthread -fsanitize={how} -o sanitized {source}; for i in 1 2 3; do ./sanitized 2>&1 || true; done", timeout=240)
+    said = box.sh(
+        f"cd /root; gcc -g -pthread -fsanitize={how} -o sanitized {source}; for i in 1 2 3; do ./sanitized 2>&1 || true; done",
+        timeout=240,
+    )
     assert said.count(found) >= 3

@@ -41,9 +41,9 @@ def zoo(box):
 def test_rsync_makes_an_equal_copy(zoo):
     zoo.sh("cd /root; rsync -aHAXS --numeric-ids zoo/ copy/")
     assert zoo.sh(f"cd /root; {COMPARE}") == ""
-    assert zoo.sh("cd /root; getcap copy/capable; stat -c %h copy/hard; stat -c %y copy/directory/old; getfacl -n copy/directory | grep 1234").split(
-        "\n"
-    ) == ["copy/capable cap_net_raw=ep", "2", "2001-02-03 04:05:06.123456789 +0000", "default:user:1234:rwx"]
+    assert zoo.sh(
+        "cd /root; getcap copy/capable; stat -c %h copy/hard; stat -c %y copy/directory/old; getfacl -n copy/directory | grep 1234"
+    ).split("\n") == ["copy/capable cap_net_raw=ep", "2", "2001-02-03 04:05:06.123456789 +0000", "default:user:1234:rwx"]
     zoo.sh("cd /root; echo x >> copy/directory/old; setfattr -x user.long copy/big; rm copy/many/7; chmod 700 copy/empty")
     assert len(zoo.sh(f"cd /root; {COMPARE}").splitlines()) >= 4, "it sees what differs"
 
@@ -66,17 +66,23 @@ def test_fio_finds_what_it_wrote_past_the_page_cache(box):
 
 
 def test_git_of_thousands_of_objects(box):
-    made = box.sh("""
+    made = box.sh(
+        """
         mkdir -p /root/git && cd /root/git && git init -q one && cd one && git config user.email smith@example.org && git config user.name smith
         for round in 1 2 3; do
             for directory in $(seq 30); do mkdir -p $directory; for file in $(seq 40); do echo "$round $file $directory" > $directory/$file; done; done
             git add . && git commit -qm $round
         done
         git branch other HEAD~1 && git checkout -q other && echo x > new && git add new && git commit -qm other && git checkout -q -
-        git merge -q other -m merge && git rev-parse HEAD^{tree}""", timeout=120)
-    box.sh("""
+        git merge -q other -m merge && git rev-parse HEAD^{tree}""",
+        timeout=120,
+    )
+    box.sh(
+        """
         cd /root/git && git clone -q --no-local one two && cd two && git fsck --strict && git gc -q --aggressive && git fsck --full --strict
-        test $(git count-objects -v | sed -n 's/^in-pack: //p') -ge 3700 && test "$(git status --porcelain)" = ''""", timeout=120)
+        test $(git count-objects -v | sed -n 's/^in-pack: //p') -ge 3700 && test "$(git status --porcelain)" = ''""",
+        timeout=120,
+    )
     assert box.sh("cd /root/git/two && git rev-parse HEAD^{tree}") == made
     box.sh("""
         cd /root/git/two && git worktree add -q ../three HEAD~1 && cd ../three && git config user.email smith@example.org

@@ -45,12 +45,17 @@ def test_a_hundred_packages_come_change_and_go(workshop, smith, archive):
     place, address = archive
     write_archive(place, "1.0")
     with leaving_nothing(workshop), running(workshop, smith, "box", "--memory", "512M") as box:
-        box.sh(f"rm /etc/apt/sources.list.d/*; echo 'deb [trusted=yes] {address} ./' > /etc/apt/sources.list; apt-get -q update", timeout=60)
+        box.sh(
+            f"rm /etc/apt/sources.list.d/*; echo 'deb [trusted=yes] {address} ./' > /etc/apt/sources.list; apt-get -q update",
+            timeout=60,
+        )
         # Accounts have their traces in copies of the account files that tools make: they are there before, too.
         box.sh(f"useradd --system first; userdel first; {FILES} | sort > /root/before")
         box.sh(f"{APT} install {EVERY}", timeout=300)
         whole(box, "1.0")
-        box.sh("test -u /usr/bin/gaol004; test $(stat -c %h /usr/share/gaol/005/one) = 3; test $(stat -c %U /usr/share/gaol/010/text) = _gaol010")
+        box.sh(
+            "test -u /usr/bin/gaol004; test $(stat -c %h /usr/share/gaol/005/one) = 3; test $(stat -c %U /usr/share/gaol/010/text) = _gaol010"
+        )
         assert box.sh("gaol-tool; readlink /etc/alternatives/gaol-tool") == "hello\n/usr/bin/gaol101"
         assert box.sh("cat /usr/share/gaol/001/text; head -1 /usr/share/gaol/001/text.diverted") == "gaol002 diverts\ngaol001 1.0"
         box.sh(f"{APT} install --reinstall gaol004", timeout=60)
@@ -60,7 +65,10 @@ def test_a_hundred_packages_come_change_and_go(workshop, smith, archive):
         box.sh("echo mine > /etc/gaol/007.conf; apt-get -q update", timeout=60)
         box.sh(f"{APT} full-upgrade", timeout=300)
         whole(box, "2.0")
-        assert box.sh("cat /etc/gaol/007.conf /etc/gaol/007.conf.dpkg-dist /etc/gaol/008.conf") == "mine\nversion = 2.0\nversion = 2.0"
+        assert (
+            box.sh("cat /etc/gaol/007.conf /etc/gaol/007.conf.dpkg-dist /etc/gaol/008.conf")
+            == "mine\nversion = 2.0\nversion = 2.0"
+        )
         assert box.sh("cat /usr/share/gaol/001/text; head -1 /usr/share/gaol/001/text.diverted") == "gaol002 diverts\ngaol001 2.0"
 
         box.sh(f"{APT} purge {EVERY}; rm /var/lib/gaol-triggered; test ! -e /etc/gaol", timeout=300)

@@ -26,7 +26,9 @@ def servers(gateway, box):
     """PostgreSQL and Redis, installed as anybody would."""
     listener = socket.create_server((gateway.address, 0))
     with serving(listener, Proxy):
-        box.sh(f"echo 'Acquire::http::Proxy \"http://{gateway.address}:{listener.getsockname()[1]}\";' > /etc/apt/apt.conf.d/90proxy")
+        box.sh(
+            f"echo 'Acquire::http::Proxy \"http://{gateway.address}:{listener.getsockname()[1]}\";' > /etc/apt/apt.conf.d/90proxy"
+        )
         box.sh("apt-get -q update", timeout=120)
         box.sh("DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends postgresql redis-server", timeout=280)
     return box
@@ -112,12 +114,16 @@ def test_passwd_changes_a_password(box, worker):
 def test_a_setuid_program_of_ones_own(box, worker):
     box.sh("cp /usr/bin/id /usr/local/bin/whose && chmod 4755 /usr/local/bin/whose")
     assert "euid=0(root)" in box.sh("/usr/local/bin/whose", guest_user=worker)
-    box.sh("cp /usr/bin/id /usr/local/bin/which-group && chgrp daemon /usr/local/bin/which-group && chmod 2755 /usr/local/bin/which-group")
+    box.sh(
+        "cp /usr/bin/id /usr/local/bin/which-group && chgrp daemon /usr/local/bin/which-group && chmod 2755 /usr/local/bin/which-group"
+    )
     assert "egid=1(daemon)" in box.sh("/usr/local/bin/which-group", guest_user=worker)
 
 
 def test_modes_keep_others_out(box, worker):
-    box.sh(f"install -o root -m 600 /dev/null /srv/secret; install -d -o {worker} -m 700 /srv/own; install -d -m 1777 /srv/sticky")
+    box.sh(
+        f"install -o root -m 600 /dev/null /srv/secret; install -d -o {worker} -m 700 /srv/own; install -d -m 1777 /srv/sticky"
+    )
     assert box.exec("cat", "/srv/secret", guest_user=worker).returncode != 0
     box.sh("touch /srv/own/file /srv/sticky/mine", guest_user=worker)
     assert box.exec("rm", "-f", "/srv/sticky/mine", guest_user="daemon").returncode != 0

@@ -24,24 +24,36 @@ def box(gateway, alice):
 
 
 def test_it_reaches_multi_user_and_no_unit_has_failed(box):
-    assert box.sh("cat /proc/1/comm; systemctl is-system-running; systemctl is-active multi-user.target") == "systemd\nrunning\nactive"
+    assert (
+        box.sh("cat /proc/1/comm; systemctl is-system-running; systemctl is-active multi-user.target")
+        == "systemd\nrunning\nactive"
+    )
     assert box.sh("systemctl list-units --failed --plain --no-legend") == ""
     assert box.state == "ready"
 
 
 def test_its_services_have_control_groups_that_hold(box):
-    hog = box.exec("systemd-run", "--quiet", "--wait", "-p", "MemoryMax=16M", "-p", "MemorySwapMax=0", "python3", "-c", "bytearray(64 << 20)")
+    hog = box.exec(
+        "systemd-run", "--quiet", "--wait", "-p", "MemoryMax=16M", "-p", "MemorySwapMax=0", "python3", "-c", "bytearray(64 << 20)"
+    )
     assert hog.returncode != 0
     assert box.sh("journalctl --no-pager -o cat | grep -c \"result 'oom-kill'\"") == "1"
     box.sh("systemctl list-units --failed --plain --no-legend | cut -d' ' -f1 | xargs -r systemctl reset-failed")
     limits = "-p TasksMax=7 -p CPUQuota=50%"
-    assert box.sh(f"systemd-run --quiet --wait --pipe {limits} sh -c 'cd /sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup); cat pids.max cpu.max'") == "7\n50000 100000"
+    assert (
+        box.sh(
+            f"systemd-run --quiet --wait --pipe {limits} sh -c 'cd /sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup); cat pids.max cpu.max'"
+        )
+        == "7\n50000 100000"
+    )
 
 
 def test_its_sandboxes_work(box):
     """Namespaces and filters that units of distributions ask for, and a user that exists while the service runs."""
     sandbox = "-p DynamicUser=yes -p PrivateNetwork=yes -p ProtectSystem=strict -p ProtectHome=yes -p PrivateTmp=yes -p PrivateDevices=yes"
-    sandbox += " -p RestrictNamespaces=yes -p SystemCallFilter=@system-service -p MemoryDenyWriteExecute=yes -p StateDirectory=sandboxed"
+    sandbox += (
+        " -p RestrictNamespaces=yes -p SystemCallFilter=@system-service -p MemoryDenyWriteExecute=yes -p StateDirectory=sandboxed"
+    )
     script = "ip -brief link | grep -oE ^[a-z0-9]+; touch /var/lib/sandboxed/file; touch /etc/file 2> /dev/null || echo read-only; test $(id -u) -ge 61184 && echo dynamic"
     said = box.sh(f"systemd-run --quiet --wait --pipe {sandbox} sh -c '{script}'")
     assert said == "lo\nread-only\ndynamic"
@@ -62,14 +74,20 @@ def test_the_master_kit_is_at_home_there(gateway, alice):
     """Installed as its README has it; its timer is set, its service updates, its server serves to the gateway alone."""
     with running(gateway, alice, "master", "--init", "systemd", "--memory", "512M") as master:
         master.sh("systemctl is-system-running --wait || true", timeout=60)
-        master.sh("tar -C /root -x", input=subprocess.run(["tar", "-C", KIT.parent, "-c", KIT.name], capture_output=True, check=True).stdout, text=False)
+        master.sh(
+            "tar -C /root -x",
+            input=subprocess.run(["tar", "-C", KIT.parent, "-c", KIT.name], capture_output=True, check=True).stdout,
+            text=False,
+        )
         master.sh(f"rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*; /root/{KIT.name}/install {gateway.address}")
         assert "gaoler-master-update.timer" in master.sh("systemctl list-timers --no-pager")
         assert master.sh("systemd-analyze verify /etc/systemd/system/gaoler-master-update.* 2>&1 | grep gaoler || true") == ""
         master.sh("systemctl start gaoler-master-update.service", timeout=60)
         assert "result=ok" in master.sh("cat /var/lib/gaoler-master/status")
         master.sh("gaoler-master-check")
-        served = subprocess.run(["rsync", f"rsync://{master.address}/root/etc/hostname"], capture_output=True, text=True, check=False)
+        served = subprocess.run(
+            ["rsync", f"rsync://{master.address}/root/etc/hostname"], capture_output=True, text=True, check=False
+        )
         assert "hostname" in served.stdout, served.stderr
         assert master.exec("rsync", "rsync://127.0.0.1/root/").returncode == 5, "nobody else is let in"
 

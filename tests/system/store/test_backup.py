@@ -134,7 +134,9 @@ def test_only_root_may(gateway, alice, warden, tmp_path):
         assert done.returncode == 3
         asked = {"method": "org.gaoler.StoreRestore", "parameters": {"machines": [], "trees": []}}
         code = f"import socket; s = socket.socket(socket.AF_UNIX); s.connect({str(gateway.socket)!r}); s.sendall({json.dumps(asked).encode() + bytes(1)!r}); print(s.recv(4096))"
-        answer = subprocess.run(["/usr/bin/python3", "-c", code], capture_output=True, text=True, check=True, **user.credentials).stdout
+        answer = subprocess.run(
+            ["/usr/bin/python3", "-c", code], capture_output=True, text=True, check=True, **user.credentials
+        ).stdout
         assert "you may not restore machines" in answer
 
 
@@ -166,7 +168,10 @@ def test_a_backup_that_is_killed_is_done_again(gateway, alice, place):
             until(lambda: list(place.glob("trees/.*.new")), "a stream comes")
             process.kill()
         assert not list(place.glob("machines/*/*/*.json"))
-        until(lambda: not subprocess.run(["pgrep", "-f", f"btrfs send.*{gateway.store}"], capture_output=True, check=False).stdout, "nobody sends")
+        until(
+            lambda: not subprocess.run(["pgrep", "-f", f"btrfs send.*{gateway.store}"], capture_output=True, check=False).stdout,
+            "nobody sends",
+        )
         backup(gateway, place, "--all")
         assert len(trees(place)) == 2
         assert not list(place.glob("trees/.*"))

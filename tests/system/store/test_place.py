@@ -161,7 +161,9 @@ def slowed(house: Gateway) -> None:
 def moved_by(house: Gateway, disk: Path) -> subprocess.Popen:
     """`gaol store move` that has begun to copy."""
     slowed(house)
-    process = house.popen("store", "move", "--to", str(disk), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+    process = house.popen(
+        "store", "move", "--to", str(disk), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+    )
     until(lambda: re.search(rb"\d% done", state(house)), "the kernel copies")
     return process
 

@@ -194,9 +194,7 @@ class Gateway:
         identity = user.credentials if user.uid else {}
         return {**identity, "env": self.environment(user), "cwd": user.home}
 
-    def gaol(
-        self, *arguments: str, user: User | None = None, check: bool = False, timeout: float = 60, **options: Any
-    ) -> Done:
+    def gaol(self, *arguments: str, user: User | None = None, check: bool = False, timeout: float = 60, **options: Any) -> Done:
         """Run `gaol` to its end, as root or as a user; text in and out, unless `text=False`."""
         given = {"text": True, **options}
         if "input" not in given and "stdin" not in given:

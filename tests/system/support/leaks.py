@@ -64,7 +64,11 @@ def _processes(gateway: Gateway) -> Iterator[str]:
             elif any(int(uid) in gateway.ids for uid in status["Uid"].split()):
                 machine = re.search(rf"/({gateway.prefix}-[0-9a-f]+)", (entry / "cgroup").read_text())
                 # Those of a machine that runs come and go.
-                yield f"processes of machine {machine[1]}" if machine else f"process {entry.name} ({status['Name']}) with a machine's id"
+                yield (
+                    f"processes of machine {machine[1]}"
+                    if machine
+                    else f"process {entry.name} ({status['Name']}) with a machine's id"
+                )
 
 
 def _cgroups(gateway: Gateway) -> Iterator[str]:
@@ -117,4 +121,3 @@ def _files(gateway: Gateway) -> Iterator[str]:
                 if name.endswith(".gone"):
                     continue  # a runtime directory on its way
                 yield f"file {place / name}"
-

@@ -34,7 +34,9 @@ def end(prefix: str) -> None:
     for link in Path("/sys/class/net").glob(f"{prefix}*"):
         subprocess.run(["ip", "link", "delete", link.name], capture_output=True, check=False)
     for link in (f"{prefix}br", f"{prefix}0"):  # as gateways of the tests call their bridges
-        subprocess.run(["nft", "delete", "element", "inet", "gaoler_host", "bridges", f'{{ "{link}" }}'], capture_output=True, check=False)
+        subprocess.run(
+            ["nft", "delete", "element", "inet", "gaoler_host", "bridges", f'{{ "{link}" }}'], capture_output=True, check=False
+        )
     for table in (f"bridge {prefix}_guard", f"inet {prefix}_nat"):
         subprocess.run(["nft", "delete", "table", *table.split()], capture_output=True, check=False)
     unmount(directory(prefix))
@@ -78,7 +80,12 @@ def groups(prefix: str) -> list[Path]:
     """The control groups of machines, and then those of their owners, in all hierarchies."""
     root = Path("/sys/fs/cgroup")
     places = [place for parent in (f"gaoler-{prefix}", "gaoler") for place in (parent, f"*/{parent}")]
-    return [group for below in (f"{prefix}.*/{prefix}-*", f"{prefix}.*") for place in places for group in root.glob(f"{place}/{below}")]
+    return [
+        group
+        for below in (f"{prefix}.*/{prefix}-*", f"{prefix}.*")
+        for place in places
+        for group in root.glob(f"{place}/{below}")
+    ]
 
 
 def parents(prefix: str) -> list[Path]:

@@ -25,7 +25,12 @@ class Package:
     """Maintainer scripts, conffiles, triggers."""
 
     def header(self) -> str:
-        lines = [f"Package: {self.name}", f"Version: {self.version}", "Architecture: all", "Maintainer: nobody <nobody@example.org>"]
+        lines = [
+            f"Package: {self.name}",
+            f"Version: {self.version}",
+            "Architecture: all",
+            "Maintainer: nobody <nobody@example.org>",
+        ]
         lines += [f"Depends: {self.depends}"] if self.depends else []
         return "\n".join([*lines, "Description: made by a test", ""])
 
@@ -37,7 +42,9 @@ class Package:
         members = {"debian-binary": b"2.0\n", "control.tar": control, "data.tar": _tar(self.files, self.modes, self.links)}
         out = b"!<arch>\n"
         for name, content in members.items():
-            out += f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(content):<10}`\n".encode() + content + b"\n" * (len(content) % 2)
+            out += (
+                f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(content):<10}`\n".encode() + content + b"\n" * (len(content) % 2)
+            )
         return out
 
 
@@ -48,13 +55,17 @@ def package(number: int, version: str) -> Package:
     made.files = {f"{share}/text": f"{name} {version}\n".encode() * 50, settings: f"version = {version}\n".encode()}
     made.control = {"conffiles": f"/{settings}\n"}
     if kind == 0:
-        made.control["postinst"] = f"#!/bin/sh\nset -e\nid -u _{name} > /dev/null 2>&1 || useradd --system _{name}\nchown _{name} /{share}/text\n"
+        made.control["postinst"] = (
+            f"#!/bin/sh\nset -e\nid -u _{name} > /dev/null 2>&1 || useradd --system _{name}\nchown _{name} /{share}/text\n"
+        )
         made.control["postrm"] = f'#!/bin/sh\nset -e\nif [ "$1" = purge ]; then userdel _{name}; fi\n'
     elif kind == 1:
         made.files[f"usr/bin/{name}"] = b"#!/bin/sh\necho hello\n"
         made.modes[f"usr/bin/{name}"] = 0o755
         tool = "update-alternatives"
-        made.control["postinst"] = f"#!/bin/sh\n{tool} --install /usr/bin/gaol-tool gaol-tool /usr/bin/{name} {number} > /dev/null\n"
+        made.control["postinst"] = (
+            f"#!/bin/sh\n{tool} --install /usr/bin/gaol-tool gaol-tool /usr/bin/{name} {number} > /dev/null\n"
+        )
         made.control["prerm"] = f"#!/bin/sh\n{tool} --remove gaol-tool /usr/bin/{name} > /dev/null\n"
     elif kind == 2:
         theirs = f"usr/share/gaol/{number - 1:03}/text"

@@ -56,7 +56,9 @@ class Page:
         (self.gateway.runtime / "web").unlink(missing_ok=True)
         code = f"import sys; sys.path.insert(0, {str(self.gateway.directory / 'lib')!r}); from gaoler.web.main import main; sys.exit(main({str(packages())!r}))"
         words = [sys.executable, "-c", code, "--config", str(self.gateway.configuration)]
-        self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=self.log.open("ab"), stderr=subprocess.STDOUT, start_new_session=True)
+        self.process = subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=self.log.open("ab"), stderr=subprocess.STDOUT, start_new_session=True
+        )
         until(self._serves, f"the page is served:\n{self.log.read_text()}")
 
     def _serves(self) -> bool:
@@ -96,7 +98,9 @@ class Page:
     def get(self, path: str, **options: Any) -> tuple[int, dict[str, str], bytes]:
         return self.ask("GET", path, **options)
 
-    def ask(self, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
+    def ask(
+        self, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, str], bytes]:
         sent = {"Origin": self.address, **({"Content-Type": "application/json"} if body is not None else {}), **(headers or {})}
         data = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(self.address + path, data=data, headers=sent, method=method)
@@ -143,7 +147,9 @@ def browser() -> Iterator[Browser]:
 
 
 def context(browser: Browser, **options: Any) -> BrowserContext:
-    made = browser.new_context(ignore_https_errors=True, permissions=["clipboard-read", "clipboard-write"], **{"locale": "en-GB", **options})
+    made = browser.new_context(
+        ignore_https_errors=True, permissions=["clipboard-read", "clipboard-write"], **{"locale": "en-GB", **options}
+    )
     made.set_default_timeout(PATIENCE * 1000)
     expect.set_options(timeout=PATIENCE * 1000)
     return made

@@ -50,7 +50,9 @@ def _answer(asking: socket.socket) -> None:
         if kind == 3:
             host = _receive(asking, _receive(asking, 1)[0]).decode()
         else:
-            host = socket.inet_ntop(*((socket.AF_INET, _receive(asking, 4)) if kind == 1 else (socket.AF_INET6, _receive(asking, 16))))
+            host = socket.inet_ntop(
+                *((socket.AF_INET, _receive(asking, 4)) if kind == 1 else (socket.AF_INET6, _receive(asking, 16)))
+            )
         (port,) = struct.unpack(">H", _receive(asking, 2))
         try:
             answering = socket.create_connection((host, port), timeout=PATIENCE)

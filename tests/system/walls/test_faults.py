@@ -17,6 +17,7 @@ from system.support.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.root, pytest.mark.machine]
 
+
 def guarded(gateway) -> str:
     words = ["nft", "list", "map", "bridge", f"{gateway.prefix}_guard", "machines"]
     return subprocess.run(words, capture_output=True, text=True, check=False).stdout
@@ -85,7 +86,9 @@ def test_a_start_that_loses_crun_half_way_leaves_nothing(gateway, alice, work):
     seen = {
         "before it has done anything": lambda: True,
         "with a state": lambda: any((gateway.runtime / "jails/state").glob(f"{gateway.prefix}-*")),
-        "with a control group": lambda: any(group for root in groups for group in root.glob(f"{gateway.prefix}.*/{gateway.prefix}-*")),
+        "with a control group": lambda: any(
+            group for root in groups for group in root.glob(f"{gateway.prefix}.*/{gateway.prefix}-*")
+        ),
         "with processes there": lambda: any(
             procs.read_text() for root in groups for procs in root.glob(f"{gateway.prefix}.*/{gateway.prefix}-*/cgroup.procs")
         ),

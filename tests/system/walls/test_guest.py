@@ -188,7 +188,9 @@ def test_the_owners_own_home_can_only_be_mounted_as_the_owners(gateway, alice, q
 def test_a_copy_brings_what_was_asked_for_and_no_controls(gateway, alice, quiet, tmp_path):
     """Its tar sends another file, and escape sequences where errors are shown."""
     quiet.sh("mkdir /evil; echo owned > /evil/.bashrc; echo good > /root/notes")
-    quiet.sh("printf '#!/bin/sh\\nprintf \"\\\\033]0;pwned\\\\007\" >&2; exec /bin/tar -C /evil -cf - .bashrc\\n' > /usr/local/bin/tar")
+    quiet.sh(
+        "printf '#!/bin/sh\\nprintf \"\\\\033]0;pwned\\\\007\" >&2; exec /bin/tar -C /evil -cf - .bashrc\\n' > /usr/local/bin/tar"
+    )
     quiet.sh("chmod +x /usr/local/bin/tar; tar 2>&1 | grep -q pwned")
     work = alice.home / "copied"
     work.mkdir()
@@ -209,7 +211,9 @@ def test_a_copy_brings_what_was_asked_for_and_no_controls(gateway, alice, quiet,
 
 def test_a_copy_brings_files_and_directories_alone(gateway, alice, quiet, tmp_path):
     """A link in place of a file, a device, a FIFO: root copies, who could make each of them."""
-    quiet.sh("mkdir -p /srv/t/sub; cd /srv/t; echo good > sub/file; ln -s /etc/shadow link; ln -s /etc dir; mkfifo fifo; mknod disk b 7 0")
+    quiet.sh(
+        "mkdir -p /srv/t/sub; cd /srv/t; echo good > sub/file; ln -s /etc/shadow link; ln -s /etc dir; mkfifo fifo; mknod disk b 7 0"
+    )
     done = gateway.gaol("cp", f"{alice.name}/quiet:/srv/t", str(tmp_path))
     assert done.returncode == 1
     assert "4 links and special files were left out" in done.stderr and "--links" in done.stderr

@@ -360,7 +360,9 @@ def test_who_asks_without_end_waits_and_nobody_else_does(gateway, bob):
             began, before = time.monotonic(), used(gateway.process.pid)
             for sock in [undo.enter_context(connected(gateway, greedy)) for _ in range(8)]:
                 pool.submit(ask_on, sock)
-            until(lambda: used(gateway.process.pid) - before > BURST + 2, "much more than his burst is spent", timeout=3 * PATIENCE)
+            until(
+                lambda: used(gateway.process.pid) - before > BURST + 2, "much more than his burst is spent", timeout=3 * PATIENCE
+            )
             taken = used(gateway.process.pid) - before
             passed = time.monotonic() - began
             assert fine(gateway, bob)

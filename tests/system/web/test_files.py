@@ -58,7 +58,9 @@ def test_directories(files: Tab, web: Machine, ann: User) -> None:
     files.get_by_role("button", name="OK").click()
     files.get_by_role("button", name="deep & wide", exact=True).click()
     expect(files.get_by_text("Nothing in here")).to_be_visible()
-    web.sh(f"cd '/home/{ann.name}/deep & wide' && seq 5 > numbers && mkdir sub && ln -s /etc/passwd link && ln -s nowhere dead && mkfifo pipe && touch \"$(printf 'new\\nline')\"")
+    web.sh(
+        f"cd '/home/{ann.name}/deep & wide' && seq 5 > numbers && mkdir sub && ln -s /etc/passwd link && ln -s nowhere dead && mkfifo pipe && touch \"$(printf 'new\\nline')\""
+    )
     files.reload()
     expect(files.locator("tbody tr")).to_have_count(5)
     files.get_by_role("button", name="More for numbers").click()
@@ -96,7 +98,9 @@ def test_an_upload_stays_in_its_directory(page: Page, web: Machine, ann: User, n
 def test_what_is_not_there_is_told(page: Page, web: Machine, ann: User) -> None:
     headers = page.log_in(ann)
     for path in ("/root/nothing", "/dev/null", "/proc/1/mem"):
-        assert page.get(f"/api/file?machine=web&path={path}", headers=headers)[0] in (0, 404, 409), path  # 0: cut off in the middle
+        assert page.get(f"/api/file?machine=web&path={path}", headers=headers)[0] in (0, 404, 409), (
+            path
+        )  # 0: cut off in the middle
 
 
 def test_who_goes_away_in_the_middle_leaves_no_traceback(page: Page, web: Machine, ann: User) -> None:
@@ -104,7 +108,12 @@ def test_who_goes_away_in_the_middle_leaves_no_traceback(page: Page, web: Machin
     headers = page.log_in(ann)
     web.sh("truncate -s 8G /root/endless")
     known = page.log.stat().st_size
-    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "eA" * 11 + "=="}
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "eA" * 11 + "==",
+    }
     host, port = page.address.removeprefix("https://").split(":")
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -116,7 +125,10 @@ def test_who_goes_away_in_the_middle_leaves_no_traceback(page: Page, web: Machin
         ("GET", "/api/live", upgrade),
     ]
     for method, path, more, reset in [(*one, reset) for one in asked for reset in (False, True)]:
-        said = "".join(f"{name}: {value}\r\n" for name, value in {**headers, "Host": f"{host}:{port}", "Origin": page.address, **more}.items())
+        said = "".join(
+            f"{name}: {value}\r\n"
+            for name, value in {**headers, "Host": f"{host}:{port}", "Origin": page.address, **more}.items()
+        )
         with socket.create_connection((host, int(port)), PATIENCE) as plain, context.wrap_socket(plain) as sock:
             sock.sendall(f"{method} {path} HTTP/1.1\r\n{said}\r\n".encode())
             if method == "PUT":

@@ -45,7 +45,9 @@ def web(gateway: Gateway, ann: User) -> Iterator[Machine]:
 def test_a_desktop_that_lies(browser: Browser, page: Page, web: Machine, ann: User) -> None:
     """Whatever comes in the place of pixels, the page is its own: its title, its clipboard, its buttons."""
     web.exec("sh", "-c", "cat > /root/evil.py", input=RFB, check=True)
-    web.sh("printf '#!/bin/sh\\nexec python3 /root/evil.py\\n' > /root/evil && chmod 755 /root /root/evil /root/evil.py && mount --bind /root/evil /uml/bin/desktop")
+    web.sh(
+        "printf '#!/bin/sh\\nexec python3 /root/evil.py\\n' > /root/evil && chmod 755 /root /root/evil /root/evil.py && mount --bind /root/evil /uml/bin/desktop"
+    )
     context = support.context(browser)
     tab = context.new_page()
     errors: list[str] = []
@@ -92,7 +94,9 @@ def test_a_site_inside_reaches_nothing_of_the_page(browser: Browser, page: Page,
     context.close()
 
 
-def test_a_machine_that_stands_still_stalls_nothing_else(anns: Tab, page: Page, gateway: Gateway, web: Machine, ann: User) -> None:
+def test_a_machine_that_stands_still_stalls_nothing_else(
+    anns: Tab, page: Page, gateway: Gateway, web: Machine, ann: User
+) -> None:
     """Its kernel is stopped, as one is that hangs: what is asked of it is waited for in words, and everything else is there."""
     with ExitStack() as undo:
         other = undo.enter_context(running(gateway, ann, "other", "--no-network"))

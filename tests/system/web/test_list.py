@@ -99,7 +99,9 @@ def test_what_fails_is_told_in_the_command_lines_words(anns: Tab, web: Machine) 
 
 
 def test_what_listens_inside_is_listed(anns: Tab, page: Page, web: Machine) -> None:
-    web.sh("python3 -c 'import socket,time; s=socket.create_server((\"\", 8000)); t=socket.create_server((\"127.0.0.1\", 8001)); time.sleep(600)' >/dev/null 2>&1 &")
+    web.sh(
+        'python3 -c \'import socket,time; s=socket.create_server(("", 8000)); t=socket.create_server(("127.0.0.1", 8001)); time.sleep(600)\' >/dev/null 2>&1 &'
+    )
     anns.goto(f"{page.address}/m/web")
     link = anns.get_by_role("link", name=f"{web.address}:8000")
     expect(link).to_have_attribute("href", f"http://{web.address}:8000/")
@@ -145,7 +147,14 @@ def test_a_screen_reader_has_nothing_to_complain_of(browser: Browser, page: Page
     found += look(tab, axe, "list")
     tab.get_by_role("button", name="More for web").click()
     found += look(tab, axe, "menu")
-    for path, shown in (("/new", ".base"), ("/m/web", "dl dd"), ("/m/web/terminal", ".xterm-rows"), ("/m/web/files", ".files tbody tr, .drop p"), ("/m/web/snapshots", "main .button"), ("/m/web/console", "pre")):
+    for path, shown in (
+        ("/new", ".base"),
+        ("/m/web", "dl dd"),
+        ("/m/web/terminal", ".xterm-rows"),
+        ("/m/web/files", ".files tbody tr, .drop p"),
+        ("/m/web/snapshots", "main .button"),
+        ("/m/web/console", "pre"),
+    ):
         tab.goto(page.address + path)
         expect(tab.locator(shown).first).to_be_visible()
         found += look(tab, axe, path)
@@ -160,7 +169,9 @@ def look(tab: Tab, axe: str, where: str) -> list[str]:
 
 
 def test_german_on_a_phone(browser: Browser, page: Page, ann: User, web: Machine) -> None:
-    context = support.context(browser, locale="de-DE", viewport={"width": 390, "height": 844}, device_scale_factor=3, has_touch=True, is_mobile=True)
+    context = support.context(
+        browser, locale="de-DE", viewport={"width": 390, "height": 844}, device_scale_factor=3, has_touch=True, is_mobile=True
+    )
     tab = context.new_page()
     support.log_in(tab, page, ann)
     expect(tab.locator("main h1")).to_have_text("Meine Maschinen")

@@ -32,7 +32,15 @@ def test_anothers_machine_is_none(page: Page, web: Machine, ben: User) -> None:
 
     assert call("List") == b'{"result": {"machines": []}}\n'
     for owner in ({}, {"owner": web.user.name}):
-        for method, more in (("Inspect", {}), ("Log", {}), ("Down", {}), ("Remove", {}), ("Wait", {"until": "ready"}), ("Snapshot", {}), ("Clone", {"new": "mine"})):
+        for method, more in (
+            ("Inspect", {}),
+            ("Log", {}),
+            ("Down", {}),
+            ("Remove", {}),
+            ("Wait", {"until": "ready"}),
+            ("Snapshot", {}),
+            ("Clone", {"new": "mine"}),
+        ):
             there, none = call(method, name="web", **more, **owner), call(method, name="none", **more, **owner)
             assert b'"error"' in there and there.replace(b"web", b"none") == none, method
     for path in ("/api/files?machine=web&path=/", "/api/file?machine=web&path=/etc/passwd", "/api/ports?machine=web"):
@@ -52,7 +60,12 @@ def test_requests_without_the_pages_token_or_from_elsewhere_are_refused(page: Pa
     body = {"method": "List", "parameters": {}}
     assert page.ask("POST", "/api/call", body, headers={**headers, "X-Gaoler-Token": "0" * 64})[0] == 403
     assert page.ask("POST", "/api/call", body, headers={**headers, "Origin": "https://evil.example"})[0] == 403
-    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "eA" * 11 + "=="}
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "eA" * 11 + "==",
+    }
     for path in ("/api/live", "/api/terminal?machine=web", "/api/desktop?machine=web"):
         assert page.get(path, headers={**headers, **upgrade, "Origin": "https://evil.example"})[0] == 403, path
 
@@ -76,7 +89,9 @@ def test_nor_after_a_restart_nor_with_anothers_token(page: Page, ann: User, ben:
 
 
 def test_the_service_is_nobody_and_can_do_nothing(page: Page) -> None:
-    status = dict(line.split(":\t", 1) for line in Path(f"/proc/{page.service()}/status").read_text().splitlines() if ":\t" in line)
+    status = dict(
+        line.split(":\t", 1) for line in Path(f"/proc/{page.service()}/status").read_text().splitlines() if ":\t" in line
+    )
     assert set(status["Uid"].split()) == {"65534"}
     assert status["CapEff"] == status["CapPrm"] == "0" * 16
     assert status["NoNewPrivs"] == "1"
@@ -99,6 +114,11 @@ def test_hostile_requests_do_not_stop_it(page: Page, ann: User) -> None:
     headers = page.log_in(ann)
     for body in ([], "x", None, {"method": ["List"]}, {"method": "List", "parameters": []}, {"a": "x" * 300_000}):
         assert page.ask("POST", "/api/call", body, headers={**headers, "Content-Type": "application/json"})[0] in (400, 413)
-    for path in ("/static/../../etc/passwd", "/static/x/%2e%2e/%2e%2e/etc/passwd", "/api/nothing", "/api/files?machine=%00&path=/"):
+    for path in (
+        "/static/../../etc/passwd",
+        "/static/x/%2e%2e/%2e%2e/etc/passwd",
+        "/api/nothing",
+        "/api/files?machine=%00&path=/",
+    ):
         assert page.get(path, headers=headers)[0] in (400, 404), path
     assert page.get("/api/me", headers=headers)[0] == 200

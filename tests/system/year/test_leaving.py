@@ -95,7 +95,9 @@ def test_what_nobody_takes_is_removed_after_the_configured_time(gateway):
         until(lambda: f"#{leaver.uid}/web" in listed(gateway), "they are seen to have gone")
         gateway.kill()
         known = gateway.store / ".gaoler/accounts.json"
-        known.write_text(json.dumps([{**one, "left": one["left"] and one["left"] - 86400} for one in json.loads(known.read_text())]))
+        known.write_text(
+            json.dumps([{**one, "left": one["left"] and one["left"] - 86400} for one in json.loads(known.read_text())])
+        )
         gateway.configure(machines={"orphans": "1d"})
         gateway.start()
         until(lambda: listed(gateway) == {}, "its time is over")

@@ -79,7 +79,13 @@ class Year:
             ports = list(Path("/sys/class/net").glob(f"{self.gateway.bridge}/brif/*"))
             gaols = list((private / "gaols").iterdir())
             throw_away = [*(private / "ephemeral").iterdir(), *(private / "staging").iterdir()]
-            return (len(groups), len(places), len(ports), len(gaols), throw_away) == (len(running), len(running), wired, len(listed), [])
+            return (len(groups), len(places), len(ports), len(gaols), throw_away) == (
+                len(running),
+                len(running),
+                wired,
+                len(listed),
+                [],
+            )
 
         until(agrees, "the host has what the daemon says")
 
@@ -140,13 +146,18 @@ def test_a_year(year: Year, tmp_path: Path) -> None:
         web.up()
         assert web.address.startswith(f"10.97.{gateway.number}.") and web.address != former
         assert web.info()["memory"] == 192 << 20, "held to what is granted by now"
-        shown = subprocess.run(["ip", "-br", "address", "show", "dev", gateway.bridge], capture_output=True, text=True, check=True).stdout
+        shown = subprocess.run(
+            ["ip", "-br", "address", "show", "dev", gateway.bridge], capture_output=True, text=True, check=True
+        ).stdout
         assert gateway.address not in shown
 
         # One leaves while their machine runs, and another one gets login and uid: they share nothing.
         users.remove(leaver.name)
         nobodys = f"#{leaver.uid}/web"
-        until(lambda: nobodys in {f"{one['owner']}/{one['name']}" for one in gateway.json("ls", "--all")}, "they are seen to have gone")
+        until(
+            lambda: nobodys in {f"{one['owner']}/{one['name']}" for one in gateway.json("ls", "--all")},
+            "they are seen to have gone",
+        )
         newcomer = users.add(leaver.name, uid=leaver.uid)
         new = Machine(gateway, "web", newcomer)
         new.up("--no-network")

@@ -76,7 +76,13 @@ def test_nothing_that_may_be_a_secret_becomes_everybodys(base, began, known):
 def test_what_is_asked_for_by_path_is_taken_along_and_nothing_beside_it(base, began, known):
     put(base, *KEYS, "root/.config/gh/notes", "root/tools/deep/er", "root/[x]/a", "root/[x]/b")
     (base / "root/.config/link").symlink_to("/etc")
-    disown(base, "alice", "", began if known else None, ["/root/.config/gh/notes", "/root/tools", "/etc/wireguard/wg0.conf", "/root/[x]/a"])
+    disown(
+        base,
+        "alice",
+        "",
+        began if known else None,
+        ["/root/.config/gh/notes", "/root/tools", "/etc/wireguard/wg0.conf", "/root/[x]/a"],
+    )
     left = {str(path.relative_to(base)) for path in base.rglob("*") if path.is_file() and path.read_text() == "secret"}
     asked = {"root/.config/gh/notes", "root/tools/deep/er", "etc/wireguard/wg0.conf", "root/[x]/a"}
     assert left == asked | {"srv/homes/alice/.netrc"}

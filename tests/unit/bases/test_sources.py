@@ -27,6 +27,7 @@ def means(tmp_path):
 @pytest.mark.skipif(os.getuid() != 0, reason="root's own paths")
 def test_nobody_but_root_chooses_what_a_path_leads_to(means, tmp_path):
     """A user's directory, one that others may write, and a link that somebody may turn elsewhere later."""
+
     def source(kind, path):
         recipe = Recipe(kind, str(path))
         return lambda: kinds.look(kinds.source_of(recipe, means))
@@ -86,7 +87,8 @@ def test_what_is_wrong_is_seen_before_any_work(means, recipe, kind, words):
 
 
 @pytest.mark.parametrize(
-    "recipe", [Recipe("pacstrap", "", "http://m/", "/k"), Recipe("mmdebstrap", "trixie", "http://m/"), Recipe("directory", str(Path("/")))]
+    "recipe",
+    [Recipe("pacstrap", "", "http://m/", "/k"), Recipe("mmdebstrap", "trixie", "http://m/"), Recipe("directory", str(Path("/")))],
 )
 def test_what_is_right_passes(means, recipe):
     kinds.check(recipe, means)

@@ -128,7 +128,9 @@ def test_a_disk_without_limit_is_not_more_than_the_limit(tmp_path):
     assert complete(configuration, ALICE, Wishes()).disk == 1 << 30
 
 
-@pytest.mark.parametrize(("uid", "machines"), [(0, 8), (1, 0), (33, 0), (999, 0), (1000, 8), (60000, 8), (61184, 0), (65534, 0), (1 << 20, 8)])
+@pytest.mark.parametrize(
+    ("uid", "machines"), [(0, 8), (1, 0), (33, 0), (999, 0), (1000, 8), (60000, 8), (61184, 0), (65534, 0), (1 << 20, 8)]
+)
 def test_services_have_no_machines_unless_they_are_granted(uid, machines):
     account = replace(ALICE, uid=uid)
     assert limit_of(Limits(), account, "machines").value == machines

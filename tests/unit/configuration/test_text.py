@@ -26,4 +26,9 @@ def test_each_line_of_the_sample_is_the_default(tmp_path):
     path = tmp_path / "gaoler.toml"
     path.write_text(written)
     assert load(path) == Configuration()
-    assert tomllib.loads(written)["store"] == {"path": "/uml", "image": "/var/lib/gaoler/store.img", "size": "64G", "quotas": "simple"}
+    assert tomllib.loads(written)["store"] == {
+        "path": "/uml",
+        "image": "/var/lib/gaoler/store.img",
+        "size": "64G",
+        "quotas": "simple",
+    }

@@ -212,7 +212,10 @@ def test_hang_up_ends_the_command_and_what_it_has_begun(agent: Agent, tty: str) 
 )
 def test_hang_up_leaves_what_it_leaves_on_any_linux(agent: Agent, tmp_path: Path, tty: str, way: str) -> None:
     survivor = tmp_path / "survivor"
-    script = way.format(f"sh -c 'echo $$ > {survivor}; exec sleep 1000'") + f" until [ -s {survivor} ]; do :; done; echo shell $$; read x"
+    script = (
+        way.format(f"sh -c 'echo $$ > {survivor}; exec sleep 1000'")
+        + f" until [ -s {survivor} ]; do :; done; echo shell $$; read x"
+    )
     session = Session(agent, "bash", "-c", script, tty=tty)
     stream = session.streams[0 if tty == "1" else 1]
     said = b""
@@ -230,7 +233,9 @@ def test_hang_up_leaves_what_it_leaves_on_any_linux(agent: Agent, tmp_path: Path
 @pytest.mark.skipif(os.getuid() != 0, reason="a session of another user needs root")
 def test_streams_are_the_users(agent: Agent) -> None:
     """/dev/stdout is opened again by many a script."""
-    out, err, end = Session(agent, "sh", "-c", "echo out > /dev/stdout; echo err > /dev/stderr; : < /dev/stdin", user="nobody").finish()
+    out, err, end = Session(
+        agent, "sh", "-c", "echo out > /dev/stdout; echo err > /dev/stderr; : < /dev/stdin", user="nobody"
+    ).finish()
     assert (out, err, end) == (b"out\n", b"err\n", exited(0))
     terminal = Session(agent, "sh", "-c", "echo seen > $(tty) && stat -c %U $(tty)", user="nobody", tty="1")
     assert read_all(terminal.streams[0]).split() == [b"seen", b"nobody"]

@@ -49,7 +49,10 @@ STATIC = {
     "DNS": "10.1.0.1 10.1.0.2",
     "DOMAIN": "gaol",
 }
-ENDS = [*(f"/usr/local/sbin/{name}" for name in ("shutdown", "poweroff", "halt", "reboot", "init", "telinit")), "/lib/sysvinit/telinit"]
+ENDS = [
+    *(f"/usr/local/sbin/{name}" for name in ("shutdown", "poweroff", "halt", "reboot", "init", "telinit")),
+    "/lib/sysvinit/telinit",
+]
 ENTER = """set -e
 for place in usr dev; do mount --rbind "/$place" "$1/$place"; done
 mount -t tmpfs tools "$1/usr/local"

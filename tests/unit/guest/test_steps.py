@@ -23,7 +23,9 @@ ALICE = ("alice", "1000", "1000", "alice", "Alice A.", "/home/alice", "/bin/sh")
 
 def run(built: Path, *words: str | Path) -> subprocess.CompletedProcess[bytes]:
     environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}  # a step ends with all it has
-    return subprocess.run([built / "agent-sanitized", *words], env=environment, capture_output=True, timeout=PATIENCE, check=False)
+    return subprocess.run(
+        [built / "agent-sanitized", *words], env=environment, capture_output=True, timeout=PATIENCE, check=False
+    )
 
 
 @pytest.fixture
@@ -236,7 +238,10 @@ def inside(built: Path, tmp_path: Path) -> Callable[..., str]:
     """The agent in a root of its own, and in a pid namespace; what it says."""
     for name in ("etc", "proc"):
         (tmp_path / name).mkdir()
-    agent, into = built / "agent", ["unshare", "--map-root-user", "--mount", "--pid", "--fork", f"--mount-proc={tmp_path / 'proc'}"]
+    agent, into = (
+        built / "agent",
+        ["unshare", "--map-root-user", "--mount", "--pid", "--fork", f"--mount-proc={tmp_path / 'proc'}"],
+    )
     if subprocess.run([*into, "true"], capture_output=True, check=False).returncode:
         pytest.skip("needs to make namespaces")
     (tmp_path / "agent").write_bytes(agent.read_bytes())

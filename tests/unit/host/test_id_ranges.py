@@ -58,7 +58,8 @@ def test_what_others_have_is_told_and_not_reserved(root, path, text, whose):
 
 
 @pytest.mark.parametrize(
-    "text", ["[domain/corp]\nid_provider = ldap\n", "[domain/c]\nid_provider=ad\nldap_id_mapping = false\n", "not a file [of sssd's"]
+    "text",
+    ["[domain/corp]\nid_provider = ldap\n", "[domain/c]\nid_provider=ad\nldap_id_mapping = false\n", "not a file [of sssd's"],
 )
 def test_domains_that_look_ids_up_say_nothing_of_them(root, text):
     (root / "etc/sssd/sssd.conf").write_text(text)

@@ -22,7 +22,9 @@ def tree(tmp_path):
 
 def compiled(tree, kept):
     told = []
-    return compiler.compile_kernel(tree, kept, told.append), [progress for progress in told if progress.step == "compile the kernel"]
+    return compiler.compile_kernel(tree, kept, told.append), [
+        progress for progress in told if progress.step == "compile the kernel"
+    ]
 
 
 def test_each_object_is_one_of_those_to_be_made(tree, tmp_path):

@@ -32,7 +32,9 @@ class Host:
         def name_of(uid):
             return self.files[uid].name if uid in self.files else self.elsewhere.get(uid)
 
-        return Accounts(self.path, lambda: (self.changes,), lambda uids: {uid: self.files[uid] for uid in uids & {*self.files}}, name_of)
+        return Accounts(
+            self.path, lambda: (self.changes,), lambda uids: {uid: self.files[uid] for uid in uids & {*self.files}}, name_of
+        )
 
 
 @pytest.fixture

@@ -30,7 +30,9 @@ def refused(configuration: Configuration, *others: Any) -> str:
     return f"{raised.value.what}: {raised.value.why}"
 
 
-@pytest.mark.parametrize(("memory", "hint"), [(1 << 30, "gaol set web memory=512M"), (128 * MB, "gaol set web memory=64M"), (96 * MB, "gaol ls")])
+@pytest.mark.parametrize(
+    ("memory", "hint"), [(1 << 30, "gaol set web memory=512M"), (128 * MB, "gaol set web memory=64M"), (96 * MB, "gaol ls")]
+)
 def test_the_hint_asks_for_less_than_there_was(memory: int, hint: str) -> None:
     assert admission.of_record(WEB.with_(memory=memory)).hint == hint
 

@@ -145,7 +145,14 @@ GOOD = json.loads(portable.describe("web", "debian", "1", {"memory": 1 << 28, "c
 def test_a_machine_says_what_it_is():
     found = portable.read(json.dumps(GOOD))
     assert (found.name, found.base) == ("web", "debian")
-    assert found.wishes.said() == {"memory": 1 << 28, "cpus": 0.5, "ttl": 60, "init": "systemd", "mode": "seccomp", "network": False}
+    assert found.wishes.said() == {
+        "memory": 1 << 28,
+        "cpus": 0.5,
+        "ttl": 60,
+        "init": "systemd",
+        "mode": "seccomp",
+        "network": False,
+    }
     assert "pids" not in GOOD
 
 

@@ -26,7 +26,10 @@ def test_the_hosts_services_have_room(monkeypatch, there):
 
 
 def test_what_is_granted_holds():
-    given = {"machines": {"all_memory": "8G", "all_pids": 5000}, "limits": {"user": {"alice": {"owner_memory": "1G", "owner_pids": 99}}}}
+    given = {
+        "machines": {"all_memory": "8G", "all_pids": 5000},
+        "limits": {"user": {"alice": {"owner_memory": "1G", "owner_pids": 99}}},
+    }
     configuration = Configuration.model_validate(given)
     assert ceilings.of_all(configuration) == Ceiling(8 << 30, 5000)
     assert ceilings.of_owner(configuration, OWNER) == Ceiling(1 << 30, 99)

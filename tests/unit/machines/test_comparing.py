@@ -63,7 +63,10 @@ def test_what_gaoler_puts_there_is_not_shown(trees, capsys):
     (new / "etc/gaol-identity").write_text("alice@web")
     (new / "etc/apt-get").symlink_to("/uml/bin/apt")
     (new / "etc/mine").symlink_to("/umlaut")
-    for ours, seen in ((False, {"/etc/mine"}), (True, {"/etc/mine", "/etc/apt-get", "/etc/gaol-identity", "/usr/lib/sysvinit", "/usr/lib/sysvinit/telinit"})):
+    for ours, seen in (
+        (False, {"/etc/mine"}),
+        (True, {"/etc/mine", "/etc/apt-get", "/etc/gaol-identity", "/usr/lib/sysvinit", "/usr/lib/sysvinit/telinit"}),
+    ):
         comparing.Comparison(patches=True, ours=ours).run(str(old), str(new))
         found = {json.loads(line).get("path") for line in capsys.readouterr().out.splitlines()} - {None}
         assert found == seen

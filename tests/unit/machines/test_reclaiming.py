@@ -12,7 +12,13 @@ MB = 1 << 20
 
 @pytest.mark.parametrize(
     ("available", "stalled", "wanted"),
-    [(8 * GB, 0.0, 0), (GB, 0.0, round(0.6 * GB)), (3 * GB, 20.0, round(0.32 * GB)), (8 * GB, 60.0, 0), (0, 90.0, round(1.6 * GB))],
+    [
+        (8 * GB, 0.0, 0),
+        (GB, 0.0, round(0.6 * GB)),
+        (3 * GB, 20.0, round(0.32 * GB)),
+        (8 * GB, 60.0, 0),
+        (0, 90.0, round(1.6 * GB)),
+    ],
 )
 def test_the_host_wants_what_it_lacks(available, stalled, wanted):
     assert missing(16 * GB, available, stalled) == pytest.approx(wanted, abs=2)

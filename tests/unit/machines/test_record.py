@@ -54,7 +54,9 @@ def test_kernel_words():
     limited = command_line.kernel_words(WEB.with_(disk=1 << 30), network=True)
     assert set(limited) - set(words) == {"hostfs_quota=root:/config/disk"}
     assert "quiet" not in words  # its log is there to be read
-    assert "stubs=409" in command_line.kernel_words(WEB.with_(memory=256 << 20, pids=4096), network=True), "as memory has room for"
+    assert "stubs=409" in command_line.kernel_words(WEB.with_(memory=256 << 20, pids=4096), network=True), (
+        "as memory has room for"
+    )
     assert "stubs=200" in command_line.kernel_words(WEB.with_(memory=256 << 20, pids=224), network=True), "as it is limited to"
     assert "quiet" in command_line.kernel_words(WEB.with_(ephemeral=True), network=True)
 

@@ -60,7 +60,9 @@ def test_bytes_and_ends_of_file_go_both_ways(session):
 
 def test_all_that_was_said_arrives_before_the_end(session):
     much = b"x" * 3_000_000
-    threading.Thread(target=lambda: (session.inside[1].sendall(much), session.inside[1].close(), session.inside[0].close())).start()
+    threading.Thread(
+        target=lambda: (session.inside[1].sendall(much), session.inside[1].close(), session.inside[0].close())
+    ).start()
     assert len(read(session.user[1])) == len(much)
     assert read(session.user[0]) == b""
     session.user[0].close()

@@ -87,7 +87,10 @@ def test_whoever_shares_a_store_is_told_all_of_it(two, tmp_path):
 @pytest.mark.parametrize("to", ["up", "down", "purge"])
 def test_half_of_an_installation_is_not_touched(two, to):
     first, second, register, _ = two
-    for settings in (Settings(first.prefix, first.cache, second.configuration), Settings(second.prefix, first.cache, first.configuration)):
+    for settings in (
+        Settings(first.prefix, first.cache, second.configuration),
+        Settings(second.prefix, first.cache, first.configuration),
+    ):
         with pytest.raises(NotAllowed) as refused:
             instances.may(settings, to, register)
         assert refused.value.hint.startswith(f"sudo make {to} PREFIX={first.prefix} GAOLER_CONFIG={first.configuration} ")
@@ -131,4 +134,6 @@ def test_one_whose_program_is_gone_stands_in_nobodys_way(two, tmp_path):
     first, second, register, own = two
     first.current.rmdir()
     instances.enter(second, replace(own, bridge="gaoler0"), register)
-    assert len(instances.others(instances.read(register), second)) == len([one for one in instances.read(register) if str(tmp_path) not in one.prefix])
+    assert len(instances.others(instances.read(register), second)) == len(
+        [one for one in instances.read(register) if str(tmp_path) not in one.prefix]
+    )

@@ -18,7 +18,9 @@ from unit.web.running import run
 
 SETTINGS = Settings("/nowhere", "http://page.example", False, False, 600, 3600, "/nowhere", "gateway")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-UPGRADE = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eAeAeAeAeAeAeAeAeAeAeA==\r\n"
+UPGRADE = (
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eAeAeAeAeAeAeAeAeAeAeA==\r\n"
+)
 
 
 async def endless(request: web.Request) -> web.StreamResponse:
@@ -104,9 +106,16 @@ def test_who_goes_away_leaves_no_traceback(case: str, reset: bool, caplog: pytes
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         host, port = runner.addresses[0]
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(lambda _, context: caplog.handler.emit(logging.makeLogRecord({"levelno": logging.ERROR, "levelname": "ERROR", "msg": str(context)})))
+        loop.set_exception_handler(
+            lambda _, context: caplog.handler.emit(
+                logging.makeLogRecord({"levelno": logging.ERROR, "levelname": "ERROR", "msg": str(context)})
+            )
+        )
         reader, writer = await asyncio.open_connection(host, port)
-        writer.write(f"{method} /api/thing HTTP/1.1\r\nHost: page.example\r\nOrigin: http://page.example\r\nCookie: {COOKIE}={token}\r\nX-Gaoler-Token: {csrf_of(token)}\r\n{headers}\r\n".encode() + body)
+        writer.write(
+            f"{method} /api/thing HTTP/1.1\r\nHost: page.example\r\nOrigin: http://page.example\r\nCookie: {COOKIE}={token}\r\nX-Gaoler-Token: {csrf_of(token)}\r\n{headers}\r\n".encode()
+            + body
+        )
         await writer.drain()
         if handler in (endless, half, pushed, listened):
             assert b" 200 " in await reader.readline() or "Upgrade" in headers

@@ -35,10 +35,14 @@ class Site:
             return web.json_response({"done": True})
 
         async def fails(request):
-            raise {"limit": LimitReached("too many"), "none": NotFound("no machine")}.get(request.query.get("how"), RuntimeError("a secret"))
+            raise {"limit": LimitReached("too many"), "none": NotFound("no machine")}.get(
+                request.query.get("how"), RuntimeError("a secret")
+            )
 
         app = web.Application(middlewares=[guard(SETTINGS, self.sessions)])
-        app.add_routes([web.route("*", "/api/thing", done), web.get("/api/fails", fails), web.post("/api/login", done), web.get("/", done)])
+        app.add_routes(
+            [web.route("*", "/api/thing", done), web.get("/api/fails", fails), web.post("/api/login", done), web.get("/", done)]
+        )
         runner = web.AppRunner(app)
         await runner.setup()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -54,7 +58,10 @@ class Site:
         if cookie:
             send["Cookie"] = f"{COOKIE}={self.token if cookie is True else cookie}"
         try:
-            async with ClientSession(connector=TCPConnector(ssl=False)) as client, client.request(method, address + path, headers=send) as answer:
+            async with (
+                ClientSession(connector=TCPConnector(ssl=False)) as client,
+                client.request(method, address + path, headers=send) as answer,
+            ):
                 return answer.status, dict(answer.headers), await answer.text()
         finally:
             await runner.cleanup()
@@ -76,7 +83,18 @@ def test_the_address_in_the_configuration_is_ours_too(site):
     assert site.ask("POST", "/api/thing", origin="https://gateway.example:8443")[0] == 200
 
 
-@pytest.mark.parametrize("origin", [None, "null", "https://evil.example", "https://127.0.0.1", "https://gateway.example:8444", "http://gateway.example:8443", "https://gateway.example:8443.evil.example"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        None,
+        "null",
+        "https://evil.example",
+        "https://127.0.0.1",
+        "https://gateway.example:8444",
+        "http://gateway.example:8443",
+        "https://gateway.example:8443.evil.example",
+    ],
+)
 def test_another_site_may_not(site, origin):
     assert site.ask("POST", "/api/thing", origin=origin)[0] == 403
     assert site.ask("POST", "/api/login", origin=origin)[0] == 403
@@ -133,5 +151,7 @@ def test_the_certificate_is_made_once_and_its_key_is_roots_alone(tmp_path):
     first = certificate.read(None, None, own)
     assert certificate.read(None, None, own) == first
     assert (own / "key.pem").stat().st_mode & 0o777 == 0o600
-    shown = subprocess.run(["openssl", "x509", "-noout", "-fingerprint", "-sha256"], input=first[0], capture_output=True, check=True).stdout
+    shown = subprocess.run(
+        ["openssl", "x509", "-noout", "-fingerprint", "-sha256"], input=first[0], capture_output=True, check=True
+    ).stdout
     assert certificate.fingerprint(first[0]) in shown.decode()

@@ -58,7 +58,17 @@ def test_any_bytes_are_a_message_or_refused(data):
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"null", b"[1]", b"{", b'{"a":1,"a":2}', b'{"a":NaN}', b'{"a":"\xff"}', b"[" * 100_000, b'{"a":' * 50 + b"1" + b"}" * 50],
+    [
+        b"",
+        b"null",
+        b"[1]",
+        b"{",
+        b'{"a":1,"a":2}',
+        b'{"a":NaN}',
+        b'{"a":"\xff"}',
+        b"[" * 100_000,
+        b'{"a":' * 50 + b"1" + b"}" * 50,
+    ],
 )
 def test_refused(data):
     with pytest.raises(ProtocolError):

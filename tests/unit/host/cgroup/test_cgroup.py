@@ -182,8 +182,17 @@ def test_and_on_version_2_of_the_disk_too(root):
 def test_what_a_group_uses_is_told_alike(root, version):
     """Bytes, seconds and tasks, from files of other names and units."""
     files = {
-        1: {"memory/one/memory.usage_in_bytes": "4096", "cpu,cpuacct/one/cpuacct.usage": "1500000000", "pids/one/pids.current": "7"},
-        2: {"one/memory.current": "4096", "one/cpu.stat": "usage_usec 1500000\nuser_usec 1", "one/pids.current": "7", "cgroup.controllers": ""},
+        1: {
+            "memory/one/memory.usage_in_bytes": "4096",
+            "cpu,cpuacct/one/cpuacct.usage": "1500000000",
+            "pids/one/pids.current": "7",
+        },
+        2: {
+            "one/memory.current": "4096",
+            "one/cpu.stat": "usage_usec 1500000\nuser_usec 1",
+            "one/pids.current": "7",
+            "cgroup.controllers": "",
+        },
     }
     for name, text in files[version].items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -208,5 +217,7 @@ def test_want_of_memory_is_told_alike(root):
 def test_nobody_else_asks_which_version_it_is():
     """What differs has a method in `Hierarchy`."""
     sources = Path(gaoler.__file__).parent
-    asking = [path for path in sources.rglob("*.py") if re.search(r"is_v2|cgroup\.controllers|v2\.is_at|\bV[12]\b", path.read_text())]
+    asking = [
+        path for path in sources.rglob("*.py") if re.search(r"is_v2|cgroup\.controllers|v2\.is_at|\bV[12]\b", path.read_text())
+    ]
     assert {str(path.relative_to(sources / "host/cgroup")) for path in asking} == {"__init__.py", "v1.py", "v2.py"}

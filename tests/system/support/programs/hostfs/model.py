@@ -149,20 +149,39 @@ def draw(rng: random.Random) -> tuple[object, ...]:
     data = rng.randbytes(rng.choice([1, 7, 100, 4096, 5000, 13_000]))
     pos = rng.choice([0, rng.randrange(SIZE), 4096 * rng.randrange(9)])
     flags = rng.choice([0, os.O_CREAT, os.O_CREAT, os.O_CREAT | os.O_TRUNC, os.O_CREAT | os.O_EXCL])
-    return rng.choice([
-        ("opened", slot, name, os.O_RDWR | os.O_NONBLOCK | flags),
-        ("opened", slot, name, os.O_RDWR | os.O_NONBLOCK | flags),
-        ("write", slot, pos, data), ("write", slot, pos, data), ("write", slot, pos, data),
-        ("append", name, data), ("read", slot, pos, 9000), ("read", slot, pos, 9000),
-        ("store", slot, pos, data), ("store", slot, pos, data), ("load", slot),
-        ("ftruncate", slot, rng.randrange(SIZE)), ("fsync", slot), ("fstat", slot),
-        ("fchmod", slot, rng.choice([0o600, 0o4755, 0o2640])),
-        ("truncate", name, rng.randrange(SIZE)), ("mkdir", name), ("mkdir", name), ("rmdir", name),
-        ("unlink", name), ("rename", name, other), ("rename", name, other), ("link", name, other),
-        ("symlink", other, name), ("chmod", name, rng.choice([0o755, 0o1777, 0o6711])),
-        ("chown", name, rng.randrange(5), rng.randrange(5)),
-        ("utime", name, rng.randrange(2**62)), ("mkfifo", name), ("forget",),
-    ])
+    return rng.choice(
+        [
+            ("opened", slot, name, os.O_RDWR | os.O_NONBLOCK | flags),
+            ("opened", slot, name, os.O_RDWR | os.O_NONBLOCK | flags),
+            ("write", slot, pos, data),
+            ("write", slot, pos, data),
+            ("write", slot, pos, data),
+            ("append", name, data),
+            ("read", slot, pos, 9000),
+            ("read", slot, pos, 9000),
+            ("store", slot, pos, data),
+            ("store", slot, pos, data),
+            ("load", slot),
+            ("ftruncate", slot, rng.randrange(SIZE)),
+            ("fsync", slot),
+            ("fstat", slot),
+            ("fchmod", slot, rng.choice([0o600, 0o4755, 0o2640])),
+            ("truncate", name, rng.randrange(SIZE)),
+            ("mkdir", name),
+            ("mkdir", name),
+            ("rmdir", name),
+            ("unlink", name),
+            ("rename", name, other),
+            ("rename", name, other),
+            ("link", name, other),
+            ("symlink", other, name),
+            ("chmod", name, rng.choice([0o755, 0o1777, 0o6711])),
+            ("chown", name, rng.randrange(5), rng.randrange(5)),
+            ("utime", name, rng.randrange(2**62)),
+            ("mkfifo", name),
+            ("forget",),
+        ]
+    )
 
 
 def skipped(op: tuple[object, ...], side: Side) -> bool:

@@ -110,14 +110,23 @@ def immutable():
     make("fixed", b"one")
     seen = [tried(flags, "fixed"), tried(flags, "fixed", IMMUTABLE), tried(flags, "fixed")]
     seen += [tried(os.open, "fixed", os.O_WRONLY), tried(os.unlink, "fixed"), tried(os.rename, "fixed", "other")]
-    seen += [tried(os.link, "fixed", "other"), tried(os.chmod, "fixed", 0), tried(os.truncate, "fixed", 0), tried(os.chown, "fixed", 1, 1)]
+    seen += [
+        tried(os.link, "fixed", "other"),
+        tried(os.chmod, "fixed", 0),
+        tried(os.truncate, "fixed", 0),
+        tried(os.chown, "fixed", 1, 1),
+    ]
     return [*seen, tried(flags, "fixed", 0), tried(os.unlink, "fixed")]
 
 
 @case
 def append_only():
     make("log", b"one")
-    seen = [tried(flags, "log", APPEND), tried(os.open, "log", os.O_WRONLY), tried(os.open, "log", os.O_WRONLY | os.O_APPEND | os.O_TRUNC)]
+    seen = [
+        tried(flags, "log", APPEND),
+        tried(os.open, "log", os.O_WRONLY),
+        tried(os.open, "log", os.O_WRONLY | os.O_APPEND | os.O_TRUNC),
+    ]
     fd = os.open("log", os.O_WRONLY | os.O_APPEND)
     seen += [os.write(fd, b"two"), tried(os.ftruncate, fd, 0), tried(os.unlink, "log"), read("log")]
     return [*seen, tried(flags, "log", 0), tried(os.unlink, "log")]
@@ -127,7 +136,12 @@ def append_only():
 def directory_flags():
     os.mkdir("shelf")
     make("shelf/old")
-    seen = [tried(flags, "shelf", APPEND), tried(make, "shelf/new"), tried(os.unlink, "shelf/old"), tried(os.rename, "shelf/old", "x")]
+    seen = [
+        tried(flags, "shelf", APPEND),
+        tried(make, "shelf/new"),
+        tried(os.unlink, "shelf/old"),
+        tried(os.rename, "shelf/old", "x"),
+    ]
     return [*seen, tried(flags, "shelf", NODUMP), tried(flags, "shelf"), tried(os.unlink, "shelf/old")]
 
 

@@ -31,6 +31,7 @@ table = bpf(MAP_CREATE, struct.pack("<IIII", 2, 4, 8, 1))  # an array of one 8-b
 key, value = ctypes.c_uint32(0), ctypes.c_uint64(40)
 bpf(MAP_UPDATE, struct.pack("<IxxxxQQQ", table, address(key), address(value), 0))
 
+
 # if ((n = lookup(table, &0))) (*n)++; return verdict
 def counting(verdict):
     return b"".join([
