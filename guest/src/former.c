@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define HOSTS "/etc/hosts"
+#define NEW_HOSTS HOSTS ".gaoler"
 
 /* remove FILE...: of a file that is not there nothing is said. */
 int step_remove(int count, char **word)
@@ -52,35 +53,46 @@ static int copy_hosts(FILE *from, FILE *to, const char *number, const char *name
 	return ferror(to) || (from && ferror(from)) ? -1 : 0;
 }
 
-/* hosts NUMBER NAMES: the one line of /etc/hosts that an address has. The file is whole at any moment. */
-int step_hosts(int count, char **word)
+/* The new file, whole, under another name. Returns an errno. */
+static int write_hosts(FILE *from, mode_t mode, const char *number, const char *names)
 {
-	static const char new[] = HOSTS ".gaoler";
-	struct stat found = { .st_mode = 0644 };
-	FILE *from, *to;
-	int fd, error = 0;
+	int fd = open(NEW_HOSTS, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), error = 0;
+	FILE *to = fd < 0 ? NULL : fdopen(fd, "w");
 
-	if (count != 2)
-		return complain(0, "hosts: wants NUMBER NAMES");
-	from = fopen(HOSTS, "re");
-	if (from)
-		fstat(fileno(from), &found);
-	unlink(new);
-	fd = open(new, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	to = fd < 0 ? NULL : fdopen(fd, "w");
-	if (!to)
-		return complain(errno, "hosts: %s", new);
-	if (copy_hosts(from, to, word[0], word[1]) < 0 || fchmod(fd, found.st_mode & 0777) < 0)
+	if (!to) {
+		error = errno;
+		close(fd);
+		return error;
+	}
+	if (copy_hosts(from, to, number, names) < 0 || fchmod(fd, mode & 0777) < 0)
 		error = errno ? errno : EIO;
 	if (fclose(to) && !error)
 		error = errno;
+	return error;
+}
+
+/* hosts NUMBER NAMES: the one line of /etc/hosts that an address has. The file is whole at any moment. */
+int step_hosts(int count, char **word)
+{
+	struct stat found = { .st_mode = 0644 };
+	FILE *from;
+	int error;
+
+	if (count != 2)
+		return complain(0, "hosts: wants NUMBER NAMES");
+	unlink(NEW_HOSTS);
+	from = fopen(HOSTS, "re");
+	if (from)
+		fstat(fileno(from), &found);
+	error = write_hosts(from, found.st_mode, word[0], word[1]);
 	if (from)
 		fclose(from);
-	if (!error && rename(new, HOSTS) < 0)
+	if (!error && rename(NEW_HOSTS, HOSTS) < 0)
 		error = errno;
-	if (error)
-		unlink(new);
-	return error ? complain(error, "hosts: " HOSTS) : 0;
+	if (!error)
+		return 0;
+	unlink(NEW_HOSTS);
+	return complain(error, "hosts: " HOSTS);
 }
 
 static int is_called(const char *pid, char **names, int count)

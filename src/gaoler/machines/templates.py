@@ -108,7 +108,7 @@ class Templates:
         key = template.key
         copy = copies.read(template.directory / _IMAGE)
         if copy is None:
-            raise Failed("the template is gone", "", "gaol doctor")
+            raise Failed("the template can't be gone on from", f"nothing is noted in {template.directory}", "gaol doctor")
         machine = self._making.create(
             key.owner,
             name,
