@@ -257,6 +257,13 @@ def test_whose_account_has_gone_is_said(daemon, gaol):
     assert daemon.calls[-1] == ("Give", {"name": "#1998/web", "to": "bob"})
 
 
+def test_a_hint_names_the_configuration_of_the_installation_that_says_it(daemon, gaol, monkeypatch):
+    daemon.refuse("List", "it is off", "", 'store.quotas = "simple", in /etc/gaoler/gaoler.toml', 1)
+    assert "in /etc/gaoler/gaoler.toml\n" in gaol("ls").stderr
+    monkeypatch.setenv("GAOLER_CONFIG", "/etc/gaoler-trial/gaoler.toml")
+    assert "in /etc/gaoler-trial/gaoler.toml\n" in gaol("ls").stderr
+
+
 def test_a_daemon_that_speaks_nonsense(daemon, gaol):
     daemon.replies["List"] = [{"error": "org.varlink.service.MethodNotFound", "parameters": {}}]
     done = gaol("ls")

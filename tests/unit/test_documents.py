@@ -91,7 +91,7 @@ def test_settings_are_there(document):
             wrong += [one] if named[3] not in sections[section].model_fields else []
     for block in blocks(text):
         lines = [line[4:] for line in block if not line.strip().startswith("# /")]
-        if re.match(r"\[[a-z.]+[A-Za-z.-]*\]", lines[0]):
+        if (heading := re.match(r"\[([a-z]+)[A-Za-z.-]*\]$", lines[0])) and heading[1] in sections:
             Configuration.model_validate(tomllib.loads("\n".join(lines)))
     assert wrong == []
 

@@ -60,12 +60,11 @@ def _store_move(options: Any) -> int:
 
 def _gaoler(*words: str) -> int:
     """The daemon's own program: without a store there is no daemon to ask, and it reads the configuration as it is now."""
-    import os
     import subprocess
-    import sys
 
-    beside = os.path.join(os.path.dirname(os.path.abspath(sys.argv[0])), "gaoler")  # of this installation, where there are more
-    return subprocess.run([beside if os.path.exists(beside) else "gaoler", *words], check=False).returncode
+    from gaoler.cli.programs import gaoler_program
+
+    return subprocess.run([gaoler_program(), *words], check=False).returncode
 
 
 COMMANDS = {

@@ -9,8 +9,9 @@ from typing import Any
 
 from gaoler.cli.arguments import JSON, Command
 from gaoler.cli.output import clean, show
+from gaoler.cli.programs import gaoler_program
 from gaoler.client import Gaoler, how_to_start
-from gaoler.errors import Unreachable
+from gaoler.errors import Unreachable, here
 
 
 def _doctor(options: Any) -> int:
@@ -29,12 +30,12 @@ def _tell(checks: list[dict[str, Any]]) -> None:
     for check in checks:
         print(clean(f"{'ok ' if check['good'] else 'BAD'} {check['name']:<12} {check['found']}"))
         if not check["good"] and check["hint"]:
-            print(clean(f"    try: {check['hint']}"))
+            print(clean(f"    try: {here(check['hint'])}"))
 
 
 def _own_checks() -> list[dict[str, object]]:
     try:
-        done = subprocess.run(["gaoler", "--doctor"], capture_output=True, text=True, check=False)
+        done = subprocess.run([gaoler_program(), "--doctor"], capture_output=True, text=True, check=False)
     except OSError:
         done = None
     try:

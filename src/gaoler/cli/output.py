@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from gaoler.errors import GaolerError
+from gaoler.errors import GaolerError, here
 from gaoler.units import show_size
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
@@ -27,7 +27,7 @@ def complain(error: GaolerError) -> None:
     for line in (f"gaol: {clean(first)}", *(f"    {clean(line.strip())}" for line in more)):
         print(line, file=sys.stderr)
     if error.hint:
-        print(f"try: {clean(error.hint)}", file=sys.stderr)
+        print(f"try: {clean(here(error.hint))}", file=sys.stderr)
 
 
 def show_json(data: Any) -> None:

@@ -25,7 +25,7 @@ from gaoler.daemon.metrics_file import MetricsFile
 from gaoler.daemon.options import parser
 from gaoler.daemon.parts import Parts, assemble
 from gaoler.daemon.server import Server
-from gaoler.errors import Failed, GaolerError, NotAllowed
+from gaoler.errors import Failed, GaolerError, NotAllowed, here
 from gaoler.host import jail
 from gaoler.host.cgroup import owners
 from gaoler.machines import guarding
@@ -57,7 +57,7 @@ def main() -> int:
     except GaolerError as error:
         print(f"gaoler: {error}", file=sys.stderr)
         if error.hint:
-            print(f"try: {error.hint}", file=sys.stderr)
+            print(f"try: {here(error.hint)}", file=sys.stderr)
         return error.code
     return 0
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import fields
 from typing import Any
 
 from gaoler.configuration.grants import limit_of
 from gaoler.configuration.model import Configuration
-from gaoler.errors import Failed, LimitReached, Usage
+from gaoler.errors import Failed, GaolerError, LimitReached, Usage
 from gaoler.host import btrfs, cgroup
 from gaoler.kernels import installed
 from gaoler.machines.jailing import Jailer
@@ -111,15 +112,19 @@ class Changing:
     def _checked(self, machine: Machine, said: dict[str, Any]) -> dict[str, Any]:
         owner = machine.record.owner
         wishes = {key: value for key, value in said.items() if not (key in ("disk", "ttl") and value == 0)}
-        wanted = complete(
-            self._configuration, owner, Wishes(**{"home": machine.record.home, "network": machine.record.network} | wishes)
-        )
+        as_it_is = {"home": machine.record.home, "network": machine.record.network}
+        try:
+            wanted = complete(self._configuration, owner, Wishes(**as_it_is | wishes))
+        except GaolerError as error:
+            error.hint = re.sub(r"^--(\w+) ", rf"gaol set {machine.record.name} \1=", error.hint)  # it is told as `up` takes it
+            raise
         changes = {key: getattr(wanted, key) for key in wishes}
         for key, show in (("disk", show_size), ("ttl", show_duration)):
             if said.get(key) == 0:
                 limit = limit_of(self._configuration.limits, owner, key)
                 if limit.value:
                     why = f"{limit.setting} is {show(limit.value)}, set by the administrator"
-                    raise LimitReached(f"{key} without an end is too much", why, f"{key}={show(limit.value)}", limit=key)
+                    hint = f"gaol set {machine.record.name} {key}={show(limit.value)}"
+                    raise LimitReached(f"{key} without an end is too much", why, hint, limit=key)
                 changes[key] = None
         return changes

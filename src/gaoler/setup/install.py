@@ -31,6 +31,7 @@ try:
         os.environ.setdefault("GAOLER_SOCKET", file.read())
 except OSError:
     pass
+os.environ.setdefault("GAOLER_CONFIG", {configuration!r})
 sys.path.insert(0, {source!r})
 from gaoler.cli.main import main
 sys.exit(main())

@@ -12,7 +12,7 @@ from pathlib import Path
 from gaoler import __version__
 from gaoler.configuration import file
 from gaoler.configuration.model import Configuration
-from gaoler.errors import Failed, GaolerError, NotAllowed, Usage
+from gaoler.errors import Failed, GaolerError, NotAllowed, Usage, here
 from gaoler.web import certificate
 from gaoler.web.helper import Helper
 from gaoler.web.keeping import Store
@@ -42,7 +42,7 @@ def main(packages: str) -> int:
     except GaolerError as error:
         print(f"gaoler-web: {error}", file=sys.stderr)  # noqa: T201
         if error.hint:
-            print(f"try: {error.hint}", file=sys.stderr)  # noqa: T201
+            print(f"try: {here(error.hint)}", file=sys.stderr)  # noqa: T201
         return error.code
     return 0
 

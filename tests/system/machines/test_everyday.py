@@ -198,6 +198,7 @@ def test_a_machine_can_be_changed(gateway, quiet, alice):
     assert (done.returncode, "has no time to live" in done.stderr) == (1, True)
     done = gateway.gaol("set", "quiet", "memory=90G", user=alice)
     assert (done.returncode, "set by the administrator" in done.stderr) == (5, True)
+    assert "try: gaol set quiet memory=" in done.stderr, "as it is typed here"
     gateway.gaol("down", "quiet", user=alice, check=True)
     gateway.gaol("set", "quiet", "network=on", "home=off", user=alice, check=True)
     gateway.gaol("up", "quiet", user=alice, check=True)

@@ -297,6 +297,8 @@ def test_a_second_installation_comes_and_goes_beside_the_first(host: Host, up: s
         second.configuration.write_text(good)
         made = second.make("up", BASE=str(components().base))
         assert made.returncode == 0, made.stdout + made.stderr
+        told = second.gaol("store", "grow").stderr
+        assert f"in {second.configuration}\n" in told, told
         assert second.gaol("up", "theirs", "--no-network").returncode == 0
         assert [json.loads(one.gaol("ls", "--json").stdout)[0]["name"] for one in (host, second)] == ["mine", "theirs"]
         ceilings = {one.prefix: {place.read_text().strip() for place in leftovers.ceilings(one.prefix)} for one in (host, second)}
