@@ -3,8 +3,9 @@
  *     probe cpu               system call, page fault, fork, exec, switch: microseconds each
  *     probe files DIRECTORY   file operations in DIRECTORY, microseconds each; sequential I/O, MB/s
  *     probe repeat COUNT COMMAND...   milliseconds each
- *     probe serve PORT        takes connections one by one: first byte 's' sink, 'g' source, 'e' echo
+ *     probe serve PORT        takes connections one by one: first byte 's' sink, 'g' source, 'e' echo, 'u' counts datagrams
  *     probe sink|source|echo ADDRESS PORT     MB/s up, MB/s down, microseconds a round trip
+ *     probe flood ADDRESS PORT                Mbit/s that arrive of 200, 500, 1000 and 3000 that are sent as datagrams
  *
  * Prints "NAME VALUE" lines. As process 1 (bench/inside --bare) it measures files in / and powers off.
  */
@@ -27,7 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FILES = 2000, BLOCK = 128 * 1024, BIG = 64 << 20, TRIPS = 2000 };
+enum { DATAGRAM = 1448, SENT_AT_ONCE = 32, FILES = 2000, BLOCK = 128 * 1024, BIG = 64 << 20, TRIPS = 2000 };
 
 static char buffer[BLOCK];
 static double begun;
@@ -268,6 +269,26 @@ static void repeat(int count, char **command)
 
 /* --- network -------------------------------------------------------------------------------------------- */
 
+/* Until the connection says that it was all; the bytes that came, as text. */
+static void count_datagrams(int connection, int port)
+{
+	struct sockaddr_in own = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct timeval patience = { .tv_sec = 1 };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	long got, bytes = 0;
+	char text[32];
+
+	check(bind(fd, (struct sockaddr *)&own, sizeof own), "bind");
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	check(write(connection, "r", 1), "write");
+	do {
+		while ((got = recv(fd, buffer, sizeof buffer, 0)) > 0)
+			bytes += got;
+	} while (recv(connection, text, 1, MSG_DONTWAIT) < 0);
+	close(fd);
+	check(write(connection, text, snprintf(text, sizeof text, "%ld", bytes)), "write");
+}
+
 static void serve(int port)
 {
 	struct sockaddr_in own = { .sin_family = AF_INET, .sin_port = htons(port) };
@@ -291,9 +312,50 @@ static void serve(int port)
 		} else if (mode == 'e') {
 			while (read(fd, buffer, 1) == 1 && send(fd, buffer, 1, MSG_NOSIGNAL) == 1)
 				;
+		} else if (mode == 'u') {
+			count_datagrams(fd, port);
 		}
 		close(fd);
 	}
+}
+
+/* For two seconds, so many Mbit/s; what is behind its time is sent at once. */
+static double send_datagrams(int fd, double rate)
+{
+	struct iovec piece = { .iov_base = buffer, .iov_len = DATAGRAM };
+	struct mmsghdr messages[SENT_AT_ONCE] = { 0 };
+	long sent = 0, count;
+
+	for (int i = 0; i < SENT_AT_ONCE; i++)
+		messages[i].msg_hdr = (struct msghdr){ .msg_iov = &piece, .msg_iovlen = 1 };
+	start();
+	while (now() - begun < 2) {
+		if (sent > (now() - begun) * rate * 1e6 / 8 / DATAGRAM) {
+			usleep(100);
+			continue;
+		}
+		count = sendmmsg(fd, messages, SENT_AT_ONCE, 0);
+		sent += count > 0 ? count : 0;
+	}
+	return now() - begun;
+}
+
+static void flood(const struct sockaddr_in *peer, int rate)
+{
+	int control = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_DGRAM, 0);
+	char text[32] = "";
+	double seconds;
+
+	check(connect(control, (const struct sockaddr *)peer, sizeof *peer), "connect");
+	check(connect(fd, (const struct sockaddr *)peer, sizeof *peer), "connect");
+	check(write(control, "u", 1), "write");
+	check(read(control, text, 1), "read");
+	seconds = send_datagrams(fd, rate);
+	check(write(control, "d", 1), "write");
+	check(read(control, text, sizeof text - 1), "read");
+	printf("UDP-of-%d-Mbit/s %.1f\n", rate, atof(text) * 8 / 1e6 / seconds);
+	close(control);
+	close(fd);
 }
 
 static void ask(const char *mode, const char *address, int port)
@@ -303,6 +365,13 @@ static void ask(const char *mode, const char *address, int port)
 	double bytes = 0;
 
 	inet_pton(AF_INET, address, &peer.sin_addr);
+	if (!strcmp(mode, "flood")) {
+		int rates[] = { 200, 500, 1000, 3000 };
+
+		for (int i = 0; i < 4; i++)
+			flood(&peer, rates[i]);
+		return;
+	}
 	check(connect(fd, (struct sockaddr *)&peer, sizeof peer), "connect");
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	start();

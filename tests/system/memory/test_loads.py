@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
 
 import pytest
 
@@ -46,6 +47,37 @@ def test_a_thousand_processes_that_wait_for_a_futex(gateway, alice, program):
         full.lives()
 
 
+def test_who_comes_in_while_memory_is_full(gateway, alice, program, mode):
+    """What runs keeps its text, and new processes are refused while there is room for others to come in and end the old ones."""
+    with loaded(gateway, alice, program, "256M", "--mode", mode) as full:
+        full.fill_cache(220)
+        full.got("touch", "1000")
+        before = read_again(full)
+        full.got("busy", "6", "60")
+        assert read_again(full) - before < _READ_AGAIN
+        words = ("exec", "loaded", "--user", "root", "--", "load", "scatter", "6", "200")
+        with gateway.popen(*words, user=alice, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as load:
+            assert load.stdout.readline().startswith(b"got "), "it can go no further, and lives"
+            for _ in range(5):
+                assert full.machine.exec("true", timeout=LONG).returncode == 0, "others come in"
+            assert available(full) >= 8 << 10
+            assert full.machine.exec("pkill", "load", timeout=LONG).returncode == 0, "and end it"
+        until(lambda: full.got("fork", "50") == 50, "there is room again")
+
+
+_READ_AGAIN = 500
+"""Pages of files, while memory fills up and processes are killed for it: 6 were seen, 1,041 before text was kept."""
+
+
+def read_again(full) -> int:
+    return int(full.machine.sh("sed -n 's/^workingset_refault_file //p' /proc/vmstat"))
+
+
+def available(full) -> int:
+    """KiB."""
+    return int(full.machine.exec("sed", "-n", "s/^MemAvailable: *\\([0-9]*\\) kB/\\1/p", "/proc/meminfo").stdout)
+
+
 # one way each to take what was not granted
 
 
@@ -56,6 +88,7 @@ def test_a_thousand_processes_that_wait_for_a_futex(gateway, alice, program):
         "threads 10000",
         "touch 1000",
         "scatter 120 12",
+        "busy 6 200",
         "shared 60 60",
         "bomb 4",
     ],

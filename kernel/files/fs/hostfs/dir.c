@@ -92,7 +92,8 @@ void hostfs_forget_readers(void)
 	list_for_each_entry(reader, &readers, list) {
 		reader->fd = -1;
 		reader->pos = -1;
-		reader->at = reader->end = 0;
+		reader->at = 0;
+		reader->end = 0;
 	}
 }
 

@@ -36,10 +36,18 @@ static int prepare(void)
 }
 
 /* The machine stands still: nobody else changes the lists. */
-#define for_each_open_inode(inode, sb)					\
-	hlist_for_each_entry(sb, &hostfs_type.fs_supers, s_instances)	\
-		list_for_each_entry(inode, &sb->s_inodes, i_sb_list)	\
-			if (hostfs_has_fds(inode))
+static int each_open_inode(int (*act)(struct inode *inode))
+{
+	struct super_block *sb;
+	struct inode *inode;
+	int err = 0;
+
+	hlist_for_each_entry(sb, &hostfs_type.fs_supers, s_instances)
+		list_for_each_entry(inode, &sb->s_inodes, i_sb_list)
+			if (!err && hostfs_has_fds(inode))
+				err = act(inode);
+	return err;
+}
 
 static bool has_lost_its_name(struct inode *inode)
 {
@@ -47,19 +55,23 @@ static bool has_lost_its_name(struct inode *inode)
 	       HOSTFS_SB(inode->i_sb)->private && HOSTFS_I(inode)->pins;
 }
 
+static int own_inode(struct inode *inode)
+{
+	int err = 0;
+
+	for (int use = 0; use < HOSTFS_READ_WRITE; use++)
+		err = err ?: os_image_owned(HOSTFS_I(inode)->fd[use]);
+	return err;
+}
+
 static int own(void)
 {
 	struct super_block *sb;
-	struct inode *inode;
-	int err = 0;
 
 	hlist_for_each_entry(sb, &hostfs_type.fs_supers, s_instances)
 		if (!HOSTFS_SB(sb)->private && bdi_has_dirty_io(sb->s_bdi))
 			return -EAGAIN;
-	for_each_open_inode(inode, sb)
-		for (int use = 0; use < HOSTFS_READ_WRITE; use++)
-			err = err ?: os_image_owned(HOSTFS_I(inode)->fd[use]);
-	return err ?: hostfs_own_readers();
+	return each_open_inode(own_inode) ?: hostfs_own_readers();
 }
 
 static int any_fd(struct inode *inode)
@@ -75,37 +87,36 @@ static int root_fd(struct super_block *sb)
 	return HOSTFS_I(d_inode(sb->s_root))->fd[HOSTFS_PLACE];
 }
 
+static int keep_inode(struct inode *inode)
+{
+	char name[KEPT_SIZE];
+	int fd = any_fd(inode);
+
+	if (!has_lost_its_name(inode))
+		return 0;
+	snprintf(name, sizeof(name), KEPT, fd);
+	return host_keep(fd, root_fd(inode->i_sb), name);
+}
+
 static int keep(void)
 {
-	struct super_block *sb;
-	struct inode *inode;
-	char name[KEPT_SIZE];
-	int fd, err;
+	return each_open_inode(keep_inode);
+}
 
-	for_each_open_inode(inode, sb) {
-		if (!has_lost_its_name(inode))
-			continue;
-		fd = any_fd(inode);
-		snprintf(name, sizeof(name), KEPT, fd);
-		err = host_keep(fd, root_fd(sb), name);
-		if (err)
-			return err;
+static int forget_inode(struct inode *inode)
+{
+	char name[KEPT_SIZE];
+
+	if (has_lost_its_name(inode)) {
+		snprintf(name, sizeof(name), KEPT, any_fd(inode));
+		host_unlink(root_fd(inode->i_sb), name, 0);
 	}
 	return 0;
 }
 
 static void forget_kept(void)
 {
-	struct super_block *sb;
-	struct inode *inode;
-	char name[KEPT_SIZE];
-
-	for_each_open_inode(inode, sb) {
-		if (!has_lost_its_name(inode))
-			continue;
-		snprintf(name, sizeof(name), KEPT, any_fd(inode));
-		host_unlink(root_fd(sb), name, 0);
-	}
+	each_open_inode(forget_inode);
 }
 
 static int open_inode(struct inode *inode, enum hostfs_use use)
@@ -147,7 +158,7 @@ static int open_again(struct inode *inode, enum hostfs_use use)
 	return fd;
 }
 
-static void put_back(struct inode *inode)
+static int put_back(struct inode *inode)
 {
 	int *fds = HOSTFS_I(inode)->fd;
 
@@ -172,6 +183,7 @@ static void put_back(struct inode *inode)
 			os_put_fd(fd, fds[use]);
 		}
 	}
+	return 0;
 }
 
 static void root_again(struct super_block *sb)
@@ -194,15 +206,13 @@ static void root_again(struct super_block *sb)
 static void again(void)
 {
 	struct super_block *sb;
-	struct inode *inode;
 
 	host_spare_descriptors();
 	hostfs_forget_idle();
 	hostfs_forget_readers();
 	hlist_for_each_entry(sb, &hostfs_type.fs_supers, s_instances)
 		root_again(sb);
-	for_each_open_inode(inode, sb)
-		put_back(inode);
+	each_open_inode(put_back);
 	forget_kept();
 }
 

@@ -6,6 +6,7 @@
  *   threads N       N threads of one process
  *   touch MB        all pages of so much memory, of one process
  *   scatter MB N    N processes touch every third page of so much memory: an area on the host for each page
+ *   busy MB N       N processes with so much memory each, and as many copies of them that write to it every second
  *   shared MB N     N processes map one file of so much in memory, and read all of it backwards: page tables
  *   bomb SECONDS    processes that do nothing but make processes
  *
@@ -95,6 +96,23 @@ static void scatter(size_t size)
 		place[at] = 1;
 }
 
+/* It's a child that goes on writing, to pages that become its own only then: memory that nobody was asked for at fork. */
+static void busy(size_t size)
+{
+	char *place = memory(size, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+
+	for (size_t at = 0; place && at < size; at += PAGE)
+		place[at] = 1;
+	if (fork() != 0)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;) {
+		sleep(1);
+		for (size_t at = 0; place && at < size; at += PAGE)
+			place[at]++;
+	}
+}
+
 static int file;
 
 static void read_backwards(size_t size)
@@ -167,6 +185,8 @@ int main(int argc, char **argv)
 		hold(touch(first));
 	} else if (!strcmp(kind, "scatter")) {
 		hold(children(second, scatter, first * MB));
+	} else if (!strcmp(kind, "busy")) {
+		hold(children(second, busy, first * MB));
 	} else if (!strcmp(kind, "shared")) {
 		file = memfd_create("shared", 0);
 		if (file < 0 || ftruncate(file, first * MB))

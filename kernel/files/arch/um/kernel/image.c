@@ -24,16 +24,14 @@
 #include <linux/delay.h>
 #include <linux/mutex.h>
 #include <linux/random.h>
+#include <linux/timekeeping.h>
 #include <as-layout.h>
 #include <init.h>
 #include <kern_util.h>
 #include <os.h>
 #include <skas.h>
 #include <image.h>
-
-/* kernel/time/timekeeping.h is that directory's own */
-int timekeeping_suspend(void);
-void timekeeping_resume(void);
+#include "../../../kernel/time/timekeeping.h"
 
 /* How long something may be under way that an image can't hold. */
 #define TRIES		100
@@ -183,8 +181,8 @@ static int __init restore_setup(char *line, int *add)
 }
 
 __uml_setup("restore=", restore_setup,
-"restore=<memory>,<state>\n"
-"    Go on from an image: two inherited descriptors, of files with what the\n"
-"    mconsole command \"image\" has handed out. TMPDIR names the place for\n"
-"    memory. Nothing else of the command line counts.\n\n"
+	    "restore=<memory>,<state>\n"
+	    "    Go on from an image: two inherited descriptors, of files with what the\n"
+	    "    mconsole command \"image\" has handed out. TMPDIR names the place for\n"
+	    "    memory. Nothing else of the command line counts.\n\n"
 );

@@ -32,8 +32,8 @@
 #define TEXT_SIZE	(512 * 1024)
 #define BATCH		512		/* pages asked about at once */
 
-#define PAGE_PRESENT	(3ULL << 62)	/* or swapped out */
-#define PAGE_OF_FILE	(1ULL << 61)
+#define PAGE_PRESENT	0xc000000000000000ULL	/* or swapped out */
+#define PAGE_OF_FILE	0x2000000000000000ULL
 
 struct scratch {
 	struct image_header header;
@@ -63,7 +63,8 @@ static int nulls[MAX_NULLS], nr_nulls;
 void os_image_begin(void)
 {
 	memset(owned, 0, sizeof(owned));
-	last_fd = nr_nulls = 0;
+	last_fd = 0;
+	nr_nulls = 0;
 }
 
 int os_image_owned(int fd)

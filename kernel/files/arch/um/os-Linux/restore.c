@@ -35,15 +35,14 @@
 
 /* All that is needed while the rest of this process is replaced. */
 struct plan {
-	char stack[STACK_SIZE] __attribute__((aligned(16)));
+	_Alignas(16) char stack[STACK_SIZE];
 	struct image_header header;
 	int fd, memory;
 	struct image_mapping mappings[IMAGE_MAPPINGS];
 	struct image_run runs[IMAGE_RUNS];
 };
 
-
-static void __attribute__((noreturn)) fail(const char *what, int error)
+static _Noreturn void fail(const char *what, int error)
 {
 	os_warn("restore: %s%s%s\n", what, error ? ": " : "",
 		error ? strerror(error) : "");
@@ -135,7 +134,7 @@ static __always_inline void put_in_place(const struct plan *p,
 }
 
 /* On the plan's stack, with nothing but system calls. */
-static noinline void __attribute__((noreturn)) become(struct plan *p)
+static noinline _Noreturn void become(struct plan *p)
 {
 	unsigned long at = p->header.data_at;
 	jmp_buf *context = &p->header.context;

@@ -39,7 +39,7 @@ struct mm_id;
 int um_stub_again(struct mm_id *mm_id);
 
 /* os-Linux/restore.c */
-void os_restore(int memory, int state) __attribute__((noreturn));
+_Noreturn void os_restore(int memory, int state);
 void os_restored(void);
 
 #ifndef __UM_HOST__
