@@ -132,8 +132,13 @@ class Sessions:
             host_keys=self._host_keys(machine),
         )
 
+    def note_host_keys(self, machine: Machine) -> None:
+        """Keep those of a machine that has just come up for the first time. Raises Failed where it doesn't tell."""
+        if machine.live and machine.live.sshd:
+            self._host_keys(machine)
+
     def _host_keys(self, machine: Machine) -> tuple[str, ...]:
-        """What its sshd had when it was first asked: one that has others by now is told from it, whatever it says of itself."""
+        """What its sshd had when it first came up: one that has others by now is told from it, whatever it says of itself."""
         kept = self._registry.directory(machine.record) / keys.FILES[2]
         if not kept.exists():
             command = ("sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub")

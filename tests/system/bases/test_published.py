@@ -119,12 +119,21 @@ def teacher(gateway: Gateway, alice: User):
 
 def test_a_teacher_gives_a_machine_to_a_class(gateway: Gateway, teacher: User, bob: User, course: str):
     with running(gateway, teacher, "prepared", "--no-network") as machine:
-        machine.sh("echo first > /srv/exercise")
-        assert machine.gaol("publish", course, check=True).stdout.startswith("course  generation 1: ")
+        machine.sh("echo first > /srv/exercise; mkdir -p /root/.config /root/tools; cd /root; touch .vimrc tools/run .config/token .netrc")
+        kept = machine.gaol("publish", course, "--keep", "/root/.vimrc", "--keep", "/root/tools", check=True)
+        assert kept.stdout.startswith("course  generation 1: ")
+        home = gateway.store / course / "root"
+        assert sorted(str(path.relative_to(home)) for path in home.rglob("*") if path.name in ("run", "token", ".vimrc", ".netrc")) == [
+            ".vimrc", "tools/run",
+        ], "what was named, and no more"
+        assert inside(gateway, course, "ls", "/root/tools", user=bob) == "run\n"
+        assert machine.gaol("publish", course, "--keep", "/root/../etc/shadow").returncode != 0
+        assert machine.gaol("publish", course, "--keep", "/root/none").returncode != 0
         assert inside(gateway, course, "cat", "/srv/exercise", user=bob) == "first\n"
         machine.sh("echo second > /srv/exercise")
         machine.gaol("publish", course, check=True)
         assert inside(gateway, course, "cat", "/srv/exercise", user=bob) == "second\n"
+        assert not (home / "tools").exists(), "not without being named again"
         gateway.gaol("base", "rollback", course, user=teacher, check=True)
         assert inside(gateway, course, "cat", "/srv/exercise", user=bob) == "first\n"
 

@@ -225,9 +225,30 @@ def test_ssh_config_is_all_that_openssh_needs(web, alice, tmp_path):
 
 
 def test_each_machine_has_host_keys_of_its_own(web, gateway, alice):
+    """They are the record's from its first start on, whatever is there later."""
     with running(gateway, alice, "other") as other:
         keys = [machine.sh("cat /etc/ssh/ssh_host_ed25519_key.pub").split()[1] for machine in (web, other)]
-    assert keys[0] != keys[1]
+        assert keys[0] != keys[1]
+        until(lambda: keys[1] in _kept_keys(gateway), "they are kept, and nobody has asked for them yet")
+        other.sh("cd /etc/ssh; rm ssh_host_*; ssh-keygen -q -A")
+        done = other.gaol("ssh", "true")
+        assert done.returncode == 255 and "ost key verification failed" in done.stderr
+        assert keys[1] in _kept_keys(gateway)
+
+
+def _kept_keys(gateway) -> str:
+    return "".join(path.read_text() for path in (gateway.store / ".gaoler/machines").glob("*/ssh_host_keys"))
+
+
+def test_a_kernel_that_is_not_there_is_no_wish(quiet):
+    """Or each next start would fail; and no path is made of it."""
+    before = quiet.lasting(quiet.info())
+    for name, code in (("../../x", 3), ("/etc", 3), ("none", 3)):
+        assert quiet.gaol("set", f"kernel={name}").returncode == code, name
+    assert quiet.lasting(quiet.info()) == before
+    there = quiet.info()["kernel"]
+    quiet.gaol("set", f"kernel={there}", check=True)
+    assert quiet.info()["kernel"] == there
 
 
 def test_cp_in_and_out(quiet, gateway, alice):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from system.support.machine import running
 from system.support.terminal import Terminal
 from system.support.waiting import PATIENCE, until
 
@@ -195,6 +196,19 @@ def test_a_command_that_ignores_sigterm_does_not_keep_us(gateway, alice, times):
             process.terminate()
             until(lambda: b"\nSigPnd:\t0000000000000000" in Path(f"/proc/{process.pid}/status").read_bytes(), "it was heard")
         assert process.wait(PATIENCE) == 143
+
+
+def test_a_fork_bomb_ends_with_gaol_exec(gateway, alice):
+    """As `timeout` ends it: the client, and with it what it has begun. The machine is as it was."""
+    with running(gateway, alice, "bombed", "--no-network", "--memory", "192M") as machine:
+        process = gateway.popen("exec", "bombed", "--", "bash", "-c", "echo up; bomb() { bomb | bomb; }; bomb", user=alice,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # fmt: skip
+        with process:
+            assert process.stdout.readline() == b"up\n"
+            until(lambda: gateway.json("top", user=alice)[0]["tasks"] > 60, "it has grown")
+            process.terminate()
+            assert process.wait(PATIENCE) in (143, 129)
+        until(lambda: machine.exec("pgrep", "-f", "bomb.*bomb").returncode == 1, "nothing of it is left")
 
 
 def test_a_killed_cli_takes_its_machine_along(gateway, alice):

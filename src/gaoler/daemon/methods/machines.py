@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import fields
 
+from gaoler import background
 from gaoler.configuration.account import Account
 from gaoler.daemon.conversation import Conversation
 from gaoler.daemon.handling import catalogues, listings, of_machines, owners, seen
@@ -37,6 +38,7 @@ def up(parts: Parts, request: requests.Up, conversation: Conversation, owner: Ac
         machine = parts.arriving.up(owner, name, wishes(request.spec), conversation.report)
     except Failed as error:
         raise _with_ways_back(parts, parts.registry.get(owner.uid, name), error) from None
+    background.later(lambda: parts.sessions.note_host_keys(machine))
     return replies.OneMachine(machine=info_of(parts, machine))
 
 
