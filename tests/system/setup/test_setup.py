@@ -116,14 +116,15 @@ def host() -> Iterator[Host]:
 
 
 @contextmanager
-def place_for_one() -> Iterator[Host]:
-    """A configuration, and a cache with a kernel; nothing is installed there yet, and nothing at all afterwards."""
+def place_for_one(cache: Path | None = None) -> Iterator[Host]:
+    """A configuration, and a cache with a kernel, or another's; nothing is installed there yet, and nothing at all afterwards."""
     claimed = claim()
     prefix = f"q{claimed.number:02x}"
     leftovers.clear(prefix)
     host = Host(leftovers.directory(prefix), leftovers.runtime(prefix), prefix)
     built = components().kernel.parent
-    shutil.copytree(built, host.place / "cache/kernels" / built.name)
+    if cache is None:
+        shutil.copytree(built, host.place / "cache/kernels" / built.name)
     host.configuration.parent.mkdir()
     host.configuration.write_text(
         f"""
@@ -131,7 +132,7 @@ def place_for_one() -> Iterator[Host]:
         runtime = "{host.runtime}"
         prefix = "{prefix}"
         admin_group = "{prefix}admin"
-        cache = "{host.place}/cache"
+        cache = "{cache or host.place / 'cache'}"
         [store]
         path = "{host.store}"
         image = "{host.place}/store.img"
@@ -280,14 +281,15 @@ def test_a_second_installation_comes_and_goes_beside_the_first(host: Host, up: s
     """It is refused for as long as it would take something of the first one's; each has its machines, group and ceiling."""
     host.gaol("up", "mine", "--no-network")
     before = json.loads(host.gaol("info", "mine", "--json").stdout)["pid"]
-    with place_for_one() as second:
+    cache = host.place / "cache"
+    with place_for_one(cache) as second:
         for name in ("venv", "page"):
             place = second.place / "prefix/lib/gaoler"
             place.mkdir(parents=True, exist_ok=True)
             subprocess.run(["cp", "-a", host.place / "prefix/lib/gaoler" / name, place], check=True)
         good = second.configuration.read_text() + "[machines]\nall_pids = 4321\n"
         second.configuration.write_text(good.replace(f"{second.prefix}br", f"{host.prefix}br"))
-        refused = second.make("up")
+        refused = second.make("up", CACHE=str(cache))
         assert refused.returncode != 0
         assert (
             f'the installation in {host.place}/prefix has what this one would take: network.bridge = "{host.prefix}br"'
@@ -295,7 +297,7 @@ def test_a_second_installation_comes_and_goes_beside_the_first(host: Host, up: s
         )
         assert second.traces() == []
         second.configuration.write_text(good)
-        made = second.make("up", BASE=str(components().base))
+        made = second.make("up", CACHE=str(cache), BASE=str(components().base))
         assert made.returncode == 0, made.stdout + made.stderr
         told = second.gaol("store", "grow").stderr
         assert f"in {second.configuration}\n" in told, told
@@ -303,10 +305,11 @@ def test_a_second_installation_comes_and_goes_beside_the_first(host: Host, up: s
         assert [json.loads(one.gaol("ls", "--json").stdout)[0]["name"] for one in (host, second)] == ["mine", "theirs"]
         ceilings = {one.prefix: {place.read_text().strip() for place in leftovers.ceilings(one.prefix)} for one in (host, second)}
         assert ceilings[second.prefix] == {"4321"} and "4321" not in ceilings[host.prefix], ceilings
-        gone = second.make("purge", YES="1")
+        gone = second.make("purge", CACHE=str(cache), YES="1")
         assert gone.returncode == 0, gone.stdout + gone.stderr
         assert second.traces() == [] and not second.runtime.exists()
         assert not leftovers.parents(second.prefix)
+        assert list(cache.glob("kernels/*")) and list(cache.glob("guest*")), "what they share stays for the first one"
     assert json.loads(host.gaol("info", "mine", "--json").stdout)["pid"] == before
     assert host.gaol("rm", "--force", "mine").returncode == 0
 
