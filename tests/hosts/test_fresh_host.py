@@ -142,6 +142,20 @@ def test_an_upgrade_leaves_machines_running(host: VirtualHost) -> None:
     assert boot_id(host, "web") == machine
 
 
+def test_who_leaves_while_their_machine_runs_leaves_it_to_nobody(host: VirtualHost) -> None:
+    """Neither to whoever gets their login and uid, nor to a reboot; `down` stops it, and `rm` removes it."""
+    host.run("useradd --create-home leaver && runuser -l leaver -c 'gaol up old --no-network --memory 128M'")
+    uid = host.run("id -u leaver").strip()
+    host.run("userdel --remove --force leaver", check=False)  # 12: they have no mail file
+    until(lambda: f"#{uid}" in host.run("gaol ls --all"), "they are seen to have gone", COMMAND)
+    host.run(f"useradd --create-home --uid {uid} leaver")
+    assert "no machine" in host.run("runuser -l leaver -c 'gaol exec old -- id' 2>&1", check=False)
+    assert f"#{uid}/old" in host.run("gaol doctor", check=False)
+    host.run(f"gaol down '#{uid}/old' && gaol rm --force '#{uid}/old'")
+    host.run("userdel --remove --force leaver", check=False)
+    assert "BAD" not in host.run("gaol doctor", STUDENT)
+
+
 def test_bases_are_looked_after_by_a_timer(host: VirtualHost) -> None:
     host.run("systemctl start gaoler-bases.service")
     assert "gaoler-bases.timer" in host.run("systemctl list-timers --no-pager")
@@ -162,7 +176,7 @@ def test_a_power_cut_leaves_a_host_that_works(host: VirtualHost) -> None:
     host.cut_power()
     until(lambda: host.status("gaol ls", STUDENT) == 0, "the daemon serves", COMMAND)
     assert "BAD" not in host.run("gaol doctor", STUDENT)
-    assert (info(host, "web")["state"], "host" in str(info(host, "web")["reason"])) == ("failed", True)
+    assert (info(host, "web")["state"], "host" in str(info(host, "web")["reason"])) == ("stopped", True)
     assert host.run("gaol up web 2>&1 && gaol exec web -- cat /root/kept", STUDENT).split()[-1] == "kept"
     assert host.run("gaol run --no-network -- id -u", STUDENT) == "0\n"
 
