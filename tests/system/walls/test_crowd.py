@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gaoler.host.cgroup.owners import parent
 from system.conftest import opened
 from system.support import users
 from system.support.components import components
@@ -80,4 +81,5 @@ def work(house: Gateway, jobs, verb: str) -> None:
 
 def groups(house: Gateway) -> list[Path]:
     root = Path("/sys/fs/cgroup")
-    return [group for top in ("memory/gaoler", "gaoler") for group in root.glob(f"{top}/{house.prefix}.*/{house.prefix}-*")]
+    own = parent(house.prefix)
+    return [group for top in (f"memory/{own}", own) for group in root.glob(f"{top}/{house.prefix}.*/{house.prefix}-*")]

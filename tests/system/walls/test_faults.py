@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from gaoler.host.cgroup import owners
 from system.support.machine import Machine
 from system.support.waiting import PATIENCE, until
 
@@ -82,7 +83,8 @@ def test_a_kernel_that_stands_still_can_be_stopped(gateway, alice, quiet):
 @pytest.mark.parametrize("work", ["before it has done anything", "with a state", "with a control group", "with processes there"])
 def test_a_start_that_loses_crun_half_way_leaves_nothing(gateway, alice, work):
     """crun is killed as soon as so much of its work is seen; what is left of it is cleared, and the next start works."""
-    groups = [Path("/sys/fs/cgroup/gaoler"), Path("/sys/fs/cgroup/memory/gaoler")]
+    own = owners.parent(gateway.prefix)
+    groups = [Path(f"/sys/fs/cgroup/{own}"), Path(f"/sys/fs/cgroup/memory/{own}")]
     seen = {
         "before it has done anything": lambda: True,
         "with a state": lambda: any((gateway.runtime / "jails/state").glob(f"{gateway.prefix}-*")),
