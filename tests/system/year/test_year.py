@@ -23,7 +23,7 @@ from system.support.gateway import Gateway
 from system.support.machine import Machine
 from system.support.waiting import PATIENCE, until
 
-pytestmark = [pytest.mark.root, pytest.mark.machine, pytest.mark.network, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.root, pytest.mark.machine, pytest.mark.network, pytest.mark.timeout(600)]
 
 WRITES = """
 import errno, mmap, os
@@ -34,12 +34,15 @@ def told(write):
         os.fsync(file)
     except OSError as error:
         return errno.errorcode[error.errno]
+def plain(file):
+    while True:  # of the last few blocks, too
+        os.write(file, bytes(1 << 16))
 def mapped(file):
     os.ftruncate(file, 1 << 20)
     memory = mmap.mmap(file, 1 << 20)
     memory[:] = os.urandom(1 << 20)
     memory.flush()
-ways = [lambda file: os.write(file, b"x"), lambda file: os.posix_fallocate(file, 0, 1 << 20), mapped]
+ways = [plain, lambda file: os.posix_fallocate(file, 0, 1 << 20), mapped]
 print({told(way) for way in ways})
 """
 
