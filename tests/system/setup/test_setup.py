@@ -125,7 +125,7 @@ def place_for_one(cache: Path | None = None) -> Iterator[Host]:
     built = components().kernel.parent
     if cache is None:
         shutil.copytree(built, host.place / "cache/kernels" / built.name)
-    host.configuration.parent.mkdir()
+    host.configuration.parent.mkdir(parents=True)
     host.configuration.write_text(
         f"""
         [daemon]
