@@ -23,7 +23,8 @@ def ahead(gateway: Gateway) -> Iterator[None]:
     """The daemon makes machines ahead, and templates with them."""
     gateway.restart(machines={"ahead": "5m"})
     yield
-    if gateway.process is None:
+    if gateway.process is None or gateway.process.poll() is not None:  # it died as it was to, and the test has failed since
+        gateway.process = None
         gateway.start()
     gateway.remove_machines()
     gateway.restart()
