@@ -1,4 +1,4 @@
-"""The log of a program that no systemd watches: a file that grows no larger than it is told, and keeps what was said last."""
+"""The daemon's log: lines with priorities where the journal takes them; elsewhere dated lines in a file of bounded size."""
 
 from __future__ import annotations
 
@@ -6,17 +6,57 @@ import logging
 import os
 import stat
 import sys
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
 LIMIT = 1 << 20
 """Bytes: some ten thousand lines, which whoever looks for a reason reads from the end."""
+_PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (logging.NOTSET, 7))
+"""Of syslog(3), as sd-daemon(3) has them before a line."""
 
 
 def opened(path: Path) -> int:
-    """A new log, root's alone: it names users and what they do. A descriptor, the caller's to close. Raises OSError."""
+    """A log that goes on where the one before ended, root's alone: it names users and what they do.
+
+    A descriptor, the caller's to close. Raises OSError. The file is a new one: who could read an earlier one can't read this.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as former:
+            status = os.fstat(descriptor)
+            former.seek(max(0, status.st_size - LIMIT // 2))
+            kept = former.read(LIMIT // 2) if stat.S_ISREG(status.st_mode) else b""
+    except OSError:
+        kept = b""
     path.unlink(missing_ok=True)
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    os.fchmod(descriptor, 0o600)
+    os.write(descriptor, kept)
+    return descriptor
+
+
+def is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
+    """Whether what is written there goes to systemd's journal (systemd.exec(5), JOURNAL_STREAM)."""
+    with suppress(OSError, ValueError):
+        status = os.fstat(stream.fileno())
+        return environment.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+    return False
+
+
+class Prefixed(logging.Formatter):
+    """For the journal: each line with its priority, which journalctl -p knows; it has the time and the program's name itself."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        priority = next(number for level, number in _PRIORITIES if record.levelno >= level)
+        return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines() or [""])
+
+
+def formatter(stream: TextIO, environment: Mapping[str, str]) -> logging.Formatter:
+    if is_journal(stream, environment):
+        return Prefixed("%(message)s")
+    return logging.Formatter("%(asctime)s gaoler: %(message)s", "%Y-%m-%d %H:%M:%S")
 
 
 class Bounded(logging.StreamHandler):  # type: ignore[type-arg]

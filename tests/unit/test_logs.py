@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import stat
 import sys
 
@@ -56,8 +57,9 @@ def test_a_pipe_is_left_alone():
 
 def test_nobody_else_reads_it_whatever_the_umask(tmp_path):
     path = tmp_path / "gaoler.log"
-    path.write_text("of a former daemon, for all to read")
+    path.write_text("of a former daemon, for all to read\n")
     path.chmod(0o644)
+    reader = path.open()
     ready = "import os, socket; socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b'READY=1', os.environ['NOTIFY_SOCKET'])"
     before = os.umask(0)
     try:
@@ -65,4 +67,32 @@ def test_nobody_else_reads_it_whatever_the_umask(tmp_path):
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert path.read_text() == "begun\n"
+    assert path.read_text() == "of a former daemon, for all to read\nbegun\n", "a restart loses nothing"
+    with reader:
+        assert "begun" not in reader.read(), "who could read it before can't read on"
+
+
+def test_what_is_kept_of_earlier_daemons_is_bounded_and_no_link_is_followed(tmp_path):
+    path, secret = tmp_path / "gaoler.log", tmp_path / "secret"
+    path.write_text("x" * 100 + "\n" + "y" * logs.LIMIT)
+    os.close(logs.opened(path))
+    assert path.stat().st_size == logs.LIMIT // 2
+    secret.write_text("secret")
+    path.unlink()
+    path.symlink_to(secret)
+    os.close(logs.opened(path))
+    assert (path.read_text(), path.is_symlink(), secret.read_text()) == ("", False, "secret")
+
+
+def record(level, text):
+    return logging.LogRecord("gaoler", level, __file__, 1, text, None, None)
+
+
+def test_the_journal_gets_priorities_and_a_file_gets_dates(tmp_path):
+    with (tmp_path / "log").open("w") as stream:
+        status = os.fstat(stream.fileno())
+        journal = logs.formatter(stream, {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"})
+        for level, number in ((logging.DEBUG, 7), (logging.INFO, 6), (logging.WARNING, 4), (logging.ERROR, 3), (logging.CRITICAL, 2)):
+            assert journal.format(record(level, "one\ntwo")) == f"<{number}>one\n<{number}>two"
+        for elsewhere in ({}, {"JOURNAL_STREAM": "1:2"}):
+            assert re.fullmatch(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d gaoler: one", logs.formatter(stream, elsewhere).format(record(logging.INFO, "one")))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 
-from gaoler.cli.arguments import JSON, MACHINE, MAYBE_MACHINE, Command, flag
+from gaoler.cli.arguments import JSON, MACHINE, MAYBE_MACHINE, Command, flag, option
 from gaoler.cli.output import clean, show, show_pairs, show_table
 from gaoler.client import Gaoler
+from gaoler.errors import Usage
 from gaoler.units import show_duration, show_size
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
@@ -168,11 +169,17 @@ def _moment(when: float) -> str:
 
 def _top(options: Any) -> int:
     with Gaoler() as gaoler:
-        usage = gaoler.call("Top", all=options.all)["usage"]
+        usage = gaoler.call("Top", all=options.all, pid=_pid(options.pid))["usage"]
     if options.by_user:
         sums = sums_of(usage, _USAGE_SUMS)
         return show(sums, as_json=options.json, text=lambda: _use_sums(sums))
     return show(usage, as_json=options.json, text=lambda: _use(usage, everybody=options.all))
+
+
+def _pid(text: str | None) -> int | None:
+    if text is None or (text.isascii() and text.isdecimal()):
+        return int(text) if text else None
+    raise Usage(f'"{text[:40]}" is not a process', "its number is expected", "gaol top --pid 1234")
 
 
 def _use_sums(sums: list[dict[str, Any]]) -> None:
@@ -266,7 +273,15 @@ COMMANDS = {
         JSON,
     ),
     "info": Command(_info, "Show everything about a machine.", MAYBE_MACHINE, JSON, examples=(("gaol info web", ""),)),
-    "top": Command(_top, "Show what running machines use: memory, processor time, processes.", _EVERYBODY, _BY_USER, JSON),
+    "top": Command(
+        _top,
+        "Show what running machines use: memory, processor time, processes.",
+        _EVERYBODY,
+        _BY_USER,
+        option("--pid", value="PID", about="the machine that this process of the host is of"),
+        JSON,
+        examples=(("sudo gaol top --pid 12345", "whose is it?"),),
+    ),
     "log": Command(
         _log,
         "Show what a machine's console has said since it started.",

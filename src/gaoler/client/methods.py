@@ -133,9 +133,10 @@ class Methods:
     def top(
         self,
         everybody: bool = False,
+        pid: int | None = None,
     ) -> list[Usage]:
-        """Show what running machines use. Who may: of one's own machines; with all: administrators."""
-        found: list[Usage] = self.call("Top", None, all=everybody)["usage"]
+        """Show what running machines use; with `pid`, the one that this process of the host is of. Who may: of one's own machines; with all: administrators."""
+        found: list[Usage] = self.call("Top", None, all=everybody, pid=pid)["usage"]
         return found
 
     def log(

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from gaoler.configuration.model import Configuration
 
-AT_ONCE = ("daemon.admin_group", "daemon.cache", "machines", "limits", "masters", "registries", "metrics", "base")
+AT_ONCE = ("daemon.admin_group", "daemon.cache", "machines", "limits", "masters", "registries", "metrics", "audit", "base")
 """Settings, or whole sections: everything else is made of the host when the daemon starts."""
 OF_THE_PAGE = "web"
 """The page has a program of its own, which reads the same file."""

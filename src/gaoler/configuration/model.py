@@ -229,6 +229,13 @@ class Metrics(Section):
     )
 
 
+class Audit(Section):
+    directory: Path | None = Field(
+        None, description="where it is noted who did what to whose machine, a file a day (default: audit beside store.image)"
+    )
+    keep: Duration = Field(90 * 86400, description="how long that is kept; 1 GiB in all at most")
+
+
 class Web(Section):
     listen: str = Field(
         "127.0.0.1:8443",
@@ -265,6 +272,7 @@ class Configuration(Section):
     masters: Masters = Masters()
     registries: Registries = Registries()
     metrics: Metrics = Metrics()
+    audit: Audit = Audit()
     web: Web = Web()
     base: dict[str, Base] = {}
 
@@ -280,6 +288,10 @@ class Configuration(Section):
 
     def of_base(self, name: str) -> Base:
         return self.base.get(name, Base())
+
+    @property
+    def audits(self) -> Path:
+        return self.audit.directory or self.store.image.parent / "audit"
 
     @property
     def socket(self) -> Path:

@@ -17,6 +17,8 @@ class Conversation:
         self.caller = caller
         self.descriptors: tuple[int, ...] = ()
         """What goes with the last reply; whoever sends that closes them."""
+        self.about = ""
+        """Whose machine, or what else, it is about, once that is known: `alice/web`."""
         self._connection = connection
         self._more = more
 

@@ -40,9 +40,25 @@ def _given(
     """The handler gets what the right gives."""
 
     def made(serve: Callable[[Parts, Q, Conversation, G], R]) -> Handler:
-        return Handler(method, lambda parts, asked, talk: serve(parts, asked, talk, right(parts, asked, talk.caller)))
+        def given(parts: Parts, asked: Q, talk: Conversation) -> R:
+            granted = right(parts, asked, talk.caller)
+            talk.about = _about(granted, asked) or talk.about
+            return serve(parts, asked, talk, granted)
+
+        return Handler(method, given)
 
     return made
+
+
+def _about(granted: object, asked: requests.Request) -> str:
+    """What a request is about, for logs."""
+    if isinstance(granted, Admitted):
+        granted = granted.machine
+    if isinstance(granted, Machine):
+        return granted.record.label
+    if isinstance(granted, Account):
+        return f"{granted.name}/{getattr(asked, 'name', None) or ''}"
+    return ""
 
 
 def _allowed(

@@ -20,7 +20,9 @@ from gaoler.configuration import holding
 from gaoler.configuration.file import load
 from gaoler.configuration.model import Configuration
 from gaoler.daemon import deciding, doctor, growing, moving, store, verify
+from gaoler.daemon.audit import Audit
 from gaoler.daemon.deciding import Decided
+from gaoler.daemon.journal import Journal
 from gaoler.daemon.metrics_file import MetricsFile
 from gaoler.daemon.options import parser
 from gaoler.daemon.parts import Parts, assemble
@@ -42,7 +44,9 @@ _log = logging.getLogger(__name__)
 def main() -> int:
     options = parser().parse_args()
     level = logging.DEBUG if options.verbose else logging.INFO
-    logging.basicConfig(level=level, format="gaoler: %(message)s", handlers=[logs.Bounded()])
+    handler = logs.Bounded()
+    handler.setFormatter(logs.formatter(handler.stream, os.environ))
+    logging.basicConfig(level=level, handlers=[handler])
     logging.getLogger("pyroute2").setLevel(logging.WARNING)
     try:
         if options.check:
@@ -135,7 +139,9 @@ def serve(decided: Decided) -> None:
     network.prepare()
     parts = assemble(decided, network)
     parts.jailer.owners.weigh_all()
-    server = Server(configuration.socket, parts, parts.tally)
+    audit = Audit(lambda: configuration.audits, lambda: configuration.audit.keep)
+    logging.getLogger("gaoler.events").addHandler(audit)
+    server = Server(configuration.socket, parts, parts.tally, Journal(audit))
     parts.quotas.prepare()
     Recovery(parts.registry, parts.jailer, parts.running, parts.sessions, booted=parts.boot.is_first).recover()
     parts.draining.resume(booted=parts.boot.is_first)

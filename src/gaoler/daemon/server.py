@@ -12,6 +12,7 @@ import os
 import select
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -24,14 +25,17 @@ from gaoler.daemon import introspection
 from gaoler.daemon.caller import Caller, identify
 from gaoler.daemon.conversation import Conversation
 from gaoler.daemon.door import Door
+from gaoler.daemon.journal import Journal
 from gaoler.daemon.methods import HANDLERS
 from gaoler.daemon.parts import Parts
 from gaoler.daemon.shares import Shares
 from gaoler.errors import Failed, GaolerError, LimitReached, Usage
 from gaoler.host.peer import peer
+from gaoler.machines.asking import Asker, asked_by
 from gaoler.machines.pace import Pace
 from gaoler.machines.tally import Tally
 from gaoler.wire.framing import LARGE, Closed, Connection, ProtocolError
+from gaoler.wire.requests import Request
 
 LARGE_OF_ONE = 4
 """Connections of one user with a large message, at once: a command line of a megabyte takes ten while it is read."""
@@ -49,8 +53,9 @@ _log = logging.getLogger(__name__)
 class Server:
     """Serve the methods on one AF_UNIX socket."""
 
-    def __init__(self, path: Path, parts: Parts, tally: Tally) -> None:
+    def __init__(self, path: Path, parts: Parts, tally: Tally, journal: Journal) -> None:
         self.path = path
+        self._journal = journal
         self._parts = parts
         self._tally = tally
         self._door = Door()
@@ -175,9 +180,12 @@ class Server:
             return
         conversation = Conversation(connection, caller, bool(message.get("more")))
         refused: GaolerError | None = None
+        request: Request | None = None
+        who, begun = Asker(caller.account.name, caller.uid, caller.pid), time.monotonic()
         try:
             request = handler.method.request.model_validate(message.get("parameters") or {})
-            reply = handler.serve(self._parts, request, conversation)
+            with asked_by(who):
+                reply = handler.serve(self._parts, request, conversation)
             connection.send({"parameters": reply.parameters()}, conversation.descriptors)
         except ValidationError as error:
             refused = Usage("the request makes no sense", _mistakes(error), "gaol --version; gaoler --version")
@@ -196,6 +204,8 @@ class Server:
             for descriptor in conversation.descriptors:
                 os.close(descriptor)
         self._tally.answered(handler.method.name, refused)
+        about = conversation.about or getattr(request, "name", None) or ""
+        self._journal.answered(who, handler.method.name, about, request, refused, time.monotonic() - begun)
         if refused is not None:
             connection.send(_error(refused))
 

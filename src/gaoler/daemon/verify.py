@@ -80,6 +80,7 @@ def _paths(configuration: Configuration) -> Iterator[Finding]:
         ("store", "device"): store.device,
         ("store", "image"): None if store.device else store.image,
         ("metrics", "file"): configuration.metrics.file,
+        ("audit", "directory"): configuration.audit.directory,
         ("web", "certificate"): configuration.web.certificate,
         ("web", "key"): configuration.web.key,
     }

@@ -62,7 +62,7 @@ class Allotment:
                 if machine.live:
                     self.weigh(machine.record)
             except (GaolerError, OSError) as error:
-                _log.info("%s: %s", machine.record.id, error)
+                _log.info("%s: %s", machine.record.label, error)
 
     def pinned(self) -> dict[int, int]:
         """Running machines by the processor that they are pinned to."""

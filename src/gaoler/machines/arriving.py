@@ -139,7 +139,7 @@ class Arriving:
                 return opened
             opened.close()
         except Failed as error:
-            _log.info("%s, made ahead, is not used: %s", waiting.record.id, error)
+            _log.info("%s, made ahead, is not used: %s", waiting.record.label, error)
         except BaseException:
             self._running.remove(waiting, force=True)
             raise

@@ -61,7 +61,7 @@ class Clocks:
     def _expire(self, machine: Machine, seen: Live) -> None:
         ttl = machine.record.ttl  # as it is by now
         if machine.runs_as(seen) and ttl and seen.age > ttl - _EARLY:
-            _log.info("%s: its time to live is over", machine.record.id)
+            _log.info("%s: its time to live is over", machine.record.label)
             background.later(lambda: self._on_expiry(machine, "ttl"))
 
     def _follow_disk(self, machine: Machine, seen: Live, told: str = "") -> None:
@@ -73,7 +73,7 @@ class Clocks:
                 place, gaol = self._jailer.runtime(machine.record).disk, self._jailer.gaol(machine.record)
                 told = disks.tell(place, machine.record, gaol, told)
             except OSError as error:
-                _log.info("%s: how full its disk is can't be told: %s", machine.record.id, error)
+                _log.info("%s: how full its disk is can't be told: %s", machine.record.label, error)
             finally:
                 machine.lock.release()
         self._monitor.after(disks.PERIOD, lambda: self._follow_disk(machine, seen, told))
@@ -88,7 +88,7 @@ class Clocks:
             now = self._mark(machine)
             kept = now if machine.observed.frozen else idling.judge(mark, now, period)
             if kept is None:
-                _log.info("%s: idle for %g s", machine.record.id, period)
+                _log.info("%s: idle for %g s", machine.record.label, period)
                 background.later(lambda: self._on_expiry(machine, "idle"))
             else:
                 self._look_for_idleness(machine, seen, kept, period)

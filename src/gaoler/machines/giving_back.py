@@ -64,4 +64,4 @@ def _ask(machine: Machine, size: int) -> None:
     try:
         mconsole.send(observed.process, f"reclaim {size}")
     except GaolerError as error:
-        _log.debug("%s gives no memory back: %s", machine.record.id, error)
+        _log.debug("%s gives no memory back: %s", machine.record.label, error)

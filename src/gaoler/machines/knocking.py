@@ -105,7 +105,7 @@ class Knocking:
             if self.wake(machine):
                 self._network.back(machine.record)
         except (GaolerError, OSError) as error:
-            _log.warning("%s is wanted, and can't be woken: %s", machine.record.id, error)
+            _log.warning("%s is wanted, and can't be woken: %s", machine.record.label, error)
         else:
             self._tried.pop(machine.record.id, None)
 

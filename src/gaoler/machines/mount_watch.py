@@ -45,7 +45,7 @@ class MountWatch:
             if machine.live is not None:
                 covered.tell(self._registry.jailer.runtime(record).covered, record, mountinfo)
         except OSError as error:
-            _log.info("%s: what is mounted in the home can't be told: %s", record.id, error)
+            _log.info("%s: what is mounted in the home can't be told: %s", record.label, error)
         finally:
             machine.lock.release()
         return True

@@ -52,7 +52,7 @@ class Recovery:
             try:
                 self._settle(machine)
             except (GaolerError, OSError) as error:
-                _log.error("machine %s: %s", machine.record.id, error)
+                _log.error("machine %s: %s", machine.record.label, error)
         self._clear_strays()
         self._jailer.owners.clear()
         shutil.rmtree(self._jailer.paths.former_keys, ignore_errors=True)
@@ -74,7 +74,7 @@ class Recovery:
             asleep.forget(self._jailer.paths, of.id)  # it was woken, or not put to sleep
             self._running.take_over(machine, found)
             background.begin(partial(self._catch_up, machine), "catch-up")
-            _log.info("machine %s runs on", of.id)
+            _log.info("machine %s runs on", of.label)
         elif of.wanted == "removed" or of.ephemeral:
             self._running.remove(machine, force=True)
         else:
@@ -105,7 +105,7 @@ class Recovery:
         try:
             kept = self._sessions.output_of(machine, ("cat", _TOLD), limit=4096, timeout=_PATIENCE)
         except GaolerError as error:
-            _log.info("machine %s does not answer yet: %s", machine.record.id, error)
+            _log.info("machine %s does not answer yet: %s", machine.record.label, error)
             return
         for line in (b"gaol agent\n" + kept).decode(errors="replace").splitlines():
             if machine.live:

@@ -267,7 +267,7 @@ class Registry:
         try:
             self.want(machine, "stopped")
         except Failed as error:
-            _log.error("%s: stopped all the same: %s", machine.record.id, error)
+            _log.error("%s: stopped all the same: %s", machine.record.label, error)
             machine.record = machine.record.with_(wanted="stopped")
 
     def directory(self, of: Record) -> Path:

@@ -13,7 +13,7 @@ from gaoler import files
 from gaoler.errors import Failed, GaolerError
 from gaoler.host import cgroup, mconsole
 from gaoler.kernels import installed
-from gaoler.machines import admission, asleep, keys, live, observed
+from gaoler.machines import admission, asleep, events, keys, live, observed
 from gaoler.machines.allotment import Allotment
 from gaoler.machines.failpoints import reach
 from gaoler.machines.jailing import Jailer, bind_notify
@@ -29,6 +29,7 @@ from gaoler.machines.resuming import Resumed
 from gaoler.machines.tally import Reason, Tally
 from gaoler.machines.want import Want
 from gaoler.machines.watches import Watches, last_words
+from gaoler.units import show_duration
 
 _BUSY = 30.0
 """Seconds that a stop or a removal waits for a start, a snapshot or the like of the machine."""
@@ -59,6 +60,7 @@ class Running:
         With an `image` it goes on from that.
         """
         needed = image.kernel if image else machine.record.kernel or self._configuration.machines.kernel
+        begun = time.monotonic()
         with machine.lock:
             if machine.live is not None:
                 return
@@ -98,7 +100,10 @@ class Running:
             except BaseException as error:
                 self._tally.failures.inc()
                 machine.happen(observed.was_not_started, str(error))
+                events.tell(machine.record, "not started", str(error), level=logging.WARNING)
                 raise
+            how = f"in {time.monotonic() - begun:.2f} s, kernel {kernel.name}, process {started.process.pid}"
+            events.tell(machine.record, "goes on" if image else "started", how, level=_level(machine))
 
     def _check_owner(self, machine: Machine) -> None:
         if self._registry.is_orphan(machine):
@@ -200,7 +205,7 @@ class Running:
                     mconsole.ctrl_alt_del(seen.process)
                     ended = seen.process.wait(self._configuration.machines.grace)
                 except GaolerError as error:
-                    _log.info("%s: no graceful stop: %s", machine.record.id, error)
+                    _log.info("%s: no graceful stop: %s", machine.record.label, error)
             if not ended:
                 seen.process.kill()
                 if not seen.process.wait(10):
@@ -261,7 +266,7 @@ class Running:
             graceful = now.stopping or machine.record.wanted != "running"
             died = None if graceful else why or last_words(self._registry.log_path(machine.record), killed_by)
             if why and (graceful or machine.record.ephemeral):  # whose reason nobody may come to see
-                _log.warning("%s: as it was stopped: %s", machine.record.id, why)
+                _log.warning("%s: as it was stopped: %s", machine.record.label, why)
             try:
                 self._jailer.release(machine.record)
             except GaolerError as error:
@@ -269,8 +274,13 @@ class Running:
             self._want.leave(machine.record.owner.share)
             if not graceful:
                 self._registry.want_stopped(machine)
-            self._tally.ends.labels(_reason(machine, now, why, for_memory=for_memory)).inc()
+            reason = _reason(machine, now, why, for_memory=for_memory)
+            self._tally.ends.labels(reason).inc()
+            did, how = _WORDS[reason]
+            ran = f"after {show_duration(now.age)}"
+            level = logging.WARNING if did == "crashed" else _level(machine)
             machine.happen(observed.ended, died)
+            events.tell(machine.record, did, ", ".join(filter(None, (ran, how, died))), level=level)
 
     def remove(self, machine: Machine, *, force: bool = False) -> None:
         """Stop the machine and throw its files away. Idempotent. Raises Failed."""
@@ -282,7 +292,7 @@ class Running:
             try:
                 self._registry.want(machine, "removed")
             except Failed as error:  # the store is full, which this mends; or takes no writes at all, as we shall see
-                _log.warning("%s: removed without a note of it: %s", machine.record.id, error)
+                _log.warning("%s: removed without a note of it: %s", machine.record.label, error)
             reach("remove.wanted")
             if self._jailer.left_over(machine.record):
                 self._jailer.release(machine.record)
@@ -291,6 +301,27 @@ class Running:
             reach("remove.deleted")
             self._registry.forget(machine)
             machine.happen(observed.went)
+            if not machine.record.ephemeral:  # whose end says it all
+                events.tell(machine.record, "removed", "with its files and snapshots")
+
+
+_WORDS: dict[Reason, tuple[str, str]] = {
+    "asked": ("stopped", ""),
+    "itself": ("stopped", "from inside"),
+    "ttl": ("stopped", "its time was over"),
+    "idle": ("stopped", "nothing was done in it for long"),
+    "drained": ("stopped", "the host is drained"),
+    "host": ("stopped", "with the host"),
+    "asleep": ("sleeps", ""),
+    "memory": ("crashed", ""),
+    "crashed": ("crashed", ""),
+}
+"""How a machine's end is told, and why it came."""
+
+
+def _level(machine: Machine) -> int:
+    """What waits for somebody's next command is nobody's yet."""
+    return logging.DEBUG if machine.is_spare else logging.INFO
 
 
 @contextmanager

@@ -68,7 +68,6 @@ class Sleeping:
                 undo.pop_all()
                 reach("sleep.wanted")
                 self._running.put_away(machine, live)
-        _log.info("%s sleeps", of.id)
 
     def wake(self, machine: Machine) -> bool:
         """Have a machine that sleeps go on; False where it doesn't sleep. Raises GaolerError: it sleeps on then."""
@@ -122,6 +121,6 @@ class Sleeping:
         try:
             self.sleep(machine)
         except GaolerError as error:
-            _log.info("%s, idle, can't sleep: %s", machine.record.id, error)
+            _log.info("%s, idle, can't sleep: %s", machine.record.label, error)
             return False
         return True

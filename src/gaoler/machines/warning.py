@@ -29,7 +29,7 @@ def lead(ttl: float) -> float:
 def warn(jailer: Jailer, machine: Machine, left: float) -> None:
     """Of the end of its time. Never fails: who can't be told is not."""
     name = machine.record.name
-    _log.info("%s: %g s of its time are left", machine.record.id, left)
+    _log.info("%s: %g s of its time are left", machine.record.label, left)
     why = f"its time is over then. Its files stay. On the host: gaol extend {name} 2h"
     tell(jailer, machine, f"{name} is stopped in {show_duration(left)}", why)
 
@@ -40,13 +40,13 @@ def tell(jailer: Jailer, machine: Machine, what: str, why: str) -> None:
     try:
         _say(jailer.runtime(machine.record).agent, text)
     except (GaolerError, OSError) as error:
-        _log.info("%s: nobody inside is told: %s", machine.record.id, error)
+        _log.info("%s: nobody inside is told: %s", machine.record.label, error)
     if owner.uid and SENDMAIL.exists():
         heads = f"To: {owner.name}\nSubject: gaol: {what}\nAuto-Submitted: auto-generated"
         try:
             run([str(SENDMAIL), "-i", "--", owner.name], input=f"{heads}\n\n{text}\n".encode(), timeout=_PATIENCE)
         except GaolerError as error:
-            _log.info("%s: its owner gets no mail: %s", machine.record.id, error)
+            _log.info("%s: its owner gets no mail: %s", machine.record.label, error)
 
 
 def _say(place: Path, text: str) -> None:

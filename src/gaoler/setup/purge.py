@@ -21,6 +21,7 @@ from gaoler.store import memo
 
 #: What gaoler makes in directories that a setting names: such a directory may hold other things, too.
 IN_CACHE = ("apt", "packages", "kernels", "guest", "test", "lock", "build-*")
+AUDIT = "audit"
 IN_RUNTIME = ("gaoler.sock", "gaoler.log", "version", "machines", "jails", "network", "boot", "drain", *page.IN_RUNTIME)
 
 
@@ -68,7 +69,7 @@ def traces(settings: Settings, facts: Facts | None) -> Iterator[Path]:
         yield from (facts.runtime / name for name in IN_RUNTIME if (facts.runtime / name).exists())
         if page.own(facts).exists():
             yield page.own(facts)
-        yield from (facts.image.parent / name for name in memo.FILES if (facts.image.parent / name).exists())
+        yield from (facts.image.parent / name for name in (*memo.FILES, AUDIT) if (facts.image.parent / name).exists())
         if not facts.device and facts.image.exists():
             yield facts.image
     commands = (*(settings.commands / name for name in ("gaol", "gaoler", "gaoler-web")), *settings.made, settings.documents)

@@ -86,7 +86,9 @@ class Inspect(OfMachine):
 
 
 class Top(OfSome):
-    """Show what running machines use."""
+    """Show what running machines use; with `pid`, the one that this process of the host is of."""
+
+    pid: Annotated[int, Field(gt=0, lt=1 << 31)] | None = None
 
 
 class Log(OfNamed):

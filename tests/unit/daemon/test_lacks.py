@@ -15,7 +15,9 @@ import pytest
 from gaoler import background
 from gaoler.configuration.model import Configuration
 from gaoler.daemon import server
+from gaoler.daemon.audit import Audit
 from gaoler.daemon.handling import Handler
+from gaoler.daemon.journal import Journal
 from gaoler.daemon.server import Server
 from gaoler.machines.cables import Cables
 from gaoler.machines.monitor import Monitor
@@ -30,7 +32,7 @@ LACKS = [RuntimeError("can't start new thread"), MemoryError()]
 @pytest.fixture
 def served(tmp_path):
     parts = SimpleNamespace(accounts=SimpleNamespace(known=lambda account: account), configuration=Configuration())
-    made = Server(tmp_path / "sock", parts, Tally())
+    made = Server(tmp_path / "sock", parts, Tally(), Journal(Audit(lambda: tmp_path / "audit", lambda: 86400)))
     thread = threading.Thread(target=made.serve)
     thread.start()
     yield made

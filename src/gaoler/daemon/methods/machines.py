@@ -13,7 +13,8 @@ from gaoler.daemon.handling import catalogues, listings, of_machines, owners, se
 from gaoler.daemon.parts import Parts
 from gaoler.daemon.rights import Admitted
 from gaoler.daemon.views import info_of, shown, usage_of
-from gaoler.errors import Failed
+from gaoler.errors import Failed, NotFound
+from gaoler.host.cgroup import origin
 from gaoler.machines.machine import Machine
 from gaoler.machines.observed import Observed
 from gaoler.machines.request import Wishes
@@ -39,6 +40,7 @@ def up(parts: Parts, request: requests.Up, conversation: Conversation, owner: Ac
     except Failed as error:
         raise _with_ways_back(parts, parts.registry.get(owner.uid, name), error) from None
     background.later(lambda: parts.sessions.note_host_keys(machine))
+    conversation.about = machine.record.label
     return replies.OneMachine(machine=info_of(parts, machine))
 
 
@@ -63,7 +65,14 @@ def inspect(parts: Parts, _: requests.Inspect, __: Conversation, admitted: Admit
 
 
 @listings(methods.TOP)
-def top(parts: Parts, _: requests.Top, __: Conversation, found: list[Machine]) -> replies.Usages:
+def top(parts: Parts, request: requests.Top, conversation: Conversation, found: list[Machine]) -> replies.Usages:
+    if request.pid is not None:
+        everybody = parts.registry.all() if conversation.caller.admin else found
+        identity = origin.machine_of(request.pid, parts.jailer.prefix)
+        found = [machine for machine in everybody if machine.record.id == identity]
+        if not found:
+            why = "it is in none of their control groups, or has ended"
+            raise NotFound(f"process {request.pid} is not a machine's", why, f"cat /proc/{request.pid}/cgroup")
     used = (usage_of(parts, machine) for machine in found)
     return replies.Usages(usage=[one for one in used if one])
 

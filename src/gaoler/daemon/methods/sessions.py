@@ -39,6 +39,7 @@ def rescue(parts: Parts, request: requests.Rescue, conversation: Conversation, m
 def _lived(passing: Passing, conversation: Conversation, deadline: float) -> replies.Session:
     """Hand out the streams of a machine that is thrown away, and return when its caller has gone, or it."""
     machine = passing.machine
+    conversation.about = machine.record.label
     told = replies.Session(session=machine.record.name)
     with suppress(Closed):  # the caller has gone already; so does the machine
         try:
