@@ -17,6 +17,11 @@ _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), 
 """Of syslog(3), as sd-daemon(3) has them before a line."""
 
 
+def printable(text: object) -> str:
+    """Text as one line of a log: what comes from people or machines can't pass for another line, or move a reader's cursor."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(text))
+
+
 def opened(path: Path) -> int:
     """A log that goes on where the one before ended, root's alone: it names users and what they do.
 

@@ -23,6 +23,7 @@ def _converted(convert: Any) -> Any:
         except GaolerError as error:
             raise ValueError(str(error)) from None
 
+    apply.__name__ = convert.__name__  # by which its default is told as people write it (text.py)
     return BeforeValidator(apply)
 
 

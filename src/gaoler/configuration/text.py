@@ -68,9 +68,9 @@ def _literal(field: Any) -> str:
     value = field.default
     if value is None:
         return ""
-    is_converted = any(hasattr(item, "func") for item in field.metadata)
-    if is_converted and value:
-        value = show_size(value) if value >= 1 << 20 else show_duration(value)
+    converters = [item.func.__name__ for item in field.metadata if hasattr(item, "func")]
+    if converters and value:
+        value = show_size(value) if "size" in converters else show_duration(value)
     return json.dumps(value if isinstance(value, bool | int | float | list) else str(value))
 
 

@@ -46,8 +46,8 @@ class Audit(logging.Handler):
     def note(self, **entry: Any) -> None:
         """Never fails: what can't be written is told, once, in the log."""
         now = datetime.now().astimezone()
-        text = json.dumps({"time": now.isoformat(timespec="milliseconds"), **entry}, ensure_ascii=False)
-        line = text.encode(errors="replace") + b"\n"
+        text = json.dumps({"time": now.isoformat(timespec="milliseconds"), **entry})
+        line = text.encode() + b"\n"
         with self._own:
             try:
                 os.write(self._today(f"{now:%Y-%m-%d}.jsonl"), line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from gaoler import logs
 from gaoler.daemon.audit import Audit
 from gaoler.errors import GaolerError, LimitReached, NotAllowed
 from gaoler.machines.asking import Asker
@@ -47,13 +48,13 @@ class Journal:
     def _tell(
         self, who: Asker, method: str, about: str, request: Request | None, refused: GaolerError | None, seconds: float
     ) -> None:
-        what = f"{about}: " if about else ""
+        what, why = f"{logs.printable(about)}: " if about else "", logs.printable(refused)
         if isinstance(refused, LimitReached):
-            _log.warning("%slimit of %s: %s, asked for %s: %s", what, refused.limit or "gaoler", who, method, refused)
+            _log.warning("%slimit of %s: %s, asked for %s: %s", what, refused.limit or "gaoler", who, method, why)
         elif isinstance(refused, NotAllowed):
-            _log.warning("%s%s, asked for %s, may not: %s", what, who, method, refused)
+            _log.warning("%s%s, asked for %s, may not: %s", what, who, method, why)
         elif refused is None and is_login(request):
-            _log.info("%slogin as %s, asked by %s", what, _user(request), who)
+            _log.info("%slogin as %s, asked by %s", what, logs.printable(_user(request)), who)
         elif refused is None and method not in LOOKS | EVENTS:
             _log.info("%s%s asked by %s, in %.2f s", what, method, who, seconds)
 

@@ -27,6 +27,7 @@ _FILES = (
     (DEFAULT_CONFIGURATION, "its configuration, gaoler.toml(5)"),
     (f"{DEFAULT_CONFIGURATION}.last-good", "the last one that a daemon served with, for when that has a mistake"),
     ("/run/gaoler/gaoler.sock", "its socket"),
+    ("/var/lib/gaoler/audit", "who did what to whose machine: a line of JSON each, in a file a day"),
     ("/uml", "the store: bases, kernels, machines"),
 )
 _ENVIRONMENT = (("GAOLER_CONFIG", f"the configuration, instead of {DEFAULT_CONFIGURATION}"),)

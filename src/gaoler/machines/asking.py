@@ -29,7 +29,7 @@ def asker() -> Asker | None:
 
 
 @contextmanager
-def asked_by(one: Asker) -> Iterator[None]:
+def asked_by(one: Asker | None) -> Iterator[None]:
     token = _now.set(one)
     try:
         yield

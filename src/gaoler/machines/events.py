@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 
+from gaoler import logs
 from gaoler.machines import asking
 from gaoler.machines.record import Record
 
@@ -18,4 +19,4 @@ def tell(of: Record, did: str, how: str = "", *, level: int = logging.INFO) -> N
     """`did` is a word or two: started, stopped, crashed, removed."""
     who = asking.asker()
     said = ", ".join(filter(None, (f"{of.label}: {did}", how, f"asked by {who}" if who else "")))
-    _log.log(level, "%s", said, extra={"event": {"did": did, "machine": of.label, "id": of.id, "how": how}})
+    _log.log(level, "%s", logs.printable(said), extra={"event": {"did": did, "machine": of.label, "id": of.id, "how": how}})

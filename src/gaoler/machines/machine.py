@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec
 
+from gaoler.machines.asking import Asker
 from gaoler.machines.live import Live
 from gaoler.machines.observed import Observed, State
 from gaoler.machines.record import Record
@@ -23,6 +24,8 @@ class Machine:
         self.lock = threading.RLock()
         self.entered = False
         """Whether a command was run in it, as far as this daemon knows."""
+        self.stopper: Asker | None = None
+        """Who has asked for the stop that goes on: its end may be seen by another thread than theirs."""
         self._changed = threading.Condition()
 
     @property

@@ -13,7 +13,7 @@ from gaoler import files
 from gaoler.errors import Failed, GaolerError
 from gaoler.host import cgroup, mconsole
 from gaoler.kernels import installed
-from gaoler.machines import admission, asleep, events, keys, live, observed
+from gaoler.machines import admission, asking, asleep, events, keys, live, observed
 from gaoler.machines.allotment import Allotment
 from gaoler.machines.failpoints import reach
 from gaoler.machines.jailing import Jailer, bind_notify
@@ -196,6 +196,7 @@ class Running:
                 if machine.observed.asleep:
                     self._dream_no_more(machine)
                 return
+            machine.stopper = asking.asker()
             machine.happen(observed.stops, reason)
         reach("stop.wanted")
         try:
@@ -225,6 +226,7 @@ class Running:
 
     def put_away(self, machine: Machine, seen: Live) -> None:
         """End the process of a machine that stands still, whose memory is kept. The caller holds its lock. Raises Failed."""
+        machine.stopper = asking.asker()
         machine.happen(observed.stops, "asleep")
         try:
             seen.process.kill()
@@ -275,12 +277,14 @@ class Running:
             if not graceful:
                 self._registry.want_stopped(machine)
             reason = _reason(machine, now, why, for_memory=for_memory)
+            who = machine.stopper if machine.observed.busy == "stopping" else None
             self._tally.ends.labels(reason).inc()
             did, how = _WORDS[reason]
             ran = f"after {show_duration(now.age)}"
             level = logging.WARNING if did == "crashed" else _level(machine)
             machine.happen(observed.ended, died)
-            events.tell(machine.record, did, ", ".join(filter(None, (ran, how, died))), level=level)
+            with asking.asked_by(who):
+                events.tell(machine.record, did, ", ".join(filter(None, (ran, how, died))), level=level)
 
     def remove(self, machine: Machine, *, force: bool = False) -> None:
         """Stop the machine and throw its files away. Idempotent. Raises Failed."""

@@ -89,6 +89,16 @@ def test_limits_refusals_and_logins_are_lines_of_the_log(audit, caplog):
     ]
 
 
+def test_what_people_send_is_one_line_whatever_it_is(audit, place, caplog):
+    evil = "x\nbob/web: removed, asked by root\x1b[2J\x9b2J\u2028\udcff"
+    Journal(audit).answered(ALICE, "Down", evil, requests.Down(name="web"), NotAllowed(evil, evil), 0.0)
+    (line,) = caplog.messages
+    assert line.isprintable() and "removed" in line
+    (file,) = place.iterdir()
+    assert file.read_bytes().isascii() and file.read_bytes().count(b"\n") == 1
+    assert entries(place)[0]["machine"] == evil
+
+
 def test_days_go_when_they_are_old_and_the_oldest_when_there_is_too_much(place):
     place.mkdir()
     old = time.time() - 91 * 86400

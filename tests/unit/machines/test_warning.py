@@ -11,7 +11,7 @@ from gaoler.machines import warning
 @pytest.fixture
 def machine():
     owner = SimpleNamespace(name="alice", uid=1000)
-    return SimpleNamespace(record=SimpleNamespace(id="m1", name="web", owner=owner))
+    return SimpleNamespace(record=SimpleNamespace(id="m1", name="web", label="alice/web", owner=owner))
 
 
 def test_a_quarter_of_its_time_before_the_end_and_of_an_hour_at_most():
