@@ -182,10 +182,16 @@ class Server:
         refused: GaolerError | None = None
         request: Request | None = None
         who, begun = Asker(caller.account.name, caller.uid, caller.pid), time.monotonic()
+
+        def noted(request: Request | None, refused: GaolerError | None) -> None:
+            about = conversation.about or getattr(request, "name", None) or ""
+            self._journal.answered(who, handler.method.name, about, request, refused, time.monotonic() - begun)
+
         try:
             request = handler.method.request.model_validate(message.get("parameters") or {})
             with asked_by(who):
                 reply = handler.serve(self._parts, request, conversation)
+            noted(request, None)  # before whoever asked knows
             connection.send({"parameters": reply.parameters()}, conversation.descriptors)
         except ValidationError as error:
             refused = Usage("the request makes no sense", _mistakes(error), "gaol --version; gaoler --version")
@@ -204,9 +210,8 @@ class Server:
             for descriptor in conversation.descriptors:
                 os.close(descriptor)
         self._tally.answered(handler.method.name, refused)
-        about = conversation.about or getattr(request, "name", None) or ""
-        self._journal.answered(who, handler.method.name, about, request, refused, time.monotonic() - begun)
         if refused is not None:
+            noted(request, refused)
             connection.send(_error(refused))
 
 
