@@ -56,7 +56,7 @@ walls:
 
 .PHONY: copies
 copies:
-	@GAOLER_TEST_WALK=$(or $(N),100) .venv/bin/python -m pytest tests/system/machines/test_walk.py $(ARGS)
+	@GAOLER_TEST_WALK=$(or $(N),100) .venv/bin/python -m pytest tests/system/machines/test_walk.py --timeout=0 $(ARGS)
 
 # The one component that set-up can't install itself: the interpreter it is written in.
 .PHONY: python
