@@ -16,7 +16,7 @@ MACHINE = {
     "name": "web", "owner": "alice", "state": "ready", "missing": [], "base": "debian", "generation": "1", "kernel": "7.2.13-abc",
     "address": "10.83.0.16", "address6": None, "mac": "02:00:00:00:00:01", "memory": 512 << 20, "host_memory": 563 << 20, "cpus": 1.0, "disk": None, "disk_used": None, "ttl": None,
     "created": 0.0, "started": None, "expires": None, "pid": 1, "console": "gaol shell web", "init": "startenv", "mode": "seccomp",
-    "home": True, "network": True, "reason": None, "snapshots": [], "killed": None, "newer": None, "shares": [], "access": None, "gone": None,
+    "home": True, "network": True, "desktop": False, "reason": None, "snapshots": [], "killed": None, "newer": None, "shares": [], "access": None, "gone": None,
     "autostart": False,
 }  # fmt: skip
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from gaoler.bases.ahead import Spares
 from gaoler.bases.history import Attempt, Generation, Recipe
 from gaoler.bases.shelf import Base, Shelf
+from gaoler.bases.tree import has_desktop
 from gaoler.errors import Failed, NotAllowed, NotFound
 from gaoler.host import btrfs
 from gaoler.host.command import run
@@ -50,6 +51,10 @@ class Bases(Shelf):
         base = self.find(name)
         if base.generation:
             self.spares.make(name, self._tree(base))
+
+    def has_desktop(self, base: Base) -> bool:
+        """Whether machines that are cloned from it now have a desktop."""
+        return has_desktop(self._tree(base))
 
     def _tree(self, base: Base) -> Path:
         return self._directory(base.name) / base.generation if base.generation else self.paths.store / base.name

@@ -96,9 +96,18 @@ def _remove_directory(name: str, parent: int) -> None:
 
 def has_programs(root: Path) -> bool:
     """Whether a shell is where one belongs, in a tree that somebody else writes: links are followed inside it."""
+    return _has(root, "bin/sh")
+
+
+def has_desktop(root: Path) -> bool:
+    """Whether there is what guest/bin/desktop draws a desktop with."""
+    return _has(root, "usr/bin/Xtigervnc")
+
+
+def _has(root: Path, path: str) -> bool:
     try:
         with Tree(root) as tree:
-            return tree.leads_to_file("bin/sh")
+            return tree.leads_to_file(path)
     except OSError:
         return False
 

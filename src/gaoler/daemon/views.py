@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gaoler.bases.tree import has_programs
+from gaoler.bases.tree import has_desktop, has_programs
 from gaoler.daemon.parts import Parts
 from gaoler.daemon.rights import Admitted
 from gaoler.host import cgroup
@@ -46,6 +46,7 @@ def info_of(parts: Parts, machine: Machine) -> messages.Info:
         mode=record.mode,
         home=record.home,
         network=record.network,
+        desktop=has_desktop(parts.jailer.gaol(record)),
         reason=_lacks(parts, machine) or machine.observed.reason or _stopped_for(machine),
         killed=live.killed if live else None,
         newer=parts.bases.newer(record.base, record.generation) if record.generation else None,

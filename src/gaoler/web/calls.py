@@ -9,15 +9,27 @@ from typing import Any
 
 from aiohttp import web
 
-from gaoler.errors import GaolerError
+from gaoler.errors import GaolerError, NotAllowed
 from gaoler.web import speaking
 from gaoler.web.guard import SESSION, details, dress, json_of
 from gaoler.web.hub import Hub
 from gaoler.web.sessions import Session
+from gaoler.web.speaking import clean
 
 _MACHINES = {"Up", "List", "Inspect", "Top", "Log", "Down", "Remove", "Wait", "Rename", "Set", "Sleep", "Freeze", "Thaw"}
-_FILES = {"Snapshot", "SnapshotList", "SnapshotRemove", "Restore", "Diff", "Clone", "Publish", "BaseList", "BaseInspect"}
-_OTHERS = {"Share", "Unshare"}
+_FILES = {
+    "Snapshot",
+    "SnapshotList",
+    "SnapshotRemove",
+    "Restore",
+    "Diff",
+    "Clone",
+    "Rebase",
+    "Publish",
+    "BaseList",
+    "BaseInspect",
+}
+_OTHERS = {"Share", "Unshare", "KernelList"}
 METHODS = frozenset(_MACHINES | _FILES | _OTHERS)
 """All that one does with one's own machines, save what carries descriptors or keys. Who may do what is the daemon's to say, here
 as everywhere."""
@@ -65,6 +77,9 @@ class Calls:
         if not isinstance(name, str):
             raise web.HTTPBadRequest(reason="a name is wanted")
         machine = (await speaking.call(session, "Inspect", name=name))["machine"]
+        if machine["owner"] != session.user:
+            # Seen, since it is shared, or by an administrator; its name alone would be one of their own.
+            raise NotAllowed(f"you may not throw {clean(name[:80])} away", f"it is {machine['owner']}'s", "gaol ls")
         key = (session.uid, str(machine["name"]))
         if key not in self.doomed:
             self.doomed[key] = asyncio.ensure_future(self._remove(session, key))

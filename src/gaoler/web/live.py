@@ -62,7 +62,7 @@ class Feed:
     async def _look(self, session: Session) -> dict[str, Any]:
         def work() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
             gaoler = self._gaoler = self._gaoler or connect(session)
-            return gaoler.machines(), gaoler.call("Top")["usage"]
+            return gaoler.machines(shared=True), gaoler.call("Top")["usage"]
 
         try:
             machines, usage = await in_turn(session, work)
@@ -83,7 +83,7 @@ class Feed:
             del self.history[name]
             self._before.pop(name, None)
         doomed = [name for uid, name in self.calls.doomed if uid == self.uid]
-        return {"machines": [machine | {"doomed": machine["name"] in doomed} for machine in machines]}
+        return {"machines": [_told(machine, doomed) for machine in machines]}
 
     async def _tell(self, state: dict[str, Any]) -> None:
         self.last = state
@@ -103,6 +103,13 @@ class Feed:
                 await page.send_json(message)
         except (ConnectionError, RuntimeError, TimeoutError):
             self.pages.discard(page)
+
+
+def _told(machine: dict[str, Any], doomed: list[str]) -> dict[str, Any]:
+    """A machine by the name that the page asks for it with: OWNER/NAME where somebody shares it with its reader."""
+    if machine["access"]:
+        return machine | {"name": f"{machine['owner']}/{machine['name']}", "doomed": False}
+    return machine | {"doomed": machine["name"] in doomed}
 
 
 class Live:

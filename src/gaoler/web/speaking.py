@@ -122,12 +122,13 @@ async def replies(session: Session, method: str, parameters: dict[str, Any]) -> 
 class Inside:
     """A command that runs in a machine (docs/explanation/design.md, Sessions). With a terminal there is one stream both ways."""
 
-    def __init__(self, descriptors: list[int], uid: int) -> None:
+    def __init__(self, descriptors: list[int], uid: int, *, passing: bool = False) -> None:
+        """`passing`: the last descriptor is the connection that a machine lives for, which is thrown away after it."""
         self.sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
         for sock in self.sockets:
             sock.setblocking(False)
         self.control, self.input = self.sockets[:2]
-        self.output = self.input if len(self.sockets) == 2 else self.sockets[2]
+        self.output = self.input if len(self.sockets) - passing == 2 else self.sockets[2]
         self.complaint = ""
         self.killed = ""
         """What was killed for want of memory while it ran, as the machine tells; nothing where nothing was."""
@@ -136,18 +137,23 @@ class Inside:
         self._loop = asyncio.get_running_loop()
 
     @classmethod
-    async def open(cls, session: Session, machine: str, command: dict[str, Any]) -> Inside:
-        """Raises GaolerError."""
+    async def open(cls, session: Session, machine: str, command: dict[str, Any], *, rescue: bool = False) -> Inside:
+        """`rescue`: in a fresh machine of its base, with the files of this one, which is down, at /mnt. Raises GaolerError."""
         if _streams[session.uid] >= STREAMS_OF_ONE:
             why = f"{STREAMS_OF_ONE} terminals, desktops and files at once is the page's limit"
             raise LimitReached("you have too much open", why, "exit")
 
         def work() -> list[int]:
             with connect(session) as gaoler:
-                gaoler.call("Exec", name=machine, command=command)
-                return gaoler.descriptors()
+                if not rescue:
+                    gaoler.call("Exec", name=machine, command=command)
+                    return gaoler.descriptors()
+                for _ in gaoler.replies("Rescue", {"name": machine, "command": command}):
+                    if descriptors := gaoler.descriptors():
+                        return [*descriptors, os.dup(gaoler.connection.sock.fileno())]
+                raise Unreachable("the gaoler daemon answers nonsense", "a machine without streams", "gaol doctor")
 
-        return cls(await in_turn(session, work), session.uid)
+        return cls(await in_turn(session, work), session.uid, passing=rescue)
 
     async def read(self) -> bytes:
         """What comes next; nothing at the end."""

@@ -33,10 +33,12 @@ _log = logging.getLogger(__name__)
 class Terminal:
     """One shell. At most one page shows it: a second one takes it over, as `tmux attach -d` does."""
 
-    def __init__(self, name: str, uid: int, machine: str, inside: Inside, size: tuple[int, int]) -> None:
+    def __init__(self, name: str, uid: int, machine: str, inside: Inside, size: tuple[int, int], rescue: bool = False) -> None:
         self.name = name
         self.uid = uid
         self.machine = machine
+        self.rescue = rescue
+        """Whether it is in a machine that was made to look at this one's files."""
         self.inside = inside
         self.size = size
         self.said = bytearray()
@@ -53,7 +55,7 @@ class Terminal:
         self.code: int | None = None
 
     def note(self) -> dict[str, Any]:
-        return {"uid": self.uid, "machine": self.machine, "size": self.size}
+        return {"uid": self.uid, "machine": self.machine, "size": self.size, "rescue": self.rescue}
 
     async def run(self) -> None:
         """Hand on what it says, to its end."""
@@ -132,18 +134,25 @@ class Terminals:
     def take_over(self, name: str, note: dict[str, Any], descriptors: list[int]) -> None:
         """One from before a restart."""
         rows, columns = note["size"]
-        self._add(Terminal(name, note["uid"], note["machine"], Inside(descriptors, note["uid"]), (rows, columns)))
+        rescue = bool(note.get("rescue"))
+        inside = Inside(descriptors, note["uid"], passing=rescue)
+        self._add(Terminal(name, note["uid"], note["machine"], inside, (rows, columns), rescue))
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         session = request[SESSION]
         size = _size(request.query.get("rows"), request.query.get("columns"))
         machine, user = request.query.get("machine", ""), request.query.get("user", "root")
+        rescue = "rescue" in request.query
         sock = web.WebSocketResponse(heartbeat=25, max_msg_size=1 << 20)
         await sock.prepare(request)
         session.sockets.add(sock)
         terminal: Terminal | None = None
         try:
-            terminal = await self._found_or_opened(session, request.query.get("terminal", ""), machine, user, size)
+            name = request.query.get("terminal", "")
+            if name:
+                terminal = self._found(session, name, machine, rescue)
+            else:
+                terminal = await self._opened(session, machine, user, size, rescue)
             await terminal.attach(sock, size)
             async with while_asked(request):
                 await self._listen(sock, terminal)
@@ -175,16 +184,17 @@ class Terminals:
                     case {"seen": int(size)}:
                         terminal.acknowledge(size)
                     case {"end": True}:
-                        self._end(terminal)
-                        return
+                        terminal.inside.hang_up()  # the page that wants its end is to hear of it
 
-    async def _found_or_opened(self, session: Session, name: str, machine: str, user: str, size: tuple[int, int]) -> Terminal:
+    def _found(self, session: Session, name: str, machine: str, rescue: bool) -> Terminal:
+        """Raises NotFound."""
+        found = self._terminals.get(name)
+        if found is None or (found.uid, found.machine, found.rescue) != (session.uid, machine, rescue):
+            raise NotFound("that terminal has ended", "its shell has, or its machine", "gaol shell NAME")
+        return found
+
+    async def _opened(self, session: Session, machine: str, user: str, size: tuple[int, int], rescue: bool) -> Terminal:
         """Raises GaolerError."""
-        if name:
-            found = self._terminals.get(name)
-            if found is None or found.uid != session.uid or found.machine != machine:
-                raise NotFound("that terminal has ended", "its shell has, or its machine", "gaol shell NAME")
-            return found
         if sum(terminal.uid == session.uid for terminal in self._terminals.values()) >= TERMINALS_OF_ONE:
             why = f"{TERMINALS_OF_ONE} at once is the page's limit"
             raise LimitReached("you have too many terminals", why, "exit")
@@ -195,8 +205,8 @@ class Terminals:
             "terminal": {"rows": size[0], "columns": size[1]},
             "environment": _ENVIRONMENT,
         }
-        inside = await Inside.open(session, machine, command)
-        terminal = Terminal(secrets.token_urlsafe(12), session.uid, machine, inside, size)
+        inside = await Inside.open(session, machine, command, rescue=rescue)
+        terminal = Terminal(secrets.token_urlsafe(12), session.uid, machine, inside, size, rescue)
         terminal.known = False
         self._add(terminal)
         copies = inside.duplicates()

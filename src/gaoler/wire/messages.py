@@ -65,6 +65,8 @@ class Info(Message):
     mode: str
     home: bool
     network: bool
+    desktop: bool
+    """Whether there is a desktop in it, to be started."""
     reason: str | None
     killed: str | None
     """The program that was killed inside last, since its memory was full."""
@@ -147,6 +149,8 @@ class Base(Message):
     """Syncs that have failed since."""
     lacks: list[str] = []
     """What machines from it would like and do without."""
+    desktop: bool = False
+    """Whether machines from it have a desktop."""
 
 
 class Standing(Message):

@@ -46,7 +46,7 @@ def test_a_desktop_that_lies(browser: Browser, page: Page, web: Machine, ann: Us
     """Whatever comes in the place of pixels, the page is its own: its title, its clipboard, its buttons."""
     web.exec("sh", "-c", "cat > /root/evil.py", input=RFB, check=True)
     web.sh(
-        "printf '#!/bin/sh\\nexec python3 /root/evil.py\\n' > /root/evil && chmod 755 /root /root/evil /root/evil.py && mount --bind /root/evil /uml/bin/desktop"
+        "printf '#!/bin/sh\\nexec python3 /root/evil.py\\n' > /root/evil && touch /usr/bin/Xtigervnc && chmod 755 /root /root/evil /root/evil.py && mount --bind /root/evil /uml/bin/desktop"
     )
     context = support.context(browser)
     tab = context.new_page()

@@ -106,6 +106,7 @@ def _view(parts: Parts, base: Base) -> messages.Base:
         good=last.good if last else None,
         failures=last.failures if last else 0,
         lacks=list(last.lacks) if last else [],
+        desktop=bases.has_desktop(base),
     )
 
 

@@ -6,6 +6,8 @@ import { busy, look, machine, state } from "./state.js";
 import { known, number, size, t, when } from "./text.js";
 
 export const isUp = (one) => one.state === "ready" || one.state === "running" || one.state === "frozen";
+/** Whether commands can run in it now; where it is a friend's, one that sleeps wakes for them. */
+export const isOpen = (one) => isUp(one) || Boolean(one.access && one.state === "asleep");
 export const isDown = (one) => one.state === "stopped" || one.state === "failed" || one.state === "asleep";
 /** Seconds that a machine may run, with words. */
 export const DURATIONS = [[3600, t("time.hour")], [7200, t("time.hours", { n: 2 })], [8 * 3600, t("time.hours", { n: 8 })], [86400, t("time.day")], [7 * 86400, t("time.days", { n: 7 })], [30 * 86400, t("time.days", { n: 30 })]];
@@ -98,21 +100,38 @@ export async function extend(name) {
   if (told) note(told.machine.expires ? t("done.extended", { when: when(told.machine.expires) }) : t("done.extended.later"));
 }
 
+/** For how long it may run, to choose from; what it has now is there, too. */
+const durations = (now) => [...DURATIONS, ...(now && !DURATIONS.some(([value]) => value === now) ? [[now, t("time.hours", { n: number(now / 3600) })]] : []), [0, t("set.ttl.ever")]];
+
 /** What it was made with, to be changed. */
 export async function change(name) {
   const one = machine(name);
+  const { kernels = [] } = (await tried(() => call("KernelList"))) ?? {};
+  const series = [...new Set(kernels.map(({ version }) => version))];
   const sizes = (least, now) => [...new Set([0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32].map((value) => value * GiB).filter((value) => value >= least).concat(now || []))].sort((a, b) => a - b).map((value) => [value, size(value)]);
   const cpus = [...new Set([0.5, 1, 2, 4, one.cpus])].sort((a, b) => a - b).map((value) => [value, number(value)]);
   const fields = [
     { name: "memory", label: t("new.memory"), kind: "choice", options: sizes(0.25 * GiB, one.memory), value: String(one.memory) },
     { name: "cpus", label: t("new.cpus"), kind: "choice", options: cpus, value: String(one.cpus) },
     { name: "disk", label: t("new.disk"), kind: "choice", options: [[0, t("set.disk.all")], ...sizes(2 * GiB, one.disk)], value: String(one.disk ?? 0) },
+    { name: "ttl", label: t("new.ttl"), kind: "choice", options: durations(one.ttl), value: String(one.ttl ?? 0) },
     { name: "home", label: t("new.home"), kind: "check", value: one.home },
+    { name: "autostart", label: t("set.autostart"), kind: "check", value: one.autostart },
+    { name: "network", label: t("new.network"), kind: "check", value: one.network, rare: true },
+    { name: "init", label: t("new.systemd"), kind: "check", value: one.init === "systemd", rare: true },
+    { name: "mode", label: t("set.ptrace"), kind: "check", value: one.mode === "ptrace", rare: true },
+    ...(series.length > 1 ? [{ name: "kernel", label: t("fact.kernel"), kind: "choice", options: [["", t("set.same")], ...series.map((one) => [one, one])], value: "", rare: true }] : []),
   ];
   const answers = await question(t("ask.set", { name }), { text: isDown(one) ? "" : t("ask.set.when"), fields, yes: t("ask.yes.set") });
   if (!answers) return;
   const said = Object.fromEntries(["memory", "cpus", "disk"].filter((key) => Number(answers[key]) !== (one[key] ?? 0)).map((key) => [key, Number(answers[key])]));
   if (answers.home !== one.home) said.home = answers.home;
+  if (answers.network !== one.network) said.network = answers.network;
+  if (answers.init !== (one.init === "systemd")) said.init = answers.init ? "systemd" : "startenv";
+  if (answers.mode !== (one.mode === "ptrace")) said.mode = answers.mode ? "ptrace" : "seccomp";
+  if (Number(answers.ttl) !== (one.ttl ?? 0)) said.ttl = Number(answers.ttl);
+  if (answers.autostart !== one.autostart) said.autostart = answers.autostart;
+  if (answers.kernel) said.kernel = answers.kernel;
   if (!Object.keys(said).length) return;
   const told = await doing(name, t("machine.set"), () => call("Set", { name, ...said }));
   if (told) note(told.later.length ? t("done.set.later", { name }) : t("done.set", { name }));
@@ -152,10 +171,27 @@ export async function rename(name) {
   return told ? answers.new : null;
 }
 
+/** Over to the newest generation of its base, with what was changed in it. */
+export async function rebase(name) {
+  const one = machine(name);
+  const up = !isDown(one);
+  if (!(await question(t("ask.rebase", { name, base: one.base, generation: one.newer }), { text: t(up ? "ask.rebase.why.up" : "ask.rebase.why"), yes: t("ask.yes.rebase") }))) return;
+  await doing(name, t("machine.rebase"), async () => {
+    if (up) await call("Down", { name });
+    try {
+      const told = await call("Rebase", { name }, (told) => busy(name, step(told)));
+      note(t("done.rebased", { name, base: one.base, generation: told.machine.generation, tag: told.tag }), { seconds: 12 });
+    } finally {
+      if (up) await call("Up", { name }, (told) => busy(name, step(told)));
+    }
+  });
+}
+
 /** The entries of a machine's menu; on its own page, where `renamed` is told, also what one does rarely. */
 export function entries(one, methods, renamed = null) {
   const { name } = one;
   const can = (method) => methods.includes(method);
+  if (one.access) return []; // a friend's: in it, and nothing else
   return [
     isUp(one) && [t("machine.restart"), "again", () => restart(name)],
     isUp(one) && [t("machine.stop"), "stop", () => stop(name)],
@@ -169,6 +205,7 @@ export function entries(one, methods, renamed = null) {
     [t("machine.clone"), "clone", () => clone(name)],
     can("Rename") && isDown(one) && [t("machine.rename"), "pen", () => rename(name).then((now) => renamed?.(now))],
     can("Share") && [t("machine.share"), "person", () => share(name)],
+    one.newer && can("Rebase") && [t("machine.rebase"), "up", () => rebase(name)],
     renamed && can("Publish") && [t("machine.publish"), "up", () => publish(name)],
     null,
     can("Set") && one.expires && [t("machine.extend"), "clock", () => extend(name)],

@@ -1,10 +1,11 @@
 // A machine's desktop. What comes from it is hostile: pixels are drawn, and its clipboard is taken only while one works in it.
 
-import { isUp } from "./actions.js";
+import { isDown, isUp, start } from "./actions.js";
 import { fill, h } from "./dom.js";
 import * as gateway from "./gateway.js";
 import { keyBar } from "./keys.js";
-import { button } from "./parts.js";
+import { at } from "./machines.js";
+import { button, linkButton } from "./parts.js";
 import { machine, watch } from "./state.js";
 import { t } from "./text.js";
 
@@ -30,9 +31,11 @@ export function open(body, name) {
   const taking = button(t("desk.copied"), { kind: "quiet", sign: "copy", hidden: true, onclick: () => take() });
   const keys = keyBar((pressed) => press(KEYSYMS[pressed] ?? keysym(pressed)), button(t("keys.keyboard"), { kind: "quiet small", sign: "keyboard", only: true, onclick: () => writing.focus() }));
   const full = button(t("desk.full"), { kind: "quiet", sign: "screen", only: true, onclick: () => (document.fullscreenElement ? document.exitFullscreen() : stage.requestFullscreen()) });
-  fill(body, h("div", { class: "row bar" }, taking, h("span", { class: "grow" }), full), stage, writing, keys.bar);
+  const above = h("div", { class: "row bar" }, taking, h("span", { class: "grow" }), full);
+  fill(body, above, stage, writing, keys.bar);
 
   let rfb = null;
+  let absent = false; // whether there is none to connect to
   let over = false;
   let pause = 500;
   let timer = 0;
@@ -87,7 +90,21 @@ export function open(body, name) {
     if (rfb && text && text.length <= CLIPBOARD) rfb.clipboardPasteFrom((here = text));
   };
 
-  async function connect() {
+  /** It has none: what has, and the way there. */
+  async function none() {
+    absent = true;
+    above.hidden = keys.bar.hidden = true;
+    message(t("desk.none"), h("p", { class: "quiet" }, t("desk.none.why")));
+    const { bases = [] } = await gateway.call("BaseList").catch(() => ({}));
+    if (over || !absent) return;
+    const base = bases.find((one) => one.desktop && one.generation !== null);
+    message("", h("h2", {}, t("desk.none")), ...(base
+      ? [h("p", { class: "quiet" }, t("desk.none.make", { base: base.name })), linkButton(t("desk.none.go"), `/new?base=${encodeURIComponent(base.name)}`, { kind: "primary", sign: "desktop" })]
+      : [h("p", { class: "quiet" }, t("desk.none.add")), h("code", {}, "sudo gaol base add debian-desktop --desktop")]),
+      h("p", { class: "quiet small" }, t("desk.none.own")), button(t("desk.none.try"), { kind: "small", onclick: () => connect(true) }));
+  }
+
+  async function connect(anyway = false) {
     clearTimeout(timer);
     let RFB;
     try {
@@ -96,7 +113,10 @@ export function open(body, name) {
       return void message(String(error));
     }
     if (over) return;
-    if (!isUp(machine(name) ?? { state: "" })) return void message(t("term.off", { name }));
+    const one = machine(name) ?? { state: "" };
+    if (one.desktop === false && !anyway) return void none();
+    absent = above.hidden = keys.bar.hidden = false;
+    if (!isUp(one)) return void message(t("term.off", { name }), isDown(one) && button(t("machine.start"), { kind: "primary", sign: "play", onclick: () => start(name) }));
     message(t("desk.connecting"), h("p", { class: "quiet" }, t("desk.first")));
     let closed = null;
     const socket = new WebSocket(gateway.desktop(name), "binary");
@@ -128,9 +148,9 @@ export function open(body, name) {
       delete screen.dataset.connected;
       if (over) return;
       if (closed?.code === 4401) return void gateway.me().catch(() => {});
-      if (closed?.code === NO_DESKTOP) return void message(closed.reason, h("p", { class: "quiet" }, t("desk.none.why")), button(t("desk.again"), { kind: "primary", onclick: connect }));
+      if (closed?.code === NO_DESKTOP) return void message(closed.reason, button(t("desk.again"), { kind: "primary", onclick: () => connect(true) }));
       message(t("desk.lost"));
-      timer = setTimeout(connect, pause);
+      timer = setTimeout(() => connect(true), pause);
       pause = Math.min(pause * 2, 8000);
     });
   }
@@ -141,7 +161,7 @@ export function open(body, name) {
   let up = isUp(machine(name) ?? { state: "" });
   const unwatch = watch(() => {
     const now = isUp(machine(name) ?? { state: "" });
-    if (now && !up) connect();
+    if ((now && !up) || (absent && machine(name)?.desktop)) connect();
     up = now;
   });
   connect();

@@ -3,12 +3,13 @@
 import { fill, h, icon } from "./dom.js";
 import * as gateway from "./gateway.js";
 import { button, menu, note, question, tried, waiting } from "./parts.js";
-import { state } from "./state.js";
+import { machine, state } from "./state.js";
 import { moment, size, t } from "./text.js";
 
 export function open(body, name) {
-  const user = "root";
-  let path = sessionStorage.getItem(`path:${name}`) ?? `/home/${state.me.user}`;
+  const user = "root"; // who may be no other is themselves, whatever is said here
+  const access = machine(name)?.access;
+  let path = sessionStorage.getItem(`path:${name}`) ?? (access === "root" ? "/root" : `/home/${state.me.user}`);
   let over = false;
   const where = h("nav", { class: "path", "aria-label": t("files.path") });
   const rows = h("tbody", {});

@@ -15,7 +15,7 @@ export function keyBar(press, further = []) {
   const bar = h("div", { class: "keys", role: "toolbar", "aria-label": t("keys.title") }, KEYS.map(([label, key]) => {
     const hold = key === "Control" || key === "Alt";
     // Not a click: that would take the focus, and with it the phone's keyboard.
-    const element = h("button", { type: "button", tabindex: "-1", "aria-label": key, "aria-pressed": hold ? "false" : null, onpointerdown: (event) => event.preventDefault(), onclick: () => {
+    const element = h("button", { type: "button", tabindex: "-1", "aria-label": label.length === 1 || label === key ? key : `${label} ${key}`, "aria-pressed": hold ? "false" : null, onpointerdown: (event) => event.preventDefault(), onclick: () => {
       if (!hold) return press(key);
       if (holding.has(key)) holding.delete(key);
       else holding.add(key);

@@ -1,6 +1,6 @@
 // One machine: its name and state above, its parts below as tabs with addresses of their own.
 
-import { entries, forget, isDown, isUp, keep, restore, snapshot, start, unshare } from "./actions.js";
+import { entries, forget, isDown, isUp, keep, rebase, restore, snapshot, start, unshare } from "./actions.js";
 import { fill, h } from "./dom.js";
 import { call, ports } from "./gateway.js";
 import { at, badge, meters, trouble } from "./machines.js";
@@ -9,7 +9,13 @@ import { button, copyable, linkButton, menu, tried, waiting } from "./parts.js";
 import { machine, state, watch } from "./state.js";
 import { moment, size, t, when } from "./text.js";
 
-const TABS = ["overview", "terminal", "desktop", "files", "snapshots", "console"];
+const TABS = ["overview", "terminal", "desktop", "files", "snapshots", "changes", "console", "rescue"];
+/** What somebody may have of a machine that is shared with them. */
+const FRIENDS = ["overview", "terminal", "files"];
+const FULL = ["terminal", "desktop", "rescue"];
+
+/** A rescue is for one that is down. */
+const offered = (one, now) => TABS.filter((tab) => (one.access ? FRIENDS.includes(tab) : tab !== "rescue" || tab === now || isDown(one)));
 
 export function machinePage(main, name, tab, go) {
   document.title = `${name} – ${t(`tab.${tab}`)} – gaoler`;
@@ -17,9 +23,9 @@ export function machinePage(main, name, tab, go) {
   const doing = h("span", { class: "row doing" });
   const problem = h("div", {});
   const body = h("div", { class: `tab ${tab}` });
-  main.classList.toggle("full", tab === "terminal" || tab === "desktop");
-  const tabs = h("nav", { class: "tabs", "aria-label": t("machine.tabs", { name }) },
-    TABS.map((one) => h("a", { href: at(name, one === "overview" ? "" : one), "aria-current": one === tab ? "page" : null }, t(`tab.${one}`))));
+  main.classList.toggle("full", FULL.includes(tab));
+  const tabs = h("nav", { class: "tabs", "aria-label": t("machine.tabs", { name }) });
+  const link = (one) => h("a", { href: at(name, one === "overview" ? "" : one), "aria-current": one === tab ? "page" : null }, t(`tab.${one}`));
   fill(main, h("div", { class: "row title machine-title" }, h("a", { class: "button quiet only", href: "/", "aria-label": t("nav.machines"), title: t("nav.machines") }, "‹"), h("h1", {}, name), status, h("span", { class: "grow" }), doing), problem, tabs, body);
 
   let leave = null;
@@ -36,14 +42,19 @@ export function machinePage(main, name, tab, go) {
       return void fill(body, h("p", {}, t("machine.gone", { name })), linkButton(t("page.home"), "/"));
     }
     tabs.hidden = false;
-    const now = JSON.stringify([one.state, one.missing, one.reason, one.killed, one.memory, one.expires, one.doomed, state.busy.get(name)]);
+    const wanted = offered(one, tab);
+    if (tabs.dataset.shown !== wanted.join()) fill(tabs, wanted.map(link));
+    if (tabs.dataset.shown !== wanted.join()) tabs.querySelector("[aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+    tabs.dataset.shown = wanted.join();
+    if (!wanted.includes(tab)) return void go(at(name), { replace: true });
+    const now = JSON.stringify([one.state, one.missing, one.reason, one.killed, one.memory, one.expires, one.doomed, one.newer, state.busy.get(name)]);
     if (now !== before && !doing.querySelector(":popover-open")) {
       before = now;
       fill(status, badge(one));
       fill(problem, trouble(one));
       fill(doing, one.doomed ? button(t("done.undo"), { kind: "primary", onclick: () => keep(name) }) : [
-        isDown(one) && button(t("machine.start"), { kind: "primary", sign: "play", disabled: state.busy.has(name), onclick: () => start(name) }),
-        menu(t("machine.more", { name }), "more", () => entries(machine(name), state.me.methods ?? [], (next) => next && go(at(next), { replace: true }))),
+        !one.access && isDown(one) && button(t("machine.start"), { kind: "primary", sign: "play", disabled: state.busy.has(name), onclick: () => start(name) }),
+        !one.access && menu(t("machine.more", { name }), "more", () => entries(machine(name), state.me.methods ?? [], (next) => next && go(at(next), { replace: true }))),
       ]);
     }
     if (!leave) leave = part(tab)(body, name);
@@ -64,10 +75,11 @@ function part(tab) {
   if (tab === "console") return consoleText;
   if (!TABS.includes(tab)) return (body) => (fill(body, h("p", {}, t("page.missing"))), () => {});
   return (body, name) => {
+    const rescue = tab === "rescue";
     let leave = null;
     let gone = false;
-    import(`./${tab}.js`).then((module) => {
-      if (!gone) leave = module.open(body, name);
+    import(`./${rescue ? "terminal" : tab}.js`).then((module) => {
+      if (!gone) leave = module.open(body, name, { rescue });
     });
     return () => {
       gone = true;
@@ -87,19 +99,20 @@ function overview(body, name) {
       h("section", { class: "card" }, use, facts),
       h("section", { class: "card" }, h("h2", {}, t("fact.reach")),
         h("p", {}, h("span", { class: "quiet block" }, t("fact.cli")), copyable(`gaol shell ${name}`)),
-        h("p", {}, h("span", { class: "quiet block" }, t("fact.ssh")), copyable(`ssh -t ${user}@${host} gaol ssh ${name}`)),
+        h("p", {}, h("span", { class: "quiet block" }, t("fact.ssh")), copyable(`ssh -t ${user}@${host} gaol ${name.includes("/") ? "shell" : "ssh"} ${name}`)),
         h("h3", {}, t("fact.ports")), listening, shares)));
   let before = "";
   let looked = 0;
   const unwatch = watch(() => {
     const one = machine(name);
     if (!one) return;
-    fill(use, isUp(one) ? meters(one) : null,
+    if (!one.access) fill(use, isUp(one) ? meters(one) : null,
       h("div", { class: "meter" }, h("span", { class: "quiet" }, t("fact.disk")), one.disk ? bar(one.disk_used ?? 0, one.disk, t("fact.disk")) : h("span", {}), h("span", { class: "value" }, one.disk ? t("fact.of", { used: size(one.disk_used), all: size(one.disk) }) : size(one.disk_used))));
     const rows = [
-      ["address", one.address && copyable(one.address)], ["", one.address6 && copyable(one.address6)], ["base", [one.base, one.generation].filter(Boolean).join(" / ")], ["newer", one.newer && t("fact.newer.is", { base: one.base, generation: one.newer })], ["kernel", one.kernel],
+      ["owner", one.access && t("fact.whose", { owner: one.owner, as: t(`as.${one.access}`) })],
+      ["address", one.address && copyable(one.address)], ["", one.address6 && copyable(one.address6)], ["base", [one.base, one.generation].filter(Boolean).join(" / ")], ["newer", one.newer && newer(one)], ["kernel", one.kernel],
       ["created", moment(one.created)], ["started", one.started && `${moment(one.started)} (${when(one.started)})`], ["expires", one.expires && when(one.expires)],
-      ["home", t(one.home ? "fact.home.yes" : "fact.home.no")], ["reason", one.reason],
+      [one.access ? "" : "home", !one.access && t(one.home ? "fact.home.yes" : "fact.home.no")], ["reason", one.reason],
     ].filter(([, value]) => value);
     const now = JSON.stringify(rows.map(([key, value]) => [key, value.textContent ?? value]));
     if (now !== before) fill(facts, rows.map(([key, value]) => [h("dt", {}, key && t(`fact.${key}`)), h("dd", {}, value)]));
@@ -117,6 +130,13 @@ function overview(body, name) {
     }
   });
   return unwatch;
+}
+
+/** What its base has by now, and the way there. */
+function newer(one) {
+  const told = t("fact.newer.is", { base: one.base, generation: one.newer });
+  if (!state.me.methods?.includes("Rebase")) return told;
+  return h("span", {}, told, " ", button(t("machine.rebase"), { kind: "small", onclick: () => rebase(one.name) }));
 }
 
 /** A machine's own server, at its own address, so of another origin: nothing of this page is there for it. */

@@ -1,6 +1,6 @@
 // The list of one's machines.
 
-import { change, entries, isDown, isUp, keep, start } from "./actions.js";
+import { change, entries, isDown, isOpen, isUp, keep, start } from "./actions.js";
 import { fill, h } from "./dom.js";
 import { bar, line } from "./graph.js";
 import { button, linkButton, menu, waiting } from "./parts.js";
@@ -39,24 +39,29 @@ export function meters(one) {
   ];
 }
 
+/** What a friend's machine uses is its owner's to know. */
+const drawn = (one) => isUp(one) && !one.access;
+
 /** A machine's card, and where in it what changes all the time is. */
 function card(one, methods) {
   const { name } = one;
-  const live = h("div", { class: "use" }, isUp(one) ? meters(one) : null);
+  const live = h("div", { class: "use" }, drawn(one) ? meters(one) : null);
   const busy = state.busy.has(name) || one.state === "starting" || one.state === "stopping";
   const element = h("li", { class: "card machine", dataset: { name, state: one.state } },
     h("div", { class: "row" }, h("h2", {}, h("a", { href: at(name), class: "cover" }, name)), badge(one)),
-    h("p", { class: "quiet facts" }, [one.base, one.address ?? one.address6, one.expires && t("fact.expires") + " " + when(one.expires)].filter(Boolean).join(" · ")),
+    h("p", { class: "quiet facts" }, [one.access && t("fact.whose", { owner: one.owner, as: t(`as.${one.access}`) }), one.base, one.address ?? one.address6, one.expires && t("fact.expires") + " " + when(one.expires)].filter(Boolean).join(" · ")),
     trouble(one),
+    one.access && !isUp(one) && !isOpen(one) && h("p", { class: "quiet small" }, t("fact.owner.starts", { owner: one.owner })),
     live,
     h("div", { class: "row actions" },
       one.doomed ? button(t("done.undo"), { kind: "primary", onclick: () => keep(name) }) : [
-        isUp(one) && linkButton(t("machine.terminal"), at(name, "terminal"), { kind: "primary", sign: "terminal" }),
-        isUp(one) && linkButton(t("machine.desktop"), at(name, "desktop"), { sign: "desktop" }),
-        isDown(one) && button(t("machine.start"), { kind: "primary", sign: "play", disabled: busy, onclick: () => start(name) }),
-        isDown(one) && linkButton(t("tab.snapshots"), at(name, "snapshots"), { sign: "camera" }),
+        isOpen(one) && linkButton(t("machine.terminal"), at(name, "terminal"), { kind: "primary", sign: "terminal" }),
+        isUp(one) && one.desktop && !one.access && linkButton(t("machine.desktop"), at(name, "desktop"), { sign: "desktop" }),
+        isUp(one) && (one.access || !one.desktop) && linkButton(t("tab.files"), at(name, "files"), { sign: "files" }),
+        !one.access && isDown(one) && button(t("machine.start"), { kind: "primary", sign: "play", disabled: busy, onclick: () => start(name) }),
+        !one.access && isDown(one) && linkButton(t("tab.snapshots"), at(name, "snapshots"), { sign: "camera" }),
         h("span", { class: "grow" }),
-        menu(t("machine.more", { name }), "more", () => entries(one, methods)),
+        !one.access && menu(t("machine.more", { name }), "more", () => entries(one, methods)),
       ]));
   return { element, live };
 }
@@ -65,17 +70,19 @@ export function machineList(main) {
   document.title = `${t("list.title")} – gaoler`;
   const find = h("input", { type: "search", placeholder: t("list.filter"), "aria-label": t("list.filter"), oninput: () => draw() });
   const list = h("ul", { class: "machines" });
+  const friends = h("ul", { class: "machines" });
+  const shared = h("section", { class: "shared", hidden: true }, h("h2", {}, t("list.shared")), h("p", { class: "quiet" }, t("list.shared.why")), friends);
   const none = h("div", {});
   const heading = h("h1", {}, t("list.title"));
   const make = linkButton(t("list.new"), "/new", { kind: "primary", sign: "plus" });
-  fill(main, h("div", { class: "row title" }, heading, h("span", { class: "grow" }), find, make), list, none);
+  fill(main, h("div", { class: "row title" }, heading, h("span", { class: "grow" }), find, make), list, none, shared);
   const cards = new Map();
   /** A card is made anew only when more than its lines have changed: a focus, a menu, a selection in it stay. */
   function of(one) {
     const key = JSON.stringify([{ ...one, disk_used: 0 }, state.busy.get(one.name)]);
     const known = cards.get(one.name);
     if (known?.key === key || known?.element.querySelector(":popover-open")) {
-      fill(known.live, isUp(one) ? meters(one) : null);
+      fill(known.live, drawn(one) ? meters(one) : null);
       return known.element;
     }
     const made = { key, ...card(one, state.me.methods ?? []) };
@@ -88,11 +95,16 @@ export function machineList(main) {
     const { machines } = state;
     find.hidden = (machines?.length ?? 0) < 6;
     if (!machines) return void fill(none, waiting(t("list.loading")));
-    make.hidden = !machines.length;
+    const own = machines.filter(({ access }) => !access);
+    make.hidden = !own.length;
     const shown = machines.filter(({ name }) => name.includes(find.value.trim().toLowerCase()));
-    const elements = shown.map(of);
-    if (elements.length !== list.children.length || elements.some((element, index) => element !== list.children[index])) list.replaceChildren(...elements);
-    fill(none, machines.length ? !shown.length && h("p", { class: "quiet" }, t("list.nothing")) : empty());
+    show(list, shown.filter(({ access }) => !access).map(of));
+    show(friends, shown.filter(({ access }) => access).map(of));
+    shared.hidden = !friends.children.length;
+    fill(none, own.length ? !shown.length && h("p", { class: "quiet" }, t("list.nothing")) : empty());
+  }
+  function show(place, elements) {
+    if (elements.length !== place.children.length || elements.some((element, index) => element !== place.children[index])) place.replaceChildren(...elements);
   }
   function empty() {
     return h("div", { class: "empty" }, h("span", { class: "mark large", "aria-hidden": "true" }), h("h2", {}, t("list.none")), h("p", {}, t("list.first")), linkButton(t("list.new"), "/new", { kind: "primary", sign: "plus" }));

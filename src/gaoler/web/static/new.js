@@ -11,9 +11,9 @@ import { size, t } from "./text.js";
 const HUES = { debian: 345, "debian-desktop": 330, archlinux: 205, alpine: 215, ubuntu: 20, fedora: 225 };
 
 /** A picture of a base, drawn from its name: the same base looks the same everywhere. */
-function picture(name) {
+function picture({ name, desktop }) {
   const hue = HUES[name] ?? [...name].reduce((sum, one) => (sum * 31 + one.codePointAt(0)) % 360, 7);
-  const box = h("span", { class: "picture", "aria-hidden": "true" }, name.includes("desktop") ? h("svg", { viewBox: "0 0 24 24", class: "icon" }, h("path", { d: "M3 5h18v11H3zM9 20h6M12 16v4" })) : name.slice(0, 2));
+  const box = h("span", { class: "picture", "aria-hidden": "true" }, desktop ? h("svg", { viewBox: "0 0 24 24", class: "icon" }, h("path", { d: "M3 5h18v11H3zM9 20h6M12 16v4" })) : name.slice(0, 2));
   box.style.setProperty("--hue", hue);
   return box;
 }
@@ -39,6 +39,7 @@ export function newMachine(main, go) {
       choose("disk", t("new.disk"), [["", t("new.default")], ...[4, 8, 16].map((value) => [value * GiB, size(value * GiB)])]),
       choose("ttl", t("new.ttl"), [["", t("new.default")], ...DURATIONS])),
     h("label", { class: "check" }, h("input", { type: "checkbox", name: "home", checked: true }), t("new.home")),
+    h("label", { class: "check" }, h("input", { type: "checkbox", name: "network", checked: true }), t("new.network")),
     h("label", { class: "check" }, h("input", { type: "checkbox", name: "systemd" }), t("new.systemd")));
   const after = h("select", { name: "after" }, ["terminal", "desktop", "page"].map((one) => h("option", { value: one }, t(`new.after.${one}`))));
   const form = h("form", { class: "card form" },
@@ -54,17 +55,19 @@ export function newMachine(main, go) {
   call("BaseList").then(({ bases: found }) => {
     if (over) return;
     const there = found.filter((base) => base.generation !== null);
-    const usual = there.find((base) => base.name === "debian") ?? there[0];
+    const asked = new URLSearchParams(location.search).get("base");
+    const usual = there.find((base) => base.name === asked) ?? there.find((base) => base.name === "debian") ?? there[0];
+    if (usual?.desktop && asked) after.value = "desktop";
     fill(bases, there.map((base) => h("label", { class: "base" },
-      h("input", { type: "radio", name: "base", value: base.name, checked: base === usual, onchange: () => base.name.includes("desktop") && (after.value = "desktop") }),
-      picture(base.name), h("span", {}, h("strong", {}, base.name), h("span", { class: "quiet small block" }, sentence(base), base.size ? ` · ${size(base.size)}` : "")))));
+      h("input", { type: "radio", name: "base", value: base.name, checked: base === usual, onchange: () => base.desktop ? (after.value = "desktop") : after.value === "desktop" && (after.value = "terminal") }),
+      picture(base), h("span", {}, h("strong", {}, base.name), h("span", { class: "quiet small block" }, sentence(base), base.size ? ` · ${size(base.size)}` : "")))));
   }).catch((error) => over || fill(bases, h("p", { class: "problem" }, error.message)));
 
   form.onsubmit = async (event) => {
     event.preventDefault();
     const data = new FormData(form);
     const number = (key) => (data.get(key) ? { [key]: Number(data.get(key)) } : {});
-    const spec = { ...(data.get("base") ? { base: data.get("base") } : {}), ...number("memory"), ...number("cpus"), ...number("disk"), ...number("ttl"), home: data.has("home"), ...(data.has("systemd") ? { init: "systemd" } : {}) };
+    const spec = { ...(data.get("base") ? { base: data.get("base") } : {}), ...number("memory"), ...number("cpus"), ...number("disk"), ...number("ttl"), home: data.has("home"), network: data.has("network"), ...(data.has("systemd") ? { init: "systemd" } : {}) };
     go("/");
     const made = await start(data.get("name"), spec);
     if (made && location.pathname === "/") go(at(made.machine.name, data.get("after") === "page" ? "" : data.get("after")));

@@ -58,7 +58,9 @@ function input({ kind, name, value, required, pattern, options }) {
   return h("input", { name, value: value ?? "", required, pattern, autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
 }
 
-/** A question. The answer is an object of its fields' values, or null. */
+const labelled = ({ kind, label, input }) => kind === "check" ? h("label", { class: "check" }, input, h("span", {}, label)) : h("label", {}, label, input);
+
+/** A question; what is `rare` among its fields is folded away. The answer is an object of its fields' values, or null. */
 export function question(title, { text = "", fields = [], yes = t("ask.ok"), danger = false } = {}) {
   return new Promise((resolve) => {
     const inputs = fields.map((field) => ({ ...field, input: input(field) }));
@@ -66,7 +68,8 @@ export function question(title, { text = "", fields = [], yes = t("ask.ok"), dan
     const form = h("form", { method: "dialog" },
       heading,
       text && h("p", {}, text),
-      inputs.map(({ kind, label, input }) => kind === "check" ? h("label", { class: "check" }, input, h("span", {}, label)) : h("label", {}, label, input)),
+      inputs.filter(({ rare }) => !rare).map(labelled),
+      inputs.some(({ rare }) => rare) && h("details", {}, h("summary", {}, t("new.more")), inputs.filter(({ rare }) => rare).map(labelled)),
       h("div", { class: "row end" }, button(t("ask.cancel"), { onclick: () => dialog.close() }), h("button", { class: `button ${danger ? "danger" : "primary"}`, value: "yes" }, yes)));
     const dialog = h("dialog", { "aria-labelledby": "question" }, form);
     dialog.addEventListener("close", () => {

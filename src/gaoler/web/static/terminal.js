@@ -1,10 +1,11 @@
 // A machine's terminals. They live at the gateway: what is shown here attaches to them, and comes back by itself.
 
-import { isUp } from "./actions.js";
+import { isDown, isOpen, start } from "./actions.js";
 import { fill, h } from "./dom.js";
 import * as gateway from "./gateway.js";
 import { keyBar } from "./keys.js";
-import { button, question, tried } from "./parts.js";
+import { at } from "./machines.js";
+import { button, linkButton, question, tried } from "./parts.js";
 import { machine, state, watch } from "./state.js";
 import { t } from "./text.js";
 
@@ -47,33 +48,47 @@ const key = (name) => `terminals:${name}`;
 const remembered = (name) => JSON.parse(sessionStorage.getItem(key(name)) ?? "[]");
 const remember = (name, ids) => sessionStorage.setItem(key(name), JSON.stringify(ids));
 
-export function open(body, name) {
+/** As whom one works in it: a friend who may be no other is themselves. */
+function users(one) {
+  if (!one?.access) return ["root", state.me.user];
+  return one.access === "root" ? ["root", one.owner] : [state.me.user];
+}
+
+/** A shell in a machine; with `rescue` in one that is made for it, which has the files of this one, which is down. */
+export function open(body, name, { rescue = false } = {}) {
+  const kept = rescue ? `rescue:${name}` : name;
+  const ready = (one) => Boolean(one) && (rescue ? isDown(one) : isOpen(one));
   const screen = h("div", { class: "terminal" });
   const words = h("div", { class: "over", role: "status" });
   const which = h("div", { class: "row terminals", role: "group" });
-  const who = h("select", { "aria-label": t("term.who") }, ["root", state.me.user].map((user) => h("option", { value: user }, t("term.user", { user }))));
-  who.value = sessionStorage.getItem("as") ?? "root";
+  const who = h("select", { "aria-label": t("term.who") }, users(machine(name)).map((user) => h("option", { value: user }, t("term.user", { user }))));
+  if ([...who.options].some(({ value }) => value === sessionStorage.getItem("as"))) who.value = sessionStorage.getItem("as");
+  who.hidden = rescue || who.options.length < 2;
   who.onchange = () => (sessionStorage.setItem("as", who.value), next(null));
   const reader = h("label", { class: "check" }, h("input", { type: "checkbox", checked: localStorage.getItem("reader") === "1", onchange: (event) => {
     localStorage.setItem("reader", event.target.checked ? "1" : "0");
     if (terminal) terminal.options.screenReaderMode = event.target.checked;
   } }), t("term.reader"));
   const keys = keyBar((pressed) => type(SEQUENCES[pressed] ?? pressed), button(t("keys.paste"), { kind: "quiet small", onclick: () => tried(async () => terminal?.paste(await navigator.clipboard.readText())) }));
-  fill(body, h("div", { class: "row bar" }, which, h("span", { class: "grow" }), reader, who), h("div", { class: "stage" }, screen, words), keys.bar);
+  const about = rescue && h("span", { class: "quiet" }, t("rescue.about", { name }));
+  const done = rescue && button(t("rescue.end"), { kind: "small", hidden: true, onclick: () => socket?.readyState === WebSocket.OPEN && socket.send(JSON.stringify({ end: true })) });
+  fill(body, h("div", { class: "row bar" }, which, about, h("span", { class: "grow" }), reader, who, done), h("div", { class: "stage" }, screen, words), keys.bar);
 
   let terminal = null;
   let fit = null;
   let socket = null;
   let over = false;
-  let id = remembered(name).at(-1) ?? null;
+  let id = remembered(kept).at(-1) ?? null;
   let replaying = false;
   let pause = 300;
+  let refused = false;
   let timer = 0;
 
   const message = (text, ...more) => fill(words, text && h("p", {}, text), more);
 
   function draw() {
-    const ids = remembered(name);
+    const ids = remembered(kept);
+    if (rescue) return void (done.hidden = !ids.length);
     fill(which, ids.length > 1 && ids.map((one, index) => button(String(index + 1), { kind: "quiet small", "aria-pressed": String(one === id), title: t("term.nth", { n: index + 1 }), onclick: () => next(one) })), button(t("term.new"), { kind: "quiet", sign: "plus", only: true, onclick: () => next(null) }));
   }
 
@@ -97,6 +112,15 @@ export function open(body, name) {
     screen.dataset.connected = "yes";
   }
 
+  /** Why there is none, and the ways out. */
+  function refuse() {
+    refused = true;
+    const one = machine(name);
+    if (rescue) return void message(t("rescue.up", { name }), linkButton(t("machine.terminal"), at(name, "terminal"), { kind: "primary", sign: "terminal" }));
+    const mine = one && !one.access && isDown(one);
+    message(t("term.off", { name }), mine && h("div", { class: "row" }, button(t("machine.start"), { kind: "primary", sign: "play", onclick: () => start(name) }), linkButton(t("rescue.open"), at(name, "rescue"))));
+  }
+
   /** Show another terminal, or a new one. */
   function next(other) {
     id = other;
@@ -105,14 +129,15 @@ export function open(body, name) {
 
   function connect() {
     clearTimeout(timer);
+    refused = false;
     delete screen.dataset.connected;
     if (socket) socket.onclose = socket.onmessage = null;
     socket?.close();
     if (over || !terminal) return;
-    if (!isUp(machine(name) ?? { state: "" })) return void message(t("term.off", { name }));
-    if (!id) message(t("term.opening"));
+    if (!ready(machine(name))) return void refuse();
+    if (!id) message(t(rescue ? "rescue.opening" : "term.opening"));
     fit.fit();
-    const query = { machine: name, user: who.value, rows: terminal.rows, columns: terminal.cols, ...(id ? { terminal: id } : {}) };
+    const query = { machine: name, user: who.value, rows: terminal.rows, columns: terminal.cols, ...(id ? { terminal: id } : {}), ...(rescue ? { rescue: "1" } : {}) };
     const mine = (socket = gateway.terminal(query));
     let ended = false;
     let unseen = 0;
@@ -133,7 +158,7 @@ export function open(body, name) {
       if (told.terminal) {
         pause = 300;
         id = told.terminal;
-        if (!remembered(name).includes(id)) remember(name, [...remembered(name), id]);
+        if (!remembered(kept).includes(id)) remember(kept, [...remembered(kept), id]);
         terminal.reset();
         replaying = told.replay > 0;
         if (!replaying) takes();
@@ -142,12 +167,12 @@ export function open(body, name) {
         if (!document.activeElement || document.activeElement === document.body || document.activeElement.id === "content") terminal.focus();
       } else if (told.error || "ended" in told) {
         ended = true;
-        remember(name, remembered(name).filter((one) => one !== id));
+        remember(kept, remembered(kept).filter((one) => one !== id));
         const known = id;
         id = null;
         draw();
-        if (told.error && known) return connect(); // one from before, which has ended meanwhile
-        message(told.error ? `${told.error.what}: ${told.error.why}` : told.why || t("term.ended"), button(t("term.again"), { kind: "primary", onclick: () => next(remembered(name).at(-1) ?? null) }));
+        if (told.error && known && !rescue) return connect(); // one from before, which has ended meanwhile
+        message(told.error ? `${told.error.what}: ${told.error.why}` : rescue ? t("rescue.ended") : told.why || t("term.ended"), button(t(rescue ? "rescue.again" : "term.again"), { kind: "primary", onclick: () => next(remembered(kept).at(-1) ?? null) }));
       }
     };
     mine.onclose = ({ code }) => {
@@ -203,10 +228,11 @@ export function open(body, name) {
   addEventListener("theme", recolour);
   const awake = () => document.visibilityState === "visible" && socket?.readyState === WebSocket.CLOSED && id && connect();
   document.addEventListener("visibilitychange", awake);
-  let up = isUp(machine(name));
+  let up = ready(machine(name));
   const unwatch = watch(() => {
-    const now = isUp(machine(name) ?? { state: "" });
-    if (now && !up) connect();
+    const now = ready(machine(name));
+    if (now && !up && !rescue) connect();
+    if (!now && !id && !refused) refuse(); // also where it went down a moment before that was known here
     up = now;
   });
   return () => {
