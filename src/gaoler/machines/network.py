@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gaoler.configuration import model
 from gaoler.errors import Failed
-from gaoler.host.net import clients, links, routing
+from gaoler.host.net import clients, links, routing, sums
 from gaoler.host.net.dnsmasq import Dnsmasq
 from gaoler.host.net.guard import Guard
 from gaoler.host.net.guard_rules import interface_identifier, own_ip6
@@ -93,6 +93,10 @@ class Network:
     def _prepare_private(self, dnsmasq: Dnsmasq) -> None:
         settings = self.settings
         links.ensure_bridge(settings.bridge, self._own_addresses())
+        try:
+            sums.hold(settings.bridge)  # between machines nobody writes sums; what leaves the bridge comes in here
+        except (Failed, OSError) as error:
+            _log.warning("machines may have checksums written onto addresses where a device makes none: %s", error)
         routing.enable(self._routes)
         dnsmasq.start()
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import select
 import struct
+import subprocess
+from contextlib import ExitStack
 
 import pytest
 
+from gaoler.host.net import links, sums
 from gaoler.host.net.clients import Clients
-from system.support.frames import dhcp, icmp6, raw, udp
+from gaoler.host.net.tap import open_tap
+from system.support.frames import advert, dhcp, icmp6, raw, udp
 from system.support.host import network, nothing_left_over  # noqa: F401 - fixtures
-from system.walls.test_guard import MAC, ME, OTHER, VNET_HEADER, Wire, guard, wire  # noqa: F401 - fixtures
+from system.walls.test_guard import IP4, IP6, MAC, ME, OTHER, VNET_HEADER, Wire, guard, wire  # noqa: F401 - fixtures
 
 pytestmark = [pytest.mark.root, pytest.mark.network]
 
 OWN, OTHERS = raw(MAC), raw(OTHER)
+TUNSETOFFLOAD = 0x400454D0  # linux/if_tun.h
 IAID = bytes.fromhex("00c0ffee")
 LL, LLT, EN, UUID = b"\0\3\0\1", b"\0\1\0\1\x2c\0\0\1", b"\0\2\0\0\xab\x11", b"\0\4"
 
@@ -168,3 +175,72 @@ def test_what_goes_to_servers_in_pieces_is_dropped(held):
     cut[20:22] = b"\x20\0"  # more fragments
     assert held.passes(whole)
     assert not held.passes(bytes(cut))
+
+
+@pytest.fixture
+def plain(guard):  # noqa: F811
+    """As `wire`, with a listener for whom the host itself writes the sums that senders have left to it."""
+    with ExitStack() as undo:
+        links.ensure_bridge("wire", [])
+        undo.callback(links.delete_link, "wire")
+        ends = []
+        for name in ("gt1", "listener"):
+            ends.append(open_tap(name))
+            undo.callback(os.close, ends[-1])
+            links.attach(name, "wire", mac=MAC if name == "gt1" else None)
+        fcntl.ioctl(ends[1], TUNSETOFFLOAD, 0)
+        guard.add("gt1", MAC, [IP4, IP6])
+        yield Wire(*ends)
+
+
+def summed(start: int, offset: int, sent: bytes) -> bytes:
+    """A frame with the wish that a sum from `start` be written `offset` further on."""
+    return struct.pack("<BBHHHH", 1, 0, 0, 0, start, offset) + sent
+
+
+def test_no_sum_is_written_onto_what_the_guard_has_looked_at(plain, of):
+    segment = struct.pack(">HHIIHHHH", 1024, 80, 0, 0, 0x5000, 0, 0, 0)
+    forged = {
+        "the sender's address of ARP": summed(20, 10, ME.arp(MAC, IP4, 2)),
+        "the sender's MAC of ARP": summed(20, 4, ME.arp(MAC, IP4, 2)),
+        "the source of IPv4": summed(20, 8, ME.ip(IP4, udp(1024, 53, bytes(8)), 17)),
+        "the source of TCP": summed(20, 8, ME.ip(IP4, segment, 6)),
+        "the source port": summed(34, 0, ME.ip(IP4, udp(1024, 53, bytes(8)), 17)),
+        "the destination port": summed(34, 2, ME.ip(IP4, udp(1024, 53, bytes(8)), 17)),
+        "an ICMP message": summed(34, 0, ME.ip(IP4, bytes([8, 0]) + bytes(14), 1)),
+        "the source of IPv6": summed(20, 10, ME.ipv6(IP6, udp(1024, 53, bytes(8)), 17)),
+        "the target of an advertisement": summed(54, 22, ME.ipv6(IP6, advert(IP6), 58)),
+    }
+    proper = {
+        "UDP": summed(34, 6, ME.ip(IP4, udp(1024, 53, bytes(8)), 17)),
+        "TCP": summed(34, 16, ME.ip(IP4, segment, 6)),
+        "UDP, IPv6": summed(54, 6, ME.ipv6(IP6, udp(1024, 53, bytes(8)), 17)),
+        "TCP, IPv6": summed(54, 16, ME.ipv6(IP6, segment, 6)),
+        "nothing to be done": bytes(VNET_HEADER) + ME.arp(MAC, IP4),
+    }
+    for held in (False, True):
+        if held:
+            of.hold("gt1")
+        assert [what for what, sent in proper.items() if not heard(plain, sent)] == []
+        assert [what for what, sent in forged.items() if heard(plain, sent)] == ([] if held else list(forged))
+
+
+def test_nor_where_a_bridge_hands_it_on_to_the_host(plain):
+    """As in private mode, where all that leaves the host has come in at the bridge."""
+    proper, forged = (summed(start, offset, ME.ip(IP4, udp(1024, 53, bytes(8)), 17)) for start, offset in ((34, 6), (20, 8)))
+    sums.hold("wire")
+    for sent, lost in ((proper, 0), (forged, 1), (proper, 1), (forged, 2)):
+        heard(plain, sent)
+        shown = json.loads(subprocess.run(["tc", "-s", "-j", "qdisc", "show", "dev", "wire", "clsact"], capture_output=True, check=True).stdout)
+        assert shown[0]["drops"] == lost
+
+
+def heard(plain, sent: bytes) -> bool:
+    """Whether a frame comes out, whatever it has become, before a mark."""
+    os.write(plain.machine, sent.ljust(60 + VNET_HEADER, b"\0"))
+    plain.send(mark := ME.ipv6("::", icmp6(133, b"mark"), 58))
+    got = []
+    while not (got and got[-1].startswith(mark)):
+        assert select.select([plain.listener], [], [], 30)[0]
+        got.append(os.read(plain.listener, 4096)[VNET_HEADER:])
+    return len(got) > 1

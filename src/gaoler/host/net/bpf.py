@@ -20,7 +20,7 @@ _INSTRUCTION = struct.Struct("<BBhi")
 _LOG = 1 << 16
 
 #: Helpers of the kernel's.
-MAP_LOOKUP, MAP_UPDATE, LOAD_BYTES = 1, 2, 26
+MAP_LOOKUP, MAP_UPDATE, STORE_BYTES, REPLACE_CHECKSUM, LOAD_BYTES, CHANGE_TAIL = 1, 2, 9, 11, 26, 38
 
 R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, FP = range(11)
 _WIDTHS = {1: 0x10, 2: 0x08, 4: 0x00, 8: 0x18}

@@ -22,6 +22,7 @@ from contextlib import suppress
 
 from gaoler.host.net import bpf, links
 from gaoler.host.net.bpf import FP, LOAD_BYTES, MAP_LOOKUP, MAP_UPDATE, R0, R1, R2, R3, R4, R6, R7, R8, R9, Program
+from gaoler.host.net.sums import keep_sums_off_headers
 
 _PORTS, _IDENTITIES = 1 << 16, 8
 _OPTIONS = {"4": 64, "6": 32}
@@ -83,6 +84,7 @@ def program(ports: int) -> bytes:
     it = Program()
     it.copy(R6, R1)
     _read(it, _TYPE, 2, "pass")
+    keep_sums_off_headers(it, _LOOK, _MORE)
     it.load(R0, 2, FP, _LOOK)
     it.big_endian(R0, 16)
     it.jump_if(R0, 0x0800, "IPv4")
