@@ -21,6 +21,7 @@ _SYS_MOUNT_SETATTR = 442
 # Of x86-64, which User-Mode Linux is made for.
 _SYS_SETGROUPS = 116
 _SYS_PIVOT_ROOT = 155
+_SYS_BPF = 321
 
 # linux/sched.h
 CLONE_NEWNS = 0x00020000
@@ -155,6 +156,11 @@ def watch_directory(path: Path) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def bpf(command: int, attributes: bytes) -> int:
+    """Ask the kernel for a map or a program of its own; mostly a descriptor comes. `attributes` begin as union bpf_attr does."""
+    return _syscall(_SYS_BPF, command, attributes, len(attributes), name="bpf")
 
 
 def file_system(path: Path) -> int:

@@ -10,12 +10,11 @@ import ctypes
 import os
 import struct
 
-_SYS_BPF = 321  # of x86-64
+from gaoler.host import libc
+
 _MAP_CREATE, _MAP_UPDATE, _MAP_DELETE, _PROG_LOAD = 0, 2, 3, 5
 _HASH, _HASH_OF_MAPS, _SCHED_CLS = 1, 13, 3
 _NO_PREALLOC = 1
-_ATTRIBUTES = 128
-"""Bytes of union bpf_attr that are told; the rest is zero."""
 _INSTRUCTION = struct.Struct("<BBhi")
 _LOG = 1 << 16
 
@@ -113,24 +112,24 @@ class Program:
 
 def hash_map(key: int, value: int, entries: int) -> int:
     """A descriptor of a map that holds so many entries and not one more; sizes in bytes. Raises OSError."""
-    return _bpf(_MAP_CREATE, struct.pack("=5I", _HASH, key, value, entries, 0))
+    return libc.bpf(_MAP_CREATE, struct.pack("=5I", _HASH, key, value, entries, 0))
 
 
 def map_of_maps(entries: int, inner: int) -> int:
     """A descriptor of a map from numbers to maps that are like `inner`. Raises OSError."""
-    return _bpf(_MAP_CREATE, struct.pack("=6I", _HASH_OF_MAPS, 4, 4, entries, _NO_PREALLOC, inner))
+    return libc.bpf(_MAP_CREATE, struct.pack("=6I", _HASH_OF_MAPS, 4, 4, entries, _NO_PREALLOC, inner))
 
 
 def put(into: int, number: int, inner: int) -> None:
     """Into a map of maps, in place of what was there. Raises OSError."""
     key, value = ctypes.c_uint32(number), ctypes.c_uint32(inner)
-    _bpf(_MAP_UPDATE, struct.pack("=2I3Q", into, 0, ctypes.addressof(key), ctypes.addressof(value), 0))
+    libc.bpf(_MAP_UPDATE, struct.pack("=2I3Q", into, 0, ctypes.addressof(key), ctypes.addressof(value), 0))
 
 
 def take(out_of: int, number: int) -> None:
     """Out of a map. Raises OSError, FileNotFoundError where it is not there."""
     key = ctypes.c_uint32(number)
-    _bpf(_MAP_DELETE, struct.pack("=2IQ", out_of, 0, ctypes.addressof(key)))
+    libc.bpf(_MAP_DELETE, struct.pack("=2IQ", out_of, 0, ctypes.addressof(key)))
 
 
 def load(program: bytes, name: str) -> int:
@@ -148,21 +147,10 @@ def load(program: bytes, name: str) -> int:
         )  # fmt: skip
 
     try:
-        return _bpf(_PROG_LOAD, attributes(0))
+        return libc.bpf(_PROG_LOAD, attributes(0))
     except OSError as error:
         try:
-            return _bpf(_PROG_LOAD, attributes(1))
+            return libc.bpf(_PROG_LOAD, attributes(1))
         except OSError:
             said = log.value.decode(errors="replace").strip().splitlines()[-3:]
             raise OSError(error.errno, "; ".join([os.strerror(error.errno or 0), *said])) from None
-
-
-def _bpf(command: int, attributes: bytes) -> int:
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.syscall.restype = ctypes.c_long
-    told = ctypes.create_string_buffer(attributes, _ATTRIBUTES)
-    descriptor = libc.syscall(ctypes.c_long(_SYS_BPF), ctypes.c_long(command), told, ctypes.c_long(_ATTRIBUTES))
-    if descriptor < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-    return int(descriptor)
