@@ -17,7 +17,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from gaoler.host import libc
+from gaoler.host import id_ranges, libc
 from gaoler.setup import daemon, install
 from system.support import leftovers
 from system.support.claims import claim
@@ -120,6 +120,7 @@ def place_for_one(cache: Path | None = None) -> Iterator[Host]:
     """A configuration, and a cache with a kernel, or another's; nothing is installed there yet, and nothing at all afterwards."""
     claimed = claim()
     prefix = f"q{claimed.number:02x}"
+    ids = (1 << 29) + claimed.number * (1 << 22) + (1 << 17), (1 << 22) - (1 << 17)
     leftovers.clear(prefix)
     host = Host(leftovers.directory(prefix), leftovers.runtime(prefix), prefix)
     built = components().kernel.parent
@@ -145,8 +146,8 @@ def place_for_one(cache: Path | None = None) -> Iterator[Host]:
         listen = "127.0.0.1:{21000 + claimed.number}"
         account = "nobody"
         [ids]
-        first = {(1 << 29) + claimed.number * (1 << 22) + (1 << 17)}
-        count = {(1 << 22) - (1 << 17)}
+        first = {ids[0]}
+        count = {ids[1]}
         """
     )
     try:
@@ -154,6 +155,7 @@ def place_for_one(cache: Path | None = None) -> Iterator[Host]:
     finally:
         leftovers.clear(prefix)
         subprocess.run(["groupdel", f"{prefix}admin"], capture_output=True, check=False)
+        id_ranges.release(*ids)  # where nothing was purged, since a test has failed
         claimed.release()
 
 
