@@ -75,6 +75,6 @@ def test_what_is_not_clear_is_told_in_a_sentence_that_harms_nobody(gaol, line, w
 
 def test_several_machines_at_once(daemon, gaol):
     daemon.answer("Inspect", machine=MACHINE)
-    daemon.answer("Remove")
+    daemon.answer("Remove", name="a")
     assert gaol("rm", "a", "b").returncode == 0
     assert [call for call in daemon.calls if call[0] == "Remove"] == [("Remove", {"name": name, "force": False}) for name in "ab"]

@@ -16,7 +16,7 @@ from gaoler.cli.arguments import (
     place,
     spec_of,
 )
-from gaoler.cli.output import Progress, clean, show, show_json
+from gaoler.cli.output import Progress, clean, show, show_json, show_time
 from gaoler.client import Gaoler
 from gaoler.errors import Failed, Usage
 from gaoler.units import show_duration, show_size
@@ -170,6 +170,8 @@ def _key(machine: dict[str, Any]) -> tuple[str, str]:
 
 
 def _rm(options: Any) -> int:
+    if options.removed:
+        return _drop(options)
     with Gaoler() as gaoler:
         doomed = [(name, gaoler.call("Inspect", name=name)["machine"]) for name in options.names]  # all there, or none goes
         if not (options.yes or options.force) and terminal.can_ask():
@@ -178,8 +180,19 @@ def _rm(options: Any) -> int:
             if not terminal.agrees("Delete it?" if len(doomed) == 1 else "Delete them?"):
                 raise Failed("nothing was deleted", "you did not say yes", "gaol ls")
         for name, machine in doomed:
-            gaoler.call("Remove", force=options.force, name=name)
-            print(clean(f"deleted {name}: {_holds(machine)}"))
+            gone = gaoler.call("Remove", force=options.force, name=name, **({"now": True} if options.now else {}))
+            back = f"; gaol restore --removed {name} brings it back until"
+            until = f"{back} {show_time(gone['until'])}" if gone.get("until") else ""
+            print(clean(f"deleted {name}: {_holds(machine)}{until}"))
+    return 0
+
+
+def _drop(options: Any) -> int:
+    """What was deleted goes for good."""
+    with Gaoler() as gaoler:
+        for name in options.names:
+            gaoler.call("RemovedDrop", name=name)
+            print(clean(f"{name} is gone for good"))
     return 0
 
 
@@ -263,10 +276,13 @@ COMMANDS = {
     "rm": Command(
         _rm,
         "Stop machines and delete them, with their files and their snapshots. Your home directory is not touched. On a terminal "
-        "it says what would be lost, and asks first.",
+        "it says what would be lost, and asks first. For a while gaol restore --removed brings them back, unless room is short: "
+        "until then their files count as yours.",
         MACHINES,
+        flag("--now", about="for good, at once"),
+        flag("--removed", about="machines that were deleted before: for good now"),
         flag("--yes", "-y", about="don't ask"),
         flag("--force", "-f", about="at once, without waiting for its programs to end, and without asking"),
-        examples=(("gaol rm web", ""),),
+        examples=(("gaol rm web", ""), ("gaol rm --now web", "its room is needed")),
     ),
 }

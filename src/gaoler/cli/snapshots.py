@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from gaoler.cli.arguments import JSON, MACHINE, Command, flag, place
+from gaoler.cli.arguments import JSON, MACHINE, Command, flag, option, place
 from gaoler.cli.output import clean, show, show_columns, show_time
 from gaoler.client import Gaoler
 from gaoler.errors import Usage
@@ -50,11 +50,27 @@ def _table(name: str, found: list[dict[str, Any]]) -> None:
 
 
 def _restore(options: Any) -> int:
+    if options.removed:
+        return _have_back(options)
+    if options.new or options.name is None or options.tag is None:
+        if options.new:
+            raise Usage("--as belongs to --removed", "a snapshot is restored in place", "gaol clone --help")
+        what = "machine" if options.name is None else "snapshot"
+        raise Usage(f"no {what} named", "NAME and TAG are needed", f"gaol snapshot {options.name or 'NAME'} --list")
     with Gaoler() as gaoler:
         reply = gaoler.call("Restore", tag=options.tag, name=options.name, files=options.files)
     _note(reply)
     told = f"{options.name} is as it was at {options.tag}; your home directory is as it is now"
     return show(reply, as_json=options.json, text=lambda: print(clean(told)))
+
+
+def _have_back(options: Any) -> int:
+    if options.tag is not None or options.files:
+        raise Usage("a snapshot can't be combined with --removed", "first the machine, then its snapshot", "gaol ls --removed")
+    with Gaoler() as gaoler:
+        machine = gaoler.call("RemovedRestore", name=options.name, new=options.new)["machine"]
+    told = f"{machine['name']} is back, stopped; gaol up {machine['name']} starts it"
+    return show(machine, as_json=options.json, text=lambda: print(clean(told)))
 
 
 def _clone(options: Any) -> int:
@@ -88,12 +104,15 @@ COMMANDS = {
     "restore": Command(
         _restore,
         "Put a stopped machine's files back as they were at a snapshot. Your home directory stays as it is. "
-        "A machine whose snapshot has its memory goes on where it was.",
-        MACHINE,
-        place("TAG", "the snapshot"),
+        "A machine whose snapshot has its memory goes on where it was. With --removed: bring back a machine that was deleted, "
+        "with its snapshots; the newest of that name, or of all.",
+        place("NAME", "the machine; OWNER/NAME is another user's", optional=True),
+        place("TAG", "the snapshot", optional=True),
+        flag("--removed", about="a machine that gaol rm deleted; gaol ls --removed lists them"),
+        option("--as", value="NEW", about="with --removed: what to call it, if that name is taken by now", key="new"),
         flag("--files", about="its files alone, though the snapshot has its memory"),
         JSON,
-        examples=(("gaol restore web before-upgrade", ""),),
+        examples=(("gaol restore web before-upgrade", ""), ("gaol restore --removed web", "after gaol rm web")),
     ),
     "clone": Command(
         _clone,

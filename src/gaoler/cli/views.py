@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from gaoler.cli.arguments import JSON, MACHINE, MAYBE_MACHINE, Command, flag, option
-from gaoler.cli.output import clean, show, show_pairs, show_table
+from gaoler.cli.output import clean, show, show_columns, show_pairs, show_table, show_time
 from gaoler.client import Gaoler
 from gaoler.errors import Usage
 from gaoler.units import show_duration, show_size
@@ -15,14 +15,37 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+    from gaoler.cli.output import Columns
+
 
 def _ls(options: Any) -> int:
+    if options.removed:
+        return _removed(options)
     with Gaoler() as gaoler:
         machines = gaoler.call("List", all=options.all, shared=True)["machines"]
     if options.by_user:
         sums = sums_of(machines, _MACHINE_SUMS)
         return show(sums, as_json=options.json, text=lambda: _tell_machine_sums(sums))
     return show(machines, as_json=options.json, text=lambda: _tell(machines, everybody=options.all))
+
+
+def _removed(options: Any) -> int:
+    if options.all:
+        raise Usage("--removed can't be combined with --all", "it lists your own", "gaol ls --removed")
+    with Gaoler() as gaoler:
+        found = gaoler.call("RemovedList")["removed"]
+    return show(found, as_json=options.json, text=lambda: _tell_removed(found))
+
+
+def _tell_removed(found: list[dict[str, Any]]) -> None:
+    if not found:
+        print("nothing that was removed can be brought back")
+        return
+    columns: Columns = {
+        "name": str, "id": str, "base": str, "removed": show_time, "until": show_time,
+        "held": lambda value: "" if value is None else show_size(value), "snapshots": ", ".join,
+    }  # fmt: skip
+    show_columns(found, columns)
 
 
 def _tell(machines: list[dict[str, Any]], *, everybody: bool) -> None:
@@ -269,6 +292,7 @@ COMMANDS = {
         "List your machines, running and stopped. A star marks a machine whose base has a newer generation.",
         _EVERYBODY,
         _BY_USER,
+        flag("--removed", about="those that were deleted and can be brought back, until when, and what they hold"),
         flag("-a", about=""),  # docker's, for stopped ones too: they are there anyway
         JSON,
     ),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     Shared: TypeAlias = dict[str, Any]
     Info: TypeAlias = dict[str, Any]
     SnapshotInfo: TypeAlias = dict[str, Any]
+    Removed: TypeAlias = dict[str, Any]
     Difference: TypeAlias = dict[str, Any]
     Usage: TypeAlias = dict[str, Any]
     Base: TypeAlias = dict[str, Any]
@@ -189,10 +190,38 @@ class Methods:
         self,
         name: str,
         force: bool = False,
+        now: bool = False,
+        owner: str | None = None,
+    ) -> dict[str, Any]:
+        """Stop a machine and throw it away, with its snapshots. Who may: the machine's owner, and administrators."""
+        return self.call("Remove", None, name=name, owner=owner, force=force, now=now)
+
+    def removed_list(
+        self,
+        name: str | None = None,
+        owner: str | None = None,
+    ) -> list[Removed]:
+        """Show the machines that were removed and can be had back. Who may: for oneself; administrators for others."""
+        found: list[Removed] = self.call("RemovedList", None, name=name, owner=owner)["removed"]
+        return found
+
+    def removed_restore(
+        self,
+        name: str | None = None,
+        new: str | None = None,
+        owner: str | None = None,
+    ) -> Info:
+        """Have a removed machine back, stopped: the newest of that name, or the one with that identity, or the newest of all. Who may: for oneself; administrators for others."""
+        found: Info = self.call("RemovedRestore", None, name=name, owner=owner, new=new)["machine"]
+        return found
+
+    def removed_drop(
+        self,
+        name: str,
         owner: str | None = None,
     ) -> None:
-        """Stop a machine and throw it away, with its snapshots. Who may: the machine's owner, and administrators."""
-        self.call("Remove", None, name=name, owner=owner, force=force)
+        """Let a removed machine go for good. Who may: for oneself; administrators for others."""
+        self.call("RemovedDrop", None, name=name, owner=owner)
 
     def wait(
         self,

@@ -117,6 +117,10 @@ class Machines(Section):
     all_disk: Size | None = Field(
         None, description="what all machines' files may take together (default: fifteen sixteenths of the store)"
     )
+    removed: Duration = Field(
+        86400,
+        description="how long machines that were removed can be had back, if room is not short before (0: not at all)",
+    )
     orphans: Duration = Field(
         0,
         description="how long machines are kept whose owner's account has gone, and that nobody was given (0: until an "

@@ -36,6 +36,7 @@ from gaoler.machines.portable import Portable
 from gaoler.machines.quotas import Quotas
 from gaoler.machines.rebasing import Rebasing
 from gaoler.machines.registry import Registry
+from gaoler.machines.removed import Removed
 from gaoler.machines.running import Running
 from gaoler.machines.sessions import Sessions
 from gaoler.machines.sharing import Sharing
@@ -76,6 +77,7 @@ class Parts:
     copies: Copies
     backups: Backups
     portable: Portable
+    removed: Removed
     cloning: Cloning
     sleeping: Sleeping
     boot: Boot
@@ -150,6 +152,7 @@ def assemble(decided: Decided, network: Network) -> Parts:
         autostart=autostart,
         draining=Draining(paths.runtime / "drain", registry, jailer, running, sleeping, spares, monitor, autostart.again),
         backups=Backups(accounts, registry, jailer, quotas, making, snapshots),
+        removed=Removed(registry, jailer, quotas, making, running, monitor),
         portable=Portable(registry, jailer, quotas, making, sessions),
         arriving=Arriving(registry, making, running, sleeping, sessions, ahead, templates),
         syncs=syncs,

@@ -8,6 +8,7 @@ from gaoler.daemon.rights import Admitted
 from gaoler.host import cgroup
 from gaoler.machines import clocks, disks, footprint
 from gaoler.machines.machine import Machine
+from gaoler.machines.removed import Kept
 from gaoler.units import show_duration
 from gaoler.wire import messages
 
@@ -92,6 +93,20 @@ def whose(parts: Parts, machine: Machine) -> str:
     """Its owner's login; where that account has gone, its uid: that name may be somebody else's."""
     owner = machine.record.owner
     return f"#{owner.uid}" if parts.registry.is_orphan(machine) else parts.accounts.login(owner)
+
+
+def removed_of(kept: Kept) -> messages.Removed:
+    of = kept.record
+    return messages.Removed(
+        name=of.name,
+        id=of.id,
+        base=of.base,
+        generation=of.generation,
+        removed=kept.removed,
+        until=kept.until,
+        held=kept.held,
+        snapshots=list(kept.snapshots),
+    )
 
 
 def usage_of(parts: Parts, machine: Machine) -> messages.Usage | None:

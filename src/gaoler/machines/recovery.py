@@ -19,6 +19,7 @@ from gaoler.machines.copies import Copy, read
 from gaoler.machines.jailing import Jailer
 from gaoler.machines.machine import Machine
 from gaoler.machines.registry import Registry
+from gaoler.machines.removed import Removed
 from gaoler.machines.running import Running
 from gaoler.machines.sessions import Sessions
 
@@ -32,13 +33,16 @@ _log = logging.getLogger(__name__)
 class Recovery:
     """Of the machines of a registry that is still empty."""
 
-    def __init__(self, registry: Registry, jailer: Jailer, running: Running, sessions: Sessions, *, booted: bool) -> None:
+    def __init__(
+        self, registry: Registry, jailer: Jailer, running: Running, sessions: Sessions, removed: Removed, *, booted: bool
+    ) -> None:
         """`booted`: whether the host has, since there was a daemon last."""
         self._booted = booted
         self._registry = registry
         self._jailer = jailer
         self._running = running
         self._sessions = sessions
+        self._removed = removed
 
     def recover(self) -> None:
         """Make memory, records and the host agree. Raises Failed where the records can't be read: nothing is touched then."""
@@ -76,7 +80,7 @@ class Recovery:
             background.begin(partial(self._catch_up, machine), "catch-up")
             _log.info("machine %s runs on", of.label)
         elif of.wanted == "removed" or of.ephemeral:
-            self._running.remove(machine, force=True)
+            self._removed.finish(machine, force=True)
         else:
             self._jailer.release(of)
             if sleeps:

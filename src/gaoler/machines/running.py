@@ -286,8 +286,8 @@ class Running:
             with asking.asked_by(who):
                 events.tell(machine.record, did, ", ".join(filter(None, (ran, how, died))), level=level)
 
-    def remove(self, machine: Machine, *, force: bool = False) -> None:
-        """Stop the machine and throw its files away. Idempotent. Raises Failed."""
+    def remove(self, machine: Machine, *, force: bool = False, aside: Callable[[Record], None] | None = None) -> None:
+        """Stop the machine and throw its files away; what `aside` takes of them first is left. Idempotent. Raises Failed."""
         self.stop(machine, force=force)
         with _locked(machine):
             if machine.observed.gone:
@@ -301,6 +301,8 @@ class Running:
             if self._jailer.left_over(machine.record):
                 self._jailer.release(machine.record)
             reach("remove.released")
+            if aside:
+                aside(machine.record)
             self._jailer.delete_gaol(machine.record)
             reach("remove.deleted")
             self._registry.forget(machine)

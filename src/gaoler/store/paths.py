@@ -39,6 +39,11 @@ class Paths:
         return self.private / "ephemeral"
 
     @property
+    def removed(self) -> Path:
+        """Machines that were thrown away, while they can be had back."""
+        return self.private / "removed"
+
+    @property
     def snapshots(self) -> Path:
         return self.private / "snapshots"
 
@@ -105,6 +110,7 @@ class Paths:
             self.staging,
             self.spares,
             self.backups,
+            self.removed,
         ):
             path.mkdir(mode=0o700, exist_ok=True)
         self.kernels.mkdir(mode=0o755, exist_ok=True)

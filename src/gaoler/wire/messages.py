@@ -91,6 +91,21 @@ class SnapshotInfo(Message):
     """Whether it has what ran in the machine, which `restore` goes on with."""
 
 
+class Removed(Message):
+    """A machine that was removed and can be had back, as `gaol ls --removed` shows it."""
+
+    name: str
+    id: str
+    """What tells it from others of that name."""
+    base: str
+    generation: str | None
+    removed: float
+    until: float
+    held: int | None
+    """Bytes, which count as its owner's; None where nothing counts them."""
+    snapshots: list[str]
+
+
 class Difference(Message):
     """One line of `gaol diff`: a name that is not what it was. A name that is no text has escapes in it, as in Python."""
 

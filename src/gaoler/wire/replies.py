@@ -13,6 +13,7 @@ from gaoler.wire.messages import (
     Info,
     Kernel,
     Message,
+    Removed,
     SnapshotInfo,
     Standing,
     Store,
@@ -50,6 +51,17 @@ class Session(Reply):
 
 class OneMachine(Reply):
     machine: Info
+
+
+class Gone(Reply):
+    """A machine that was removed; it can be had back `until` then, or not at all."""
+
+    name: str
+    until: float | None = None
+
+
+class RemovedMachines(Reply):
+    removed: list[Removed]
 
 
 class Machines(Reply):

@@ -117,6 +117,23 @@ class Remove(OfNamed):
     """Stop a machine and throw it away, with its snapshots."""
 
     force: bool = False
+    now: bool = False
+    """For good: it can't be had back."""
+
+
+class RemovedList(OfMachine):
+    """Show the machines that were removed and can be had back."""
+
+
+class RemovedRestore(OfMachine):
+    """Have a removed machine back, stopped: the newest of that name, or the one with that identity, or the newest of all."""
+
+    new: Name | None = None
+    """What it is to be called, if not as it was."""
+
+
+class RemovedDrop(OfNamed):
+    """Let a removed machine go for good."""
 
 
 class Wait(OfNamed):

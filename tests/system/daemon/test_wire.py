@@ -102,7 +102,7 @@ def test_what_methods_answer_is_what_is_published(gateway, interface):
         ("Clone", {"name": "told", "owner": "root", "new": "again"}), ("Rename", {"name": "again", "new": "anew"}),
         ("Give", {"name": "anew", "to": "root", "new": "anew"}), ("Down", {"name": "told"}),
         ("Rescue", {"name": "told", "command": command}), ("Restore", {"name": "told", "tag": "one"}), ("SnapshotRemove", {"name": "told", "tag": "one"}),
-        ("Remove", {"name": "told"}), ("Remove", {"name": "anew"}),
+        ("Remove", {"name": "told"}), ("Remove", {"name": "anew", "now": True}), ("RemovedList", {}),
         ("BaseSync", {"name": "debian"}), ("BaseSync", {}), ("BaseList", {}), ("BaseInspect", {"name": "told"}),
         ("BaseRollback", {"name": "told", "generation": "1"}), ("BaseRemove", {"name": "told"}),
         ("BaseAdd", {"name": "told", "source": "directory", "argument": base}), ("BaseRemove", {"name": "told"}),
@@ -116,6 +116,8 @@ def test_what_methods_answer_is_what_is_published(gateway, interface):
         "Rebase",
         "Export",
         "Import",
+        "RemovedRestore",
+        "RemovedDrop",
     }
     for method, parameters in calls:
         assert not interface.faults_of_call(method, parameters)

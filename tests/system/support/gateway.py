@@ -130,7 +130,7 @@ class Gateway:
             },
             "store": {"path": str(self.store), "image": str(self.directory / "store.img"), "size": "16G"},
             "network": {"bridge": self.bridge, "subnet": self.subnet, "subnet6": self.subnet6, "domain": self.domain},
-            "machines": {"memory": "256M", "grace": 5, "ahead": 0},
+            "machines": {"memory": "256M", "grace": 5, "ahead": 0, "removed": 0},
             "limits": {"machines": LIMIT, "memory": "2G"},
             "web": {"listen": f"127.0.0.1:{_PORT + self.number}", "account": "nobody"},
             "ids": {"first": self.ids.start + _OTHER_IDS, "count": len(self.ids) - _OTHER_IDS},

@@ -12,7 +12,7 @@ from gaoler.daemon.conversation import Conversation
 from gaoler.daemon.handling import catalogues, listings, of_machines, owners, seen
 from gaoler.daemon.parts import Parts
 from gaoler.daemon.rights import Admitted
-from gaoler.daemon.views import info_of, shown, usage_of
+from gaoler.daemon.views import info_of, removed_of, shown, usage_of
 from gaoler.errors import Failed, NotFound
 from gaoler.host.cgroup import origin
 from gaoler.machines.machine import Machine
@@ -107,8 +107,27 @@ def thaw(parts: Parts, _: requests.Thaw, __: Conversation, machine: Machine) -> 
 
 
 @of_machines(methods.REMOVE)
-def remove(parts: Parts, request: requests.Remove, _: Conversation, machine: Machine) -> replies.Nothing:
-    parts.running.remove(machine, force=request.force)
+def remove(parts: Parts, request: requests.Remove, _: Conversation, machine: Machine) -> replies.Gone:
+    if request.now:
+        parts.running.remove(machine, force=request.force)
+        return replies.Gone(name=machine.record.name)
+    return replies.Gone(name=machine.record.name, until=parts.removed.remove(machine, force=request.force))
+
+
+@owners(methods.REMOVED_LIST)
+def removed(parts: Parts, _: requests.RemovedList, __: Conversation, owner: Account) -> replies.RemovedMachines:
+    return replies.RemovedMachines(removed=[removed_of(one) for one in parts.removed.of(owner)])
+
+
+@owners(methods.REMOVED_RESTORE)
+def have_back(parts: Parts, request: requests.RemovedRestore, _: Conversation, owner: Account) -> replies.OneMachine:
+    kept = parts.removed.find(owner, request.which.name)
+    return replies.OneMachine(machine=info_of(parts, parts.removed.restore(owner, kept, request.new)))
+
+
+@owners(methods.REMOVED_DROP)
+def drop(parts: Parts, request: requests.RemovedDrop, _: Conversation, owner: Account) -> replies.Nothing:
+    parts.removed.drop(parts.removed.find(owner, request.which.name))
     return replies.Nothing()
 
 

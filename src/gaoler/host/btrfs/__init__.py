@@ -221,7 +221,7 @@ def quota(path: Path) -> Quota | None:
     with _calling(f"can't look at {path}"), _directory(path) as subvolume:
         _must_be_subvolume(subvolume, path)
         identity = ioctl.subvolume_info(subvolume)[0]
-        now = _counted(UUID(bytes=ioctl.filesystem(subvolume)), identity)
+        now = _counted(UUID(bytes=ioctl.filesystem(subvolume)), f"0_{identity}")
         if now:
             return now
         try:
@@ -238,9 +238,15 @@ def quota(path: Path) -> Quota | None:
     return Quota(used, limit, exclusive)
 
 
-def _counted(filesystem: UUID, subvolume_id: int) -> Quota | None:
+def group(any_directory: Path, number: int) -> Quota | None:
+    """What the subvolumes that are charged to a group hold together, and may; None where nothing counts it."""
+    with _calling(f"can't look at {any_directory}"), _directory(any_directory) as directory:
+        return _counted(UUID(bytes=ioctl.filesystem(directory)), f"1_{number}")
+
+
+def _counted(filesystem: UUID, name: str) -> Quota | None:
     """What the kernel counts in memory, as sysfs tells it."""
-    group = f"/sys/fs/btrfs/{filesystem}/qgroups/0_{subvolume_id}"
+    group = f"/sys/fs/btrfs/{filesystem}/qgroups/{name}"
 
     def number(name: str) -> int:
         with open(f"{group}/{name}", "rb", buffering=0) as file:

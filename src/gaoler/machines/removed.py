@@ -1,0 +1,246 @@
+"""Machines that were thrown away and can be had back for a while: their names and places are free, their files still count.
+
+Each lies in .gaoler/removed/ID, with its record and its snapshots; moving them there is a few renames in one file system.
+When the time is over, and before that when the store or their owner's quota is short, they go for good, the oldest first.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from gaoler import background
+from gaoler.bases import space
+from gaoler.configuration.account import Account
+from gaoler.errors import GaolerError, NotFound
+from gaoler.host import btrfs
+from gaoler.kernels import installed
+from gaoler.machines import disks
+from gaoler.machines.failpoints import reach
+from gaoler.machines.jailing import Jailer
+from gaoler.machines.machine import Machine
+from gaoler.machines.making import Making
+from gaoler.machines.monitor import Monitor
+from gaoler.machines.quotas import Quotas
+from gaoler.machines.record import Record, decode
+from gaoler.machines.registry import Registry
+from gaoler.machines.request import Request
+from gaoler.machines.running import Running
+
+PERIOD = 20.0
+"""Seconds between looks at what is to go: for so long may an owner find their quota full with what they have thrown away."""
+SHORT = 0.9
+"""Of an owner's quota: beyond it what they have thrown away goes."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """`removed` and `until` are seconds since the epoch, `held` the bytes that it takes, where they are counted."""
+
+    path: Path
+    record: Record
+    removed: float
+    until: float
+    held: int | None
+    snapshots: tuple[str, ...]
+
+    @property
+    def gaol(self) -> Path:
+        return self.path / "gaol"
+
+
+class Removed:
+    """Of the machines of a registry."""
+
+    def __init__(
+        self, registry: Registry, jailer: Jailer, quotas: Quotas, making: Making, running: Running, monitor: Monitor
+    ) -> None:
+        self._registry = registry
+        self._jailer = jailer
+        self._quotas = quotas
+        self._making = making
+        self._running = running
+        self._monitor = monitor
+        self._directory = jailer.paths.removed
+        self._lock = threading.Lock()
+        """Held by whoever takes one out, or away."""
+
+    def start(self) -> None:
+        """See to what is there, now and from now on."""
+        self._monitor.after(PERIOD, self.start)
+        background.begin(self.sweep, "removed")
+
+    # throwing away
+
+    def remove(self, machine: Machine, *, force: bool) -> float | None:
+        """Stop a machine and put it aside; returns until when it can be had back, None where it is gone. Raises Failed."""
+        of = machine.record
+        if self._keeps() and not of.ephemeral and space.spare(self._directory) > 0:
+            with suppress(OSError):  # a store that is full, or takes no writes: then it is deleted
+                self._place(of).mkdir(mode=0o700, exist_ok=True)
+        try:
+            self.finish(machine, force=force)
+        except BaseException:
+            with suppress(OSError):
+                self._place(of).rmdir()
+            raise
+        kept = self._read(self._place(of))
+        return kept.until if kept else None
+
+    def finish(self, machine: Machine, *, force: bool) -> None:
+        """The same, or the rest of it after a daemon was killed: it is kept if there is a place for it. Raises Failed."""
+        keeps = self._place(machine.record).is_dir()
+        self._running.remove(machine, force=force, aside=self._put if keeps else None)
+
+    def _put(self, of: Record) -> None:
+        """Its tree first, in one step; its record is the registry's to forget, which makes it this one's alone."""
+        place, paths = self._place(of), self._jailer.paths
+        ways = ((self._jailer.gaol(of), place / "gaol"), (paths.snapshots / of.id, place / "snapshots"))
+        try:
+            for here, there in ways:
+                with suppress(FileNotFoundError):
+                    here.rename(there)
+                reach("remove.aside")
+            with suppress(FileExistsError):
+                os.link(self._registry.directory(of) / "record.json", place / "record.json")
+            os.utime(place)
+        except OSError as error:
+            _log.warning("%s is not kept: %s", of.id, error)
+
+    # what there is
+
+    def of(self, owner: Account) -> list[Kept]:
+        """An owner's, the newest first."""
+        return [one for one in self._all() if _same(one.record.owner, owner)]
+
+    def find(self, owner: Account, name: str | None) -> Kept:
+        """The newest one of that name, or the one with that identity; the newest of all without a name. Raises NotFound."""
+        found = self.of(owner)
+        for one in found:
+            if name in (None, one.record.name, one.record.id):
+                return one
+        there = ", ".join(dict.fromkeys(one.record.name for one in found)) or "none"
+        what = f'no removed machine "{name[:40]}"' if name else "no removed machine"
+        raise NotFound(what, f"those that can be had back: {there}", "gaol ls --removed")
+
+    def _all(self) -> list[Kept]:
+        found = (self._read(path) for path in self._directory.iterdir())
+        return sorted((one for one in found if one), key=lambda one: -one.removed)
+
+    def _read(self, path: Path) -> Kept | None:
+        """None for what is no whole one, or is just going."""
+        try:
+            record = decode((path / "record.json").read_bytes())
+            removed = path.stat().st_mtime
+            tags = sorted(one.name for one in (path / "snapshots").iterdir()) if (path / "snapshots").is_dir() else []
+        except (OSError, ValueError):
+            return None
+        if not (path / "gaol").is_dir():
+            return None
+        until = removed + self._registry.configuration.machines.removed
+        return Kept(path, record, removed, until, disks.used(record, path / "gaol"), tuple(tags))
+
+    # having back
+
+    def restore(self, owner: Account, kept: Kept, name: str | None) -> Machine:
+        """The machine, stopped, of the same make within the limits of today, with its snapshots. Raises GaolerError."""
+        with self._lock:
+            return self._restored(owner, self._there(kept), name)
+
+    def _there(self, kept: Kept) -> Kept:
+        found = self._read(kept.path)
+        if found is None:
+            name = kept.record.name
+            raise NotFound(f"{name} is gone", "somebody was faster, or its time was over", "gaol ls --removed")
+        return found
+
+    def _restored(self, owner: Account, kept: Kept, name: str | None) -> Machine:
+        of = self._quotas.held(kept.record)
+        there = {kernel.name for kernel in installed.all_kernels(self._jailer.paths.kernels)}
+        request = Request(base=of.base, kernel=of.kernel if of.kernel in there else None, **of.shape())
+        again = kept.path / "again"
+        btrfs.snapshot(kept.gaol, again)  # what is made goes with all that it has where the rest of its making fails
+        try:
+            origin = (of.base, of.generation)
+            machine = self._making.create(owner, name or of.name, request, populate=_mover(kept.gaol), origin=origin)
+        except BaseException:
+            if kept.gaol.is_dir():
+                btrfs.delete(again)
+            else:
+                again.rename(kept.gaol)
+            raise
+        reach("had.back")
+        with machine.lock, suppress(FileNotFoundError):
+            (kept.path / "snapshots").rename(self._jailer.paths.snapshots / machine.record.id)
+        _delete(kept.path)
+        return machine
+
+    # going for good
+
+    def drop(self, kept: Kept) -> None:
+        """Raises GaolerError."""
+        with self._lock:
+            _delete(self._there(kept).path)
+
+    def sweep(self) -> None:
+        """What is over, is in the way, or was left half done by a daemon that was killed."""
+        try:
+            with self._lock:
+                self._sweep()
+        except (GaolerError, OSError) as error:
+            _log.error("%s", error)
+
+    def _sweep(self) -> None:
+        there = list(self._directory.iterdir())
+        coming = {self._place(machine.record) for machine in self._registry.all()}  # asked first: what leaves it is whole
+        whole = self._all()
+        for path in {*there} - coming - {one.path for one in whole}:
+            _delete(path)
+        for one in self._to_go(whole):
+            _log.info("%s, which was removed, is deleted", one.record.label)
+            _delete(one.path)
+
+    def _to_go(self, whole: list[Kept]) -> Iterator[Kept]:
+        """Looked at one after the other, the oldest first: each that goes makes room."""
+        for one in reversed(whole):
+            is_over = not self._keeps() or one.until < time.time()
+            if is_over or space.spare(self._directory) <= 0 or self._is_short(one):
+                yield one
+
+    def _is_short(self, one: Kept) -> bool:
+        group = btrfs.group(self._directory, one.record.owner.quota) if one.record.owner.uid else None
+        return group is not None and bool(group.limit) and group.used > SHORT * (group.limit or 0)
+
+    def _keeps(self) -> bool:
+        return self._registry.configuration.machines.removed > 0
+
+    def _place(self, of: Record) -> Path:
+        return self._directory / of.id
+
+
+def _mover(source: Path) -> Callable[[Path], None]:
+    def move(gaol: Path) -> None:
+        source.rename(gaol)
+
+    return move
+
+
+def _same(one: Account, other: Account) -> bool:
+    """Whether they are one account, and not two that had the same uid one after the other."""
+    return one.uid == other.uid and one.mark in ("", other.mark)
+
+
+def _delete(path: Path) -> None:
+    (path / "record.json").unlink(missing_ok=True)  # it is not there to be had from here on
+    snapshots = path / "snapshots"
+    for tree in (path / "gaol", path / "again", *(snapshots.iterdir() if snapshots.is_dir() else ())):
+        btrfs.delete(tree)
+    shutil.rmtree(path, ignore_errors=True)
