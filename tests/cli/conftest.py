@@ -23,6 +23,8 @@ class FakeDaemon:
         self.calls = []
         self.plays = {}
         self.later = {}
+        self.told = {}
+        """What a session's reply says beside its descriptors."""
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(self.path)
         self._listener.listen()
@@ -59,7 +61,7 @@ class FakeDaemon:
         for theirs, _ in pairs:
             theirs.settimeout(30)
         threading.Thread(target=machine, args=([theirs for theirs, _ in pairs], command), daemon=True).start()
-        connection.send({"parameters": {}}, tuple(ours.fileno() for _, ours in pairs))
+        connection.send({"parameters": self.told}, tuple(ours.fileno() for _, ours in pairs))
         for _, ours in pairs:
             ours.close()
 

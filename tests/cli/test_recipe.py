@@ -47,7 +47,7 @@ def test_a_whole_one(written, tmp_path):
     assert found.shape == {"memory": 1 << 30, "cpus": 2.0, "disk": 0, "ttl": 8 * 3600, "home": False, "init": "systemd"}
     assert found.files == {"/etc/motd": tmp_path / "motd", "/srv/app/sub/run": tmp_path / "app/sub/run"}
     assert found.spec == {
-        "base": "debian", "memory": 1 << 30, "cpus": 2.0, "ttl": 8 * 3600, "home": False, "network": True, "init": "systemd"
+        "base": "debian", "memory": 1 << 30, "cpus": 2.0, "ttl": 8 * 3600, "home": False, "init": "systemd"
     }  # fmt: skip
 
 

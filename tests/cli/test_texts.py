@@ -68,7 +68,7 @@ def test_up(daemon, gaol):
     daemon.answer("Up", machine=MACHINE)
     done = gaol("up", "web", "--memory", "256M", "--ttl", "2h", "--no-home")
     assert (done.returncode, done.stdout) == (0, "web  10.83.0.16\n")
-    assert daemon.calls == [("Up", {"name": "web", "spec": {"home": False, "network": True, "memory": 256 << 20, "ttl": 7200}})]
+    assert daemon.calls == [("Up", {"name": "web", "spec": {"home": False, "memory": 256 << 20, "ttl": 7200}})]
 
 
 def test_up_tells_what_is_missing(daemon, gaol):

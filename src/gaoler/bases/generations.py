@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from gaoler.bases.ahead import Spares
-from gaoler.bases.history import Attempt, Generation, Recipe
+from gaoler.bases.history import Attempt, Defaults, Generation, Recipe
 from gaoler.bases.shelf import Base, Shelf
 from gaoler.bases.tree import has_desktop
 from gaoler.errors import Failed, NotAllowed, NotFound
@@ -125,6 +125,14 @@ class Bases(Shelf):
 
     def save_recipe(self, name: str, recipe: Recipe) -> None:
         recipe.write(self._directory(name) / "recipe.json")
+
+    def save_defaults(self, name: str, defaults: Defaults) -> None:
+        """Raises NotFound, and NotAllowed where it is a plain directory: there is no place for them."""
+        self.find(name)
+        if not self._generations(name):
+            where = self.paths.store / name
+            raise NotAllowed(f'base "{name}" was not made by gaoler', "it is a plain directory", f"ls -la {where}")
+        defaults.write(self._directory(name) / "defaults.json")
 
     def save_attempt(self, name: str, attempt: Attempt) -> None:
         if self._directory(name).is_dir():

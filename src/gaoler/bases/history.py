@@ -59,6 +59,24 @@ class Recipe(_File):
 
 
 @dataclass(frozen=True)
+class Defaults(_File):
+    """What machines of a base get where whoever makes one says nothing; None: as the configuration has it.
+
+    They are the base's, whatever generation is current.
+    """
+
+    memory: int | None = None
+    """Bytes."""
+    cpus: float | None = None
+    ttl: int | None = None
+    """Seconds."""
+    home: bool | None = None
+    network: bool | None = None
+    welcome: str = ""
+    """Told in the first shell."""
+
+
+@dataclass(frozen=True)
 class Generation(_File):
     """One generation's own note. Sizes in bytes, times in seconds since the epoch."""
 

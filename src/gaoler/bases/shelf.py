@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gaoler.bases.history import Attempt, Generation, Recipe
+from gaoler.bases.history import Attempt, Defaults, Generation, Recipe
 from gaoler.errors import NotFound
 from gaoler.host import btrfs
 from gaoler.store.names import RESERVED, base_name
@@ -81,6 +81,9 @@ class Shelf:
 
     def recipe(self, name: str) -> Recipe | None:
         return Recipe.read(self._directory(name) / "recipe.json")
+
+    def defaults(self, name: str) -> Defaults:
+        return Defaults.read(self._directory(name) / "defaults.json") or Defaults()
 
     def note(self, base: Base) -> Generation | None:
         """What is known of its current generation."""

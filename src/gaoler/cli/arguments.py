@@ -266,6 +266,8 @@ MACHINE_OPTIONS = (
     option("--kernel", value="KERNEL", about="the kernel it runs; gaol kernel ls lists them"),
     flag("--no-network", about="no network, and no waiting for one"),
     flag("--no-home", about="without your home directory"),
+    flag("--network", about="with a network, where the base's machines have none"),
+    flag("--home", about="with your home directory, where the base's machines don't have it"),
     option("--mode", value="MODE", choices=("seccomp", "ptrace"), about="how the kernel controls programs; ptrace is slower"),
 )
 """What a machine is to be, for `run` and `up`."""
@@ -282,7 +284,13 @@ def spec_of(options: Any) -> dict[str, Any]:
     """The options above as a request's `spec`."""
     from gaoler.units import number, size, time_to_live
 
-    spec: dict[str, Any] = {"home": not options.no_home, "network": not options.no_network}
+    spec: dict[str, Any] = {}
+    for name in ("home", "network"):
+        yes, no = getattr(options, name), getattr(options, f"no_{name}")
+        if yes and no:
+            raise Usage(f"--{name} can't be combined with --no-{name}", "one of them", "gaol up --help")
+        if yes or no:
+            spec[name] = yes
     for name, convert in (("base", str), ("kernel", str), ("memory", size), ("cpus", number), ("disk", size),
                           ("ttl", time_to_live), ("init", str), ("mode", str)):  # fmt: skip
         value = getattr(options, name, None)

@@ -6,6 +6,7 @@ import sys
 
 from gaoler.cli import terminal
 from gaoler.cli.arguments import JSON, MACHINE, Command, flag, option, place
+from gaoler.cli.base_settings import told
 from gaoler.cli.output import Progress, clean, or_dash, show, show_columns, show_pairs, show_time
 from gaoler.client import Gaoler
 from gaoler.errors import Failed, NotAllowed, NotFound, Usage
@@ -53,7 +54,10 @@ def _ls(options: Any) -> int:
         failures = base["failures"]
         return {**base, "follows": _follows(base), "result": f"failed {failures} times" if failures > 1 else base["result"]}
 
-    return show(bases, as_json=options.json, text=lambda: show_columns([row(base) for base in bases], columns))
+    if any(told(base) for base in bases):
+        columns["machines get"] = str
+    rows = [{**row(base), "machines get": told(base)} for base in bases]
+    return show(bases, as_json=options.json, text=lambda: show_columns(rows, columns))
 
 
 def _follows(base: dict[str, Any]) -> str:
@@ -141,6 +145,8 @@ def _tell(base: dict[str, Any], standing: list[dict[str, Any]]) -> None:
         ("size", _size(base["size"])),
         ("machines", base["machines"]),
         *[("", _stands(one, base["generation"])) for one in standing],
+        *([("they get", told(base))] if told(base) else []),
+        *[("welcome" if number == 0 else "", line) for number, line in enumerate(_welcome(base))],
         ("follows", _follows(base)),
         ("last sync", or_dash(synced)),
         *([("why", base["reason"])] if base["reason"] else []),
@@ -148,6 +154,10 @@ def _tell(base: dict[str, Any], standing: list[dict[str, Any]]) -> None:
         *[("lacks" if number == 0 else "", lack) for number, lack in enumerate(base["lacks"])],
     ]
     show_pairs(lines)
+
+
+def _welcome(base: dict[str, Any]) -> list[str]:
+    return str((base.get("defaults") or {}).get("welcome", "")).splitlines()
 
 
 def _stands(one: dict[str, Any], current: str | None) -> str:

@@ -19,7 +19,7 @@ def _without_end(convert: Callable[[str], int]) -> Callable[[str], int]:
     return lambda text: 0 if text in ("never", "none", "unlimited", "0") else convert(text)
 
 
-def _switch(text: str) -> bool:
+def switch(text: str) -> bool:
     if text not in ("on", "off", "yes", "no", "true", "false"):
         raise Usage(f'"{text[:40]}" is not on or off', "it is a switch", "gaol set NAME home=on")
     return text in ("on", "yes", "true")
@@ -33,9 +33,9 @@ _KEYS: dict[str, Callable[[str], Any]] = {
     "kernel": str,
     "init": str,
     "mode": str,
-    "home": _switch,
-    "network": _switch,
-    "autostart": _switch,
+    "home": switch,
+    "network": switch,
+    "autostart": switch,
 }
 
 

@@ -55,6 +55,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "base history": ("bases", "list its generations"),
         "base add": ("bases", "make one from a master, packages, an image or a directory (administrator)"),
         "base sync": ("bases", "bring it up to date from where it came from (administrator)"),
+        "base set": ("base_settings", "say what its machines get, and what is told in the first shell"),
         "base rollback": ("bases", "make an older generation the current one"),
         "base rm": ("bases", "delete it; machines keep their files"),
         "kernel": ("", "the kernels that machines run (administrator)"),

@@ -50,7 +50,7 @@ class Recipe:
     def spec(self) -> dict[str, Any]:
         """For a machine that is to be made; what has no end is set afterwards."""
         made = {key: value for key, value in self.shape.items() if value != 0 or isinstance(value, bool)}
-        return {"home": True, "network": True, **({"base": self.base} if self.base else {}), **made}
+        return {**({"base": self.base} if self.base else {}), **made}
 
 
 def read(path: str) -> Recipe:

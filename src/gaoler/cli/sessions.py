@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from gaoler.cli import terminal
 from gaoler.cli.arguments import AFTER_PLACES, MACHINE, MACHINE_OPTIONS, MAYBE_MACHINE, USER, Command, flag, spec_of
+from gaoler.cli.output import clean
 from gaoler.client import Gaoler
 from gaoler.client.session import Session
 from gaoler.errors import Failed, GaolerError, Usage
@@ -74,7 +76,9 @@ def _no_command(hint: str) -> Usage:
 
 def _session(options: Any, command: dict[str, Any]) -> int:
     with Gaoler() as gaoler:
-        gaoler.call("Exec", command=command, name=options.name)
+        reply = gaoler.call("Exec", command=command, name=options.name)
+        if reply.get("welcome"):
+            print(clean(reply["welcome"], keep="\n"), file=sys.stderr)
         return _attend(gaoler, options)
 
 

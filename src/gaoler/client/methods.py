@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Removed: TypeAlias = dict[str, Any]
     Difference: TypeAlias = dict[str, Any]
     Usage: TypeAlias = dict[str, Any]
+    Defaults: TypeAlias = dict[str, Any]
     Base: TypeAlias = dict[str, Any]
     Standing: TypeAlias = dict[str, Any]
     Generation: TypeAlias = dict[str, Any]
@@ -57,8 +58,8 @@ class Methods:
         ttl: int | None = None,
         init: Literal["startenv", "systemd"] | None = None,
         mode: Literal["seccomp", "ptrace"] | None = None,
-        home: bool = True,
-        network: bool = True,
+        home: bool | None = None,
+        network: bool | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Make a fresh machine, run one command in it, throw all away when the caller ends its side of the connection. Who may: whoever has an account on the host."""
         return self.replies("Run", {"command": _given({"arguments": arguments, "user": user, "login": login, "directory": directory, "environment": environment, "terminal": terminal, "umask": umask}), "spec": _given({"base": base, "kernel": kernel, "memory": memory, "cpus": cpus, "disk": disk, "ttl": ttl, "init": init, "mode": mode, "home": home, "network": network})})
@@ -75,8 +76,8 @@ class Methods:
         ttl: int | None = None,
         init: Literal["startenv", "systemd"] | None = None,
         mode: Literal["seccomp", "ptrace"] | None = None,
-        home: bool = True,
-        network: bool = True,
+        home: bool | None = None,
+        network: bool | None = None,
         owner: str | None = None,
     ) -> Info:
         """Create a machine if need be, start it, wait until it is ready. Who may: for oneself; administrators for others."""
@@ -94,9 +95,9 @@ class Methods:
         terminal: Terminal | None = None,
         umask: int = 18,
         owner: str | None = None,
-    ) -> None:
+    ) -> dict[str, Any]:
         """Run a command. The reply's descriptors: control, then stdin, stdout, stderr (with a terminal: control, terminal). Who may: the machine's owner, root, and whoever it is shared with."""
-        self.call("Exec", None, name=name, owner=owner, command=_given({"arguments": arguments, "user": user, "login": login, "directory": directory, "environment": environment, "terminal": terminal, "umask": umask}))
+        return self.call("Exec", None, name=name, owner=owner, command=_given({"arguments": arguments, "user": user, "login": login, "directory": directory, "environment": environment, "terminal": terminal, "umask": umask}))
 
     def rescue(
         self,
@@ -446,6 +447,21 @@ class Methods:
     ) -> Base:
         """Make an older generation the current one; without a number, the one before. Who may: who published the base, and administrators."""
         found: Base = self.call("BaseRollback", None, name=name, generation=generation)["base"]
+        return found
+
+    def base_set(
+        self,
+        name: str,
+        memory: int | None = None,
+        cpus: float | None = None,
+        ttl: int | None = None,
+        home: bool | None = None,
+        network: bool | None = None,
+        welcome: str | None = None,
+        unset: list[Literal["memory", "cpus", "ttl", "home", "network"]] | None = None,
+    ) -> Base:
+        """Say what machines of a base get where whoever makes one says nothing, and what is told in the first shell. Who may: who published the base, and administrators."""
+        found: Base = self.call("BaseSet", None, name=name, memory=memory, cpus=cpus, ttl=ttl, home=home, network=network, welcome=welcome, unset=unset)["base"]
         return found
 
     def base_remove(

@@ -27,7 +27,7 @@ from gaoler.machines.machine import Machine
 from gaoler.machines.making import Making
 from gaoler.machines.monitor import Monitor
 from gaoler.machines.registry import Registry
-from gaoler.machines.request import Wishes, complete
+from gaoler.machines.request import Wishes
 from gaoler.machines.running import Running
 from gaoler.machines.spares import Key, Spare, Spares
 
@@ -118,7 +118,7 @@ class Ahead:
         self._watch()
 
     def _key(self, owner: Account, wishes: Wishes) -> Key:
-        request = complete(self._registry.configuration, owner, wishes)
+        request = self._making.completed(owner, wishes)
         kernel = installed.find(self._jailer.paths.kernels, request.kernel or self._settings.kernel)
         return Key(owner, request, self._bases.find(request.base).generation, kernel.name)
 

@@ -85,7 +85,7 @@ class Arriving:
             if waiting is not None and opened is not None:
                 machine = waiting
             else:
-                wanted = complete(self._configuration, owner, wishes)
+                wanted = self._making.completed(owner, wishes)
                 self._running.allotment.admit(admission.Wanted(owner, wanted.memory, "a machine", "gaol ls"))
                 machine = self._making.create(owner, None, wanted)
             try:
@@ -156,7 +156,7 @@ class Arriving:
         """The machine, and what was wanted where it is a new one."""
         found = self._registry.get(owner.uid, name)
         while found is None:
-            wanted = complete(self._configuration, owner, wishes)
+            wanted = self._making.completed(owner, wishes)
             hint = admission.with_less(f"gaol up {name} --memory ", wanted.memory)
             self._running.allotment.admit(admission.Wanted(owner, wanted.memory, name, hint))
             try:

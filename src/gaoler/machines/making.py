@@ -21,7 +21,7 @@ from gaoler.machines.machine import Machine
 from gaoler.machines.quotas import Quotas
 from gaoler.machines.record import Record
 from gaoler.machines.registry import Registry
-from gaoler.machines.request import Request
+from gaoler.machines.request import Request, Wishes, complete
 from gaoler.machines.spares import Spares
 from gaoler.progress import Progress, Report, silent
 from gaoler.store.names import machine_name
@@ -38,6 +38,11 @@ class Making:
         self._bases = bases
         self._quotas = quotas
         self._spares = spares
+
+    def completed(self, owner: Account, wishes: Wishes) -> Request:
+        """What a new machine is to be, with what its base has for its machines. Raises Usage, LimitReached."""
+        configuration = self._registry.configuration
+        return complete(configuration, owner, wishes, self._bases.defaults(wishes.base or configuration.machines.base))
 
     def create(
         self,

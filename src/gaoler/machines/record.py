@@ -86,6 +86,8 @@ class Record(Shape):
     """Whether it starts with the host."""
     shares: tuple[Share, ...] = ()
     """With whom its owner shares it."""
+    welcomed: bool = False
+    """Whether its owner has seen what its base tells in the first shell."""
     wanted: Wanted
 
     @property

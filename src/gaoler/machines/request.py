@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
+from gaoler.bases.history import Defaults
 from gaoler.configuration.account import Account
 from gaoler.configuration.grants import Limit, limit_of
 from gaoler.configuration.model import Configuration, Limits
@@ -24,7 +25,7 @@ wished for: nobody gets it by asking for 0."""
 
 @dataclass(frozen=True, kw_only=True)
 class Wishes:
-    """What somebody asks of a new machine. None: as the configuration has it."""
+    """What somebody asks of a new machine. None: as its base has it, or else the configuration."""
 
     base: str | None = None
     kernel: str | None = None
@@ -34,8 +35,8 @@ class Wishes:
     ttl: int | None = None
     init: str | None = None
     mode: str | None = None
-    home: bool = True
-    network: bool = True
+    home: bool | None = None
+    network: bool | None = None
 
     def said(self) -> dict[str, Any]:
         """Those that were said."""
@@ -58,28 +59,29 @@ _SHOW: dict[str, Callable[[float], str]] = {
 _EXAMPLES = {"memory": "256M", "cpus": "1", "disk": "4G", "ttl": "2h"}
 
 
-def complete(configuration: Configuration, owner: Account, wishes: Wishes) -> Request:
-    """Raises Usage for what makes no sense, LimitReached for what is more than the administrator grants."""
+def complete(configuration: Configuration, owner: Account, wishes: Wishes, of_base: Defaults | None = None) -> Request:
+    """Raises Usage for what makes no sense, LimitReached for what is more than the administrator grants.
+
+    What a base has for its machines is held to that, as what the configuration has is: nobody asked for it.
+    """
+    usual = of_base or Defaults()
     standard = configuration.machines
     limits = {key: limit_of(configuration.limits, owner, key) for key in ("memory", "cpus", "disk", "pids", "ttl")}
     wanted = {
         "base": standard.base,
         "kernel": None,
-        "memory": _at_most(standard.memory, limits["memory"]),
-        "cpus": _at_most(standard.cpus, limits["cpus"]),
+        "memory": int(_at_most(usual.memory or standard.memory, limits["memory"])),
+        "cpus": _at_most(usual.cpus or standard.cpus, limits["cpus"]),
         "disk": limits["disk"].value or None,
-        "ttl": limits["ttl"].value or None,
+        "ttl": int(_at_most(usual.ttl, limits["ttl"])) if usual.ttl else limits["ttl"].value or None,
         "init": "startenv",
         "mode": standard.mode,
-        "home": wishes.home and owner.uid != 0,  # there is no identity of root's to lend to a jail
-        "network": wishes.network,
+        "home": _first(wishes.home, usual.home) and owner.uid != 0,  # there is no identity of root's to lend to a jail
+        "network": _first(wishes.network, usual.network),
     } | {key: value for key, value in wishes.said().items() if key not in ("home", "network")}
+    must_make_sense(wanted)
     for key, show in _SHOW.items():
-        limit, (least, most) = limits[key], BOUNDS[key]
-        if wanted[key] is not None and not least <= wanted[key]:
-            raise Usage(f"{key} {show(wanted[key])} is too little", f"a machine needs {show(least)}", f"--{key} {_EXAMPLES[key]}")
-        if wanted[key] is not None and not wanted[key] <= most:
-            raise Usage(f"{key} {show(wanted[key])} is absurd", f"the most is {show(most)}", f"--{key} {_EXAMPLES[key]}")
+        limit = limits[key]
         if limit.exceeded_by(wanted[key]):
             raise LimitReached(
                 f"{key} {show(wanted[key])} is too much",
@@ -88,6 +90,16 @@ def complete(configuration: Configuration, owner: Account, wishes: Wishes) -> Re
                 limit=key,
             )
     return Request(disk_asked=wishes.disk is not None, pids=int(limits["pids"].value), **wanted)
+
+
+def must_make_sense(wanted: dict[str, Any]) -> None:
+    """Raises Usage for less than makes a machine, and for more than any host has."""
+    for key, show in _SHOW.items():
+        value, (least, most) = wanted.get(key), BOUNDS[key]
+        if value is not None and not least <= value:
+            raise Usage(f"{key} {show(value)} is too little", f"a machine needs {show(least)}", f"--{key} {_EXAMPLES[key]}")
+        if value is not None and not value <= most:
+            raise Usage(f"{key} {show(value)} is absurd", f"the most is {show(most)}", f"--{key} {_EXAMPLES[key]}")
 
 
 def held(limits: Limits, of: Record) -> Record:
@@ -127,6 +139,11 @@ def show(key: str, value: object) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     return _SHOW[key](value) if key in _SHOW and isinstance(value, int | float) else str(value or "none")
+
+
+def _first(*said: bool | None) -> bool:
+    """What the first one says who says anything; yes where nobody does."""
+    return next((one for one in said if one is not None), True)
 
 
 def _at_most(value: float, limit: Limit) -> float:

@@ -122,8 +122,12 @@ async def replies(session: Session, method: str, parameters: dict[str, Any]) -> 
 class Inside:
     """A command that runs in a machine (docs/explanation/design.md, Sessions). With a terminal there is one stream both ways."""
 
-    def __init__(self, descriptors: list[int], uid: int, *, passing: bool = False) -> None:
-        """`passing`: the last descriptor is the connection that a machine lives for, which is thrown away after it."""
+    def __init__(self, descriptors: list[int], uid: int, *, passing: bool = False, welcome: str = "") -> None:
+        """`passing`: the last descriptor is the connection that a machine lives for, which is thrown away after it.
+
+        `welcome` is what the machine's base tells in its first shell; it is read first.
+        """
+        self._welcome = welcome
         self.sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
         for sock in self.sockets:
             sock.setblocking(False)
@@ -143,20 +147,25 @@ class Inside:
             why = f"{STREAMS_OF_ONE} terminals, desktops and files at once is the page's limit"
             raise LimitReached("you have too much open", why, "exit")
 
-        def work() -> list[int]:
+        def work() -> tuple[list[int], str]:
             with connect(session) as gaoler:
                 if not rescue:
-                    gaoler.call("Exec", name=machine, command=command)
-                    return gaoler.descriptors()
+                    reply = gaoler.call("Exec", name=machine, command=command)
+                    return gaoler.descriptors(), str(reply.get("welcome") or "")
                 for _ in gaoler.replies("Rescue", {"name": machine, "command": command}):
                     if descriptors := gaoler.descriptors():
-                        return [*descriptors, os.dup(gaoler.connection.sock.fileno())]
+                        return [*descriptors, os.dup(gaoler.connection.sock.fileno())], ""
                 raise Unreachable("the gaoler daemon answers nonsense", "a machine without streams", "gaol doctor")
 
-        return cls(await in_turn(session, work), session.uid, passing=rescue)
+        descriptors, welcome = await in_turn(session, work)
+        return cls(descriptors, session.uid, passing=rescue, welcome=welcome)
 
     async def read(self) -> bytes:
         """What comes next; nothing at the end."""
+        if self._welcome:
+            text, self._welcome = self._welcome, ""
+            plain = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+            return f"{plain}\n".replace("\n", "\r\n").encode()
         try:
             return await self._loop.sock_recv(self.output, CHUNK)
         except (ConnectionResetError, BrokenPipeError):

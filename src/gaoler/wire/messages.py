@@ -132,6 +132,18 @@ class Usage(Message):
     uptime: float
 
 
+class Defaults(Message):
+    """What machines of a base get where nothing is said; None: as the configuration has it. Bytes and seconds."""
+
+    memory: int | None
+    cpus: float | None
+    ttl: int | None
+    home: bool | None
+    network: bool | None
+    welcome: str
+    """Told in a machine's first shell; "" for nothing."""
+
+
 class Base(Message):
     """A base as `gaol base ls` shows it."""
 
@@ -166,6 +178,8 @@ class Base(Message):
     """What machines from it would like and do without."""
     desktop: bool = False
     """Whether machines from it have a desktop."""
+    defaults: Defaults | None = None
+    """None where it is not made by gaoler, or is not whole yet."""
 
 
 class Standing(Message):
@@ -233,7 +247,7 @@ class Check(Message):
 
 
 class Spec(Message):
-    """What a new machine is to be; what is not said comes from the configuration."""
+    """What a new machine is to be; what is not said comes from its base, or the configuration."""
 
     base: Name | None = None
     kernel: Name | None = None
@@ -243,8 +257,8 @@ class Spec(Message):
     ttl: Amount | None = None
     init: Literal["startenv", "systemd"] | None = None
     mode: Literal["seccomp", "ptrace"] | None = None
-    home: bool = True
-    network: bool = True
+    home: bool | None = None
+    network: bool | None = None
 
 
 class Restored(Message):

@@ -43,6 +43,13 @@ class Progress(Reply):
     unit: str | None = None
 
 
+class Entered(Reply):
+    """Beside its descriptors: what the base has to tell whoever opens a machine's first shell."""
+
+    name: str
+    welcome: str | None = None
+
+
 class Session(Reply):
     """The name of a machine that runs a command, or that has run it."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gaoler.wire.messages import Command, Message, Name, Restored, Spec, Text
+from gaoler.wire.messages import Amount, Command, Message, Name, Restored, Spec, Text
 from gaoler.wire.which import Which
 
 
@@ -296,6 +296,21 @@ class BaseRollback(OfBase):
 
     name: Name
     generation: Name | None = None
+
+
+class BaseSet(OfBase):
+    """Say what machines of a base get where whoever makes one says nothing, and what is told in the first shell."""
+
+    name: Name
+    memory: Amount | None = None
+    cpus: float | None = None
+    ttl: Amount | None = None
+    home: bool | None = None
+    network: bool | None = None
+    welcome: Text | None = None
+    """"" for nothing."""
+    unset: list[Literal["memory", "cpus", "ttl", "home", "network"]] = Field([], max_length=5)
+    """As the configuration has it again."""
 
 
 class BaseRemove(OfBase):

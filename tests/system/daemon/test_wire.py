@@ -103,7 +103,7 @@ def test_what_methods_answer_is_what_is_published(gateway, interface):
         ("Give", {"name": "anew", "to": "root", "new": "anew"}), ("Down", {"name": "told"}),
         ("Rescue", {"name": "told", "command": command}), ("Restore", {"name": "told", "tag": "one"}), ("SnapshotRemove", {"name": "told", "tag": "one"}),
         ("Remove", {"name": "told"}), ("Remove", {"name": "anew", "now": True}), ("RemovedList", {}),
-        ("BaseSync", {"name": "debian"}), ("BaseSync", {}), ("BaseList", {}), ("BaseInspect", {"name": "told"}),
+        ("BaseSet", {"name": "told", "memory": 200 << 20, "welcome": "hello"}), ("BaseSync", {"name": "debian"}), ("BaseSync", {}), ("BaseList", {}), ("BaseInspect", {"name": "told"}),
         ("BaseRollback", {"name": "told", "generation": "1"}), ("BaseRemove", {"name": "told"}),
         ("BaseAdd", {"name": "told", "source": "directory", "argument": base}), ("BaseRemove", {"name": "told"}),
         ("KernelList", {}), ("StoreInspect", {}), ("StoreRestore", {"machines": [], "trees": []}), ("Metrics", {}), ("Doctor", {}),

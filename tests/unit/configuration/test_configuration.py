@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from gaoler.bases.history import Defaults
 from gaoler.configuration.account import Account
 from gaoler.configuration.file import load
 from gaoler.configuration.grants import limit_of
@@ -175,3 +176,17 @@ def test_of_what_is_counted_nothing_is_the_least(tmp_path):
     limits = loaded(tmp_path, text).limits
     assert (limit_of(limits, ALICE, "bases").value, limit_of(limits, ALICE, "bases").setting) == (4, "limits.group.staff.bases")
     assert limit_of(limits, ALICE, "ttl").value == 0, "of other limits 0 is none at all, the most generous"
+
+
+def test_a_bases_defaults_hold_where_nothing_is_said_and_within_the_limits():
+    usual = Defaults(memory=3 << 30, cpus=2.0, ttl=7200, home=False, network=False)
+    plain = complete(Configuration(), ALICE, Wishes(), usual)
+    assert (plain.memory, plain.cpus, plain.ttl, plain.home, plain.network) == (3 << 30, 2.0, 7200, False, False)
+    said = complete(Configuration(), ALICE, Wishes(memory=1 << 28, home=True, network=True, ttl=60), usual)
+    assert (said.memory, said.cpus, said.ttl, said.home, said.network) == (1 << 28, 2.0, 60, True, True)
+    limited = Configuration.model_validate({"limits": {"memory": "1G", "ttl": "1h", "cpus": 1}})
+    held = complete(limited, ALICE, Wishes(), usual)
+    assert (held.memory, held.cpus, held.ttl) == (1 << 30, 1, 3600), "nobody asked for more"
+    nothing = complete(Configuration(), ALICE, Wishes(), Defaults())
+    assert nothing == complete(Configuration(), ALICE, Wishes())
+    assert (nothing.home, nothing.network) == (True, True)

@@ -26,7 +26,7 @@ EXAMPLES = {
     "memory": 1 << 28, "cpus": 2.0, "disk": 1 << 30, "ttl": 60, "extend": 60, "init": "systemd", "mode": "ptrace", "home": False, "network": False,
     "arguments": ["id"], "user": "alice", "login": True, "directory": "/home", "environment": {"A": "b"},
     "terminal": {"rows": 24, "columns": 80}, "umask": 0o77, "force": True, "all": True, "shrink": True, "replace": True, "keep": ["/root/tools"], "patch": True, "shared": True, "access": "user", "ends": 2.5,
-    "to": "bob", "autostart": True, "left": 90.5, "why": "another kernel", "stop": True, "pid": 1234,
+    "to": "bob", "autostart": True, "left": 90.5, "why": "another kernel", "stop": True, "pid": 1234, "welcome": "hello", "unset": ["ttl"],
 }  # fmt: skip
 EXAMPLES |= {"target": "0123456789abcdef", "kept": [], "full": True, "snapshots": True, "machines": [], "trees": []}
 BASE = messages.Base(name="debian", generation="1", source=None, created=1.0, machines=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from gaoler.bases.history import Recipe
 from gaoler.bases.shelf import Base
@@ -11,8 +11,9 @@ from gaoler.daemon.caller import uid_of
 from gaoler.daemon.conversation import Conversation
 from gaoler.daemon.handling import administrators, anybodys, of_bases, of_machines
 from gaoler.daemon.parts import Parts
-from gaoler.errors import NotAllowed
+from gaoler.errors import NotAllowed, Usage
 from gaoler.machines.machine import Machine
+from gaoler.machines.request import must_make_sense
 from gaoler.wire import messages, methods, replies, requests
 
 _log = logging.getLogger(__name__)
@@ -55,6 +56,16 @@ def sync(parts: Parts, request: requests.BaseSync, conversation: Conversation) -
 @of_bases(methods.BASE_ROLLBACK)
 def rollback(parts: Parts, request: requests.BaseRollback, _: Conversation) -> replies.OneBase:
     return replies.OneBase(base=_view(parts, parts.syncs.rollback(request.name, request.generation)))
+
+
+@of_bases(methods.BASE_SET)
+def change(parts: Parts, request: requests.BaseSet, _: Conversation) -> replies.OneBase:
+    said = request.model_dump(exclude={"name", "unset"}, exclude_none=True) | dict.fromkeys(request.unset)
+    if not said:
+        raise Usage("nothing to change", "say what, for instance memory=1G", f"gaol base set {request.name} memory=1G")
+    must_make_sense(said)
+    parts.bases.save_defaults(request.name, replace(parts.bases.defaults(request.name), **said))
+    return replies.OneBase(base=_view(parts, parts.bases.find(request.name)))
 
 
 @of_bases(methods.BASE_REMOVE)
@@ -107,6 +118,7 @@ def _view(parts: Parts, base: Base) -> messages.Base:
         failures=last.failures if last else 0,
         lacks=list(last.lacks) if last else [],
         desktop=bases.has_desktop(base),
+        defaults=messages.Defaults(**asdict(bases.defaults(base.name))) if base.generation else None,
     )
 
 

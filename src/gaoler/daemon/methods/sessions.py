@@ -55,7 +55,7 @@ def _lived(passing: Passing, conversation: Conversation, deadline: float) -> rep
 
 
 @entered(methods.EXEC)
-def execute(parts: Parts, request: requests.Exec, conversation: Conversation, admitted: Admitted) -> replies.Nothing:
+def execute(parts: Parts, request: requests.Exec, conversation: Conversation, admitted: Admitted) -> replies.Entered:
     machine, share = admitted.machine, admitted.share
     name = machine.record.name
     if machine.live is None and not parts.sleeping.wake(machine):
@@ -64,13 +64,25 @@ def execute(parts: Parts, request: requests.Exec, conversation: Conversation, ad
     command = _command(request.command, machine)
     if share is None:
         conversation.attach(parts.sessions.open(machine, command).descriptors)
-        return replies.Nothing()
+        is_shell = request.command.login and request.command.terminal is not None
+        return replies.Entered(name=name, welcome=_welcome(parts, machine) if is_shell else None)
     if share.access == "user":
         command = _as_oneself(command, share.name)
         parts.sharing.make_account(machine, share.name)
     opened = parts.sessions.open(machine, command)
     conversation.attach(parts.sharing.guarded(machine, share, conversation.caller.account, opened))
-    return replies.Nothing()
+    return replies.Entered(name=name)
+
+
+def _welcome(parts: Parts, machine: Machine) -> str | None:
+    """What the base tells, once."""
+    if machine.record.welcomed:
+        return None
+    text = parts.bases.defaults(machine.record.base).welcome
+    if text:
+        with machine.lock:
+            parts.registry.change(machine, welcomed=True)
+    return text or None
 
 
 @in_machines(methods.SSH)
