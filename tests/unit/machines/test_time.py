@@ -17,11 +17,11 @@ from gaoler.machines.monitor import Monitor
 
 LABELS = {
     "accounts.py": 4, "jailing.py": 1, "leavers.py": 1, "making.py": 1, "registry.py": 1, "running.py": 1, "sharing.py": 2, "clocks.py": 1,
-    "draining.py": 1,
+    "draining.py": 1, "removed.py": 1,
 }  # fmt: skip
 """Where the time of day is asked for: when a machine was made, started, and will end, for people to read, as a drain; until when somebody
-shares one, which is a time of day that they have named; and since when an account has gone, which is counted in days and
-outlasts reboots; and how old the note is that something was lost."""
+shares one, which is a time of day that they have named; and since when an account has gone, or a machine was removed, which is
+counted in days and outlasts reboots; and how old the note is that something was lost."""
 DAY = 86400.0
 
 
