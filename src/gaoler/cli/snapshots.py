@@ -109,7 +109,7 @@ COMMANDS = {
         place("NAME", "the machine; OWNER/NAME is another user's", optional=True),
         place("TAG", "the snapshot", optional=True),
         flag("--removed", about="a machine that gaol rm deleted; gaol ls --removed lists them"),
-        option("--as", value="NEW", about="with --removed: what to call it, if that name is taken by now", key="new"),
+        option("--as", value="NEW", about="what to call the removed machine, if its name is taken by now", key="new"),
         flag("--files", about="its files alone, though the snapshot has its memory"),
         JSON,
         examples=(("gaol restore web before-upgrade", ""), ("gaol restore --removed web", "after gaol rm web")),
