@@ -23,7 +23,7 @@ MOMENTS = (
     "release.unplugged",
     "remove.wanted",
     "remove.released",
-    "remove.aside",
+    "aside.moved",
     "remove.deleted",
     "had.back",
     "snapshot.taken",

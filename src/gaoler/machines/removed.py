@@ -108,7 +108,7 @@ class Removed:
             for here, there in ways:
                 with suppress(FileNotFoundError):
                     here.rename(there)
-                reach("remove.aside")
+                reach("aside.moved")
             with suppress(FileExistsError):
                 os.link(self._registry.directory(of) / "record.json", place / "record.json")
             os.utime(place)

@@ -67,7 +67,7 @@ def test_a_machine_comes_back_with_all_that_it_had(keeping, alice, bob):
     assert (nothing.returncode, nothing.stderr.splitlines()[0]) == (3, "gaol: no removed machine: those that can be had back: none")
 
 
-@pytest.mark.parametrize("moment", ["remove.aside", "remove.deleted"])
+@pytest.mark.parametrize("moment", ["aside.moved", "remove.deleted"])
 def test_a_daemon_that_is_killed_meanwhile_has_it_all_the_same(keeping, alice, monkeypatch, moment):
     gateway = keeping
     gateway.gaol("up", "first", "--no-network", user=alice, check=True)
