@@ -287,3 +287,8 @@ def test_a_command_line_starts_fast(gaol):
     slow = {"argparse", "asyncio", "dataclasses", "enum", "http", "importlib", "inspect", "json", "logging", "pydantic", "pyroute2", "re",
             "rich", "signal", "socket", "subprocess", "threading", "typing"}  # fmt: skip
     assert not slow & set(loaded)
+
+
+@pytest.mark.parametrize(("file", "why"), [("/etc", "Is a directory"), ("/nothing", "No such file or directory")])
+def test_a_file_that_can_not_be_imported_is_named(gaol, file, why):
+    assert gaol("import", file).stderr == f"gaol: {file} can't be read: {why}\ntry: gaol import --help\n"

@@ -107,14 +107,16 @@ def _written(descriptor: int, piece: bytes) -> None:
 
 
 def _import(options: Any) -> int:
+    from io import FileIO
+
     from gaoler.client import archives
 
     from_input = options.file == "-"
     try:
-        descriptor = os.dup(sys.stdin.fileno()) if from_input else os.open(options.file, os.O_RDONLY | os.O_CLOEXEC)
+        opened = FileIO(os.dup(sys.stdin.fileno()) if from_input else options.file)
     except OSError as error:
         raise NotFound(f"{options.file} can't be read", error.strerror or str(error), "gaol import --help") from None
-    with os.fdopen(descriptor, "rb", buffering=0) as file, Gaoler() as gaoler, Progress() as progress:
+    with opened as file, Gaoler() as gaoler, Progress() as progress:
         reply = archives.import_(gaoler, file.read, options.name, progress if sys.stderr.isatty() else None)
     for note in reply["notes"]:
         print(f"gaol: {clean(note)}", file=sys.stderr)
