@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 from pathlib import Path
 
 from gaoler.host.command import run
 
-FILES = ("ssh_key", "ssh_key.pub", "ssh_host_keys")
+_NEW = ("ssh_key.new", "ssh_key.new.pub")
+"""A pair that is being made, in files of known names: a daemon without a descriptor left to list a directory can delete them."""
+FILES = ("ssh_key", "ssh_key.pub", "ssh_host_keys", *_NEW)
 """What is kept beside a machine's record: the pair, and the host keys that its sshd had when it was first asked."""
 _making = threading.Lock()
 
@@ -19,11 +20,12 @@ def _pair(directory: Path) -> Path:
     with _making:
         if key.exists():
             return key
-        with tempfile.TemporaryDirectory(dir=directory) as scratch:
-            new = Path(scratch) / "key"
-            run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "gaoler", "-f", str(new)])
-            os.replace(new.with_suffix(".pub"), key.with_suffix(".pub"))
-            os.replace(new, key)
+        new, new_public = (directory / name for name in _NEW)
+        for path in (new, new_public):  # ssh-keygen overwrites nothing
+            path.unlink(missing_ok=True)
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "gaoler", "-f", str(new)])
+        os.replace(new_public, key.with_suffix(".pub"))
+        os.replace(new, key)
     return key
 
 

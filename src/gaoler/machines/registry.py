@@ -124,10 +124,13 @@ class Registry:
         directory = self._record_path(machine.record).parent
         for name in ("record.json", "console.log", "console.log.1", *keys.FILES):
             (directory / name).unlink(missing_ok=True)
-        if not machine.record.ephemeral:  # with what a daemon that was killed left half made there
-            shutil.rmtree(directory, ignore_errors=True)
-        elif directory.is_dir() and not any(directory.iterdir()):
-            directory.rmdir()
+        try:
+            directory.rmdir()  # which needs no descriptor, of which there may be none
+        except FileNotFoundError:
+            pass
+        except OSError:
+            if not machine.record.ephemeral:  # with what a daemon that was killed left half made there
+                shutil.rmtree(directory, ignore_errors=True)
         with self._lock:
             self._machines.pop(machine.record.id, None)
 
