@@ -9,7 +9,7 @@ import socket
 import sys
 from pathlib import Path
 
-from gaoler import __version__
+from gaoler import __version__, files
 from gaoler.configuration import file
 from gaoler.configuration.model import Configuration
 from gaoler.errors import Failed, GaolerError, NotAllowed, Usage, here
@@ -71,8 +71,8 @@ def serve(configuration: Configuration, packages: str) -> bool:
 
     def tell() -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(f"{address}\n")
-        place.with_name("web.pid").write_text(f"{os.getpid()}\n")
+        files.replace(place.with_name("web.pid"), f"{os.getpid()}\n".encode(), mode=0o644)
+        files.replace(place, f"{address}\n".encode(), mode=0o644)
         known = f", certificate SHA-256 {certificate.fingerprint(pem[0])}" if pem[0] else ""
         print(f"gaoler-web: serving {address}{known}", file=sys.stderr, flush=True)  # noqa: T201
         _notify_systemd("READY=1")

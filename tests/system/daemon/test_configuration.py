@@ -44,7 +44,7 @@ def found(gateway: Gateway) -> dict:
 
 
 def said(gateway: Gateway, since: int) -> str:
-    return gateway.log.read_text()[since:]
+    return gateway.log.read_bytes()[since:].decode()
 
 
 def test_what_this_host_can_not_have_is_refused_with_its_line(gateway):

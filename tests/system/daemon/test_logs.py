@@ -23,7 +23,7 @@ def test_a_day_can_be_read_afterwards(gateway, alice, bob, warden):
     begun, noted = gateway.log.stat().st_size, len(entries(gateway))
 
     def said() -> str:
-        return gateway.log.read_text()[begun:]
+        return gateway.log.read_bytes()[begun:].decode()
 
     whose = f"{alice.name}/diary"
     with running(gateway, alice, "diary", "--no-network") as machine:
