@@ -6,7 +6,6 @@ connect(2): what this passes on stays the user's, whoever holds the descriptor.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import pwd
 import signal
@@ -15,14 +14,13 @@ import syslog
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from gaoler.web import pam
+from gaoler.web import confining, pam
 from gaoler.web.channel import Channel, Gone
 
 PATIENCE = 180
 """Seconds for a whole login, second factors and new passwords included."""
 SERVICE = "gaoler-web"
 """The name of PAM's file in /etc/pam.d."""
-_PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
 
 
 def run(channel: Channel, user: str, remote: str, daemon: str) -> None:
@@ -81,10 +79,8 @@ def become(account: pwd.struct_passwd) -> None:
     os.initgroups(account.pw_name, account.pw_gid)
     os.setresgid(account.pw_gid, account.pw_gid, account.pw_gid)
     os.setresuid(account.pw_uid, account.pw_uid, account.pw_uid)
-    libc = ctypes.CDLL(None, use_errno=True)
-    for option, value in ((_PR_SET_DUMPABLE, 0), (_PR_SET_NO_NEW_PRIVS, 1)):
-        if libc.prctl(option, value, 0, 0, 0):
-            raise OSError(ctypes.get_errno(), "prctl")
+    confining.hide_memory()
+    confining.gain_nothing()
 
 
 def serve(channel: Channel, daemon: str) -> None:

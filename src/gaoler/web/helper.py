@@ -7,7 +7,6 @@ logged in at that moment.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import pwd
 import resource
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from gaoler.errors import Failed
-from gaoler.web import broker
+from gaoler.web import broker, confining
 from gaoler.web.channel import Channel, Gone, close
 from gaoler.web.keeping import Store
 from gaoler.web.settings import Settings
@@ -31,7 +30,6 @@ LOGINS = 512
 """At once, a process each."""
 AGAIN = 1.0
 """Seconds between starts of a service that keeps ending."""
-_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _SERVICE = "import sys; sys.path.insert(0, sys.argv[1]); from gaoler.web.service import main; main(*map(int, sys.argv[2:]))"
 
 
@@ -83,11 +81,10 @@ class Helper:
         given = [_memory(part) for part in (self.settings.pack().encode(), *self.pem)]
         descriptors = [theirs.fileno(), self.listener.fileno(), *given]
         source = str(Path(__file__).resolve().parents[2])
-        libc = ctypes.CDLL(None)
 
         def confine() -> None:
-            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-            libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+            confining.end_with_parent(signal.SIGTERM)
+            confining.gain_nothing()
             most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import logging
 import os
 import socket
@@ -16,6 +15,7 @@ from aiohttp import web
 
 from gaoler import logs
 from gaoler.errors import GaolerError
+from gaoler.web import confining
 from gaoler.web.assets import Assets
 from gaoler.web.calls import Calls
 from gaoler.web.channel import Channel, Gone, close
@@ -30,14 +30,13 @@ from gaoler.web.terminals import Terminals
 
 BODY = 256 * 1024
 """Bytes of a request; files are streams, and not counted."""
-_PR_SET_DUMPABLE = 4
 
 
 def main(helper: int, listener: int, settings: int, certificate: int, key: int) -> None:
     """The arguments are numbers of descriptors."""
     logging.basicConfig(level=logging.INFO, format="gaoler-web: %(message)s", handlers=[logs.Bounded()])
     logging.getLogger("aiohttp").setLevel(logging.ERROR)
-    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)  # others of this account can't read our memory
+    confining.hide_memory()
     told = Settings.unpack(_read(settings).decode())
     tls = _tls(certificate, key) if told.tls else None
     channel = Channel.of(helper)
