@@ -105,3 +105,10 @@ def test_options_beside_it_are_refused(daemon, gaol, tmp_path):
     assert done.stderr.splitlines()[0] == (
         "gaol: --memory can't be combined with --from: the file says what the machine is to be: put memory into it"
     )
+
+
+def test_several_mistakes_stand_below_each_other(daemon, gaol, written):
+    path = written("base = 2\nnonsense = 3\n")
+    first, *lines = gaol("up", "web", "--from", path).stderr.splitlines()
+    assert first == "gaol: the file has 2 mistakes:"
+    assert [line.partition("gaol.toml:")[2][:2] for line in lines[:2]] == ["1:", "2:"]

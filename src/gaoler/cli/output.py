@@ -24,7 +24,7 @@ def complain(error: GaolerError) -> None:
     """`gaol: WHAT: WHY`, and what to try."""
     # What a program said over several lines stays so, indented: none of it can pass for a line of ours.
     first, *more = str(error).splitlines() or [""]
-    for line in (f"gaol: {clean(first)}", *(f"    {clean(line.strip())}" for line in more)):
+    for line in (f"gaol: {clean(first.rstrip())}", *(f"    {clean(line.strip())}" for line in more)):
         print(line, file=sys.stderr)
     if error.hint:
         print(f"try: {clean(here(error.hint))}", file=sys.stderr)
