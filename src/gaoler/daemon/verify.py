@@ -116,7 +116,7 @@ def _network(configuration: Configuration) -> Iterator[Finding]:
         return
     key = ("network", "bridge")
     if links.link_exists(network.bridge):
-        if not overlaps.is_bridge(network.bridge):
+        if not links.is_bridge(network.bridge):
             yield Finding(key, f"{network.bridge} is not a bridge; machines are plugged into one")
         elif network.mode == "private" and (why := _taken(network, configuration.daemon.prefix)):
             yield Finding(key, f'{network.bridge} is a bridge of this host\'s own ({why}): mode = "bridge", or another name')

@@ -26,6 +26,7 @@ from gaoler.errors import Failed, LimitReached, Usage
 from gaoler.host import btrfs
 from gaoler.host.confine import confinement
 from gaoler.host.confine.confinement import Bind, Confinement, ProgramFailed
+from gaoler.logs import printable
 from gaoler.machines import packing, unpacking
 from gaoler.machines.failpoints import reach
 from gaoler.machines.jailing import Jailer
@@ -42,6 +43,10 @@ from gaoler.store.names import base_name, machine_name
 FORMAT, VERSION = "gaoler-machine", 1
 LONGEST = 6 * 3600.0
 """Seconds that an archive may take in all, whoever waits for whom."""
+_LINE = 500
+"""Characters of what a confined program says of a file."""
+_ANEW = "gaol export NAME FILE"
+"""What to type, on the host that an archive came from, where it is of no use."""
 AT_ONCE = 6
 """Archives of all users together, either way. Each takes a processor."""
 
@@ -95,11 +100,8 @@ class Portable:
             words = [describe(of.name, of.base, of.generation, of.shape()), str(output)]
             packed, said = Packed(), _Words("packing", report)
             _confined(packing.__file__, words, Bind(str(tree), "/tree"), output, said, what=f"{of.name} can't be exported")
-            for one in said.told:
-                if "path" in one:
-                    packed.without.append(f"{one['path']}: {one['why']}")
-            end = said.end()
-            packed.files, packed.bytes, packed.left_out = (int(end[key]) for key in ("files", "bytes", "left_out"))
+            packed.files, packed.bytes, packed.left_out = said.end("files", "bytes", "left_out")
+            packed.without += said.without
         return packed
 
     def unpack(self, owner: Account, name: str | None, source: int, report: Report) -> tuple[Machine, list[str]]:
@@ -131,11 +133,13 @@ class Portable:
                         "the archive does not fit", "it takes more than you may have, or than there is", "gaol ls", limit="disk"
                     ) from None
                 if said.refused:
-                    raise Failed("that can't be imported", said.refused, "gaol export --help") from None
+                    raise Failed("that can't be imported", said.refused, _ANEW) from None
                 raise
             said.end()
             reach("import.unpacked")
-            (one,) = described
+            if not described:
+                raise Failed("the archive is not whole", "nothing in it says what machine it is", _ANEW)
+            one = described[0]
             request, notes = self._granted(owner, one)
             origin = (one.base, None)
             made = self._making.create(owner, name or one.name, request, populate=lambda gaol: _moved(tree, gaol), origin=origin)
@@ -168,41 +172,49 @@ class _Words:
     """What a confined program says, line by line; complaints of Python's among it are nobody's to read."""
 
     def __init__(self, step: str, report: Report, begins: Callable[[str], None] = lambda _: None) -> None:
-        self.told: list[dict[str, Any]] = []
+        self.without: list[str] = []
+        """What is not in the archive, and why; as many as are told."""
         self.refused = ""
         self._step = step
         self._report = report
         self._begins = begins
+        self._begun = False
         self._bytes = 0
+        self._end: dict[str, Any] = {}
         self._until = time.monotonic() + LONGEST
 
     def hear(self, line: str) -> None:
         """Raises what the beginning of the archive is worth."""
         try:
             said = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         if not isinstance(said, dict):
             return
-        if isinstance(said.get("machine"), str):
+        if isinstance(said.get("machine"), str) and not self._begun:
+            self._begun = True
             self._begins(said["machine"])
         elif isinstance(said.get("refused"), str):
-            self.refused = said["refused"][:500]
+            self.refused = printable(said["refused"][:_LINE])
+        elif "end" in said:
+            self._end = said
+        elif {"path", "why"} <= said.keys():
+            if len(self.without) < packing.TOLD:
+                self.without.append(printable(f"{said['path']}: {said['why']}"[:_LINE]))
         elif isinstance(said.get("bytes"), int):
             self._bytes = said["bytes"]
-        if len(self.told) < packing.TOLD + 10 and ("end" in said or {"path", "why"} <= said.keys()):
-            self.told.append(said)
 
     def pulse(self) -> None:
         self._report(Progress(self._step, self._bytes, None, "bytes"))
         if time.monotonic() > self._until:
             raise Failed("that takes too long", f"more than {LONGEST / 3600:g} hours", "gaol cp NAME:/srv .")
 
-    def end(self) -> dict[str, Any]:
-        """What it said last. Raises Failed where it did not come to its end."""
-        if not self.told or "end" not in self.told[-1]:
+    def end(self, *keys: str) -> list[int]:
+        """Numbers that it said last. Raises Failed where it did not come to its end, or said none."""
+        numbers = [self._end.get(key) for key in keys]
+        if not self._end or not all(isinstance(number, int) for number in numbers):
             raise Failed("the archive is not whole", "the program that was at it ended early", "gaol doctor")
-        return self.told[-1]
+        return [int(number) for number in numbers if number is not None]
 
 
 def _confined(program: str, words: list[str], bind: Bind, descriptor: int, said: _Words, *, what: str) -> None:
@@ -230,10 +242,10 @@ def read(text: str) -> Described:
     try:
         said = json.loads(text)
         ours, version = said["format"] == FORMAT, int(said["version"])
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         ours = False
     if not ours:
-        raise Failed("that can't be imported", "it is not what gaol export writes", "gaol export --help")
+        raise Failed("that can't be imported", "it is not what gaol export writes", _ANEW)
     if version != VERSION:
         why = f"its format is {version}, and this gaoler reads {VERSION}"
         raise Failed("that can't be imported", why, "gaol --version tells this one's")
@@ -246,7 +258,7 @@ def read(text: str) -> Described:
     try:
         return Described(machine_name(str(said.get("name"))), base_name(str(said.get("base"))), Wishes(**kept))
     except Usage as error:
-        raise Failed("that can't be imported", f"its machine.json is nonsense: {error.what}", "gaol export --help") from None
+        raise Failed("that can't be imported", f"its machine.json is nonsense: {error.what}", _ANEW) from None
 
 
 def _typed(value: object, kind: type) -> Any:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from gaoler import files
-from gaoler.errors import NotAllowed
+from gaoler.errors import Failed, NotAllowed
 from gaoler.setup.facts import Facts
 from gaoler.setup.settings import Settings
 
@@ -132,8 +132,7 @@ def forget(settings: Settings, register: Path = REGISTER) -> None:
     with _register(register) as known:
         known[:] = others(known, settings)
     if not known:
-        for left in (register, register.with_suffix(".lock")):
-            left.unlink(missing_ok=True)
+        register.unlink(missing_ok=True)
         with suppress(OSError):  # the first one's store is beside it
             register.parent.rmdir()
 
@@ -149,11 +148,14 @@ def is_entered(settings: Settings, facts: Facts, register: Path = REGISTER) -> b
 
 
 def read(register: Path = REGISTER) -> list[Instance]:
-    """Those that are written down, and the one in the standard place, which may be older than this."""
+    """Those that are written down, and the one in the standard place, which may be older than this. Raises Failed."""
     try:
         known = [_decoded(one) for one in json.loads(register.read_bytes())]
-    except (OSError, ValueError, TypeError):
+    except FileNotFoundError:
         known = []
+    except (OSError, ValueError, TypeError, AttributeError) as error:  # taken for empty, it would be written back so
+        what = f"can't read {register}, where installations are written down"
+        raise Failed(what, str(error), f"sudo editor {register}") from None
     standard = Settings.of({})
     if standard.current.exists() and not any(one.prefix == str(standard.prefix) for one in known):
         known.append(Instance(str(standard.prefix), str(standard.configuration), str(standard.cache)))

@@ -159,6 +159,7 @@ def test_a_machine_says_what_it_is():
 @pytest.mark.parametrize(
     "text",
     ["", "[]", "{}", "[" * 5000, json.dumps(GOOD | {"format": "x"}), json.dumps(GOOD | {"version": 2}),
+     json.dumps(GOOD).replace('"version": 1', '"version": 1e999'),
      json.dumps(GOOD | {"name": "../x"}), json.dumps(GOOD | {"base": "../../etc"})],
 )  # fmt: skip
 def test_a_description_that_is_none_is_refused(text):
@@ -169,3 +170,23 @@ def test_a_description_that_is_none_is_refused(text):
 def test_values_of_another_kind_are_nobodys_wish():
     strange = {"memory": "1G", "cpus": True, "disk": 1.5, "ttl": [], "network": 1, "init": "evil", "mode": None}
     assert portable.read(json.dumps(GOOD | strange)).wishes.said() == {}
+
+
+@pytest.mark.parametrize(
+    "line", ["[" * 100_000, "{}", "3", '{"end": true}', '{"end": true, "files": "many", "bytes": 1}', '{"end": true, "files": null, "bytes": 1}', '{"files": 1, "bytes": 1}']
+)  # fmt: skip
+def test_a_program_that_does_not_say_what_it_did_has_not_done_it(line):
+    words = portable._Words("packing", lambda _: None)
+    words.hear(line)
+    with pytest.raises(Failed, match="not whole"):
+        words.end("files", "bytes")
+
+
+def test_what_a_program_says_is_short_and_of_one_line_and_a_machine_is_told_once():
+    began = []
+    words = portable._Words("unpacking", lambda _: None, began.append)
+    for said in ({"machine": "one"}, {"machine": "two"}, {"path": "a\x1b[2J\nb" + "x" * 9000, "why": []}, {"end": True, "files": 3}):
+        words.hear(json.dumps(said))
+    assert (began, words.end("files")) == (["one"], [3])
+    (told,) = words.without
+    assert told.isprintable() and len(told) <= 500

@@ -10,7 +10,7 @@ import pytest
 
 from gaoler.configuration import text as text_of_settings
 from gaoler.configuration.file import load
-from gaoler.errors import NotAllowed
+from gaoler.errors import Failed, NotAllowed
 from gaoler.setup import beside, instances
 from gaoler.setup.facts import Facts
 from gaoler.setup.settings import Settings
@@ -137,3 +137,14 @@ def test_one_whose_program_is_gone_stands_in_nobodys_way(two, tmp_path):
     assert len(instances.others(instances.read(register), second)) == len(
         [one for one in instances.read(register) if str(tmp_path) not in one.prefix]
     )
+
+
+@pytest.mark.parametrize("damage", ["", "{", "3", "[3]", '[{"prefix": 1, "ids": ["x", null]}]'])
+def test_a_register_that_can_not_be_read_is_not_taken_for_an_empty_one(two, damage):
+    first, second, register, own = two
+    register.write_text(damage)
+    for work in (lambda: instances.enter(second, own, register), lambda: instances.forget(first, register)):
+        with pytest.raises(Failed) as told:
+            work()
+        assert told.value.hint == f"sudo editor {register}"
+    assert register.read_text() == damage

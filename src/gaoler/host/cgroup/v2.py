@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 from contextlib import suppress
@@ -39,7 +40,9 @@ class V2(Hierarchy):
     def want_event(self, group: str, memory: int) -> int | None:  # noqa: ARG002 - it is in memory.high
         try:
             return os.open(self.root / group / "memory.events", os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENODEV):  # it has gone, or goes just now
+                raise
             return None
 
     def heed(self, event: int) -> None:

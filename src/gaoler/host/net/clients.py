@@ -51,7 +51,11 @@ class Clients:
         finally:
             os.close(like)
         self._numbers: dict[str, int] = {}
-        self._program = bpf.load(program(self._ports), "gaoler_dhcp")
+        try:
+            self._program = bpf.load(program(self._ports), "gaoler_dhcp")
+        except BaseException:
+            os.close(self._ports)
+            raise
 
     def hold(self, port: str) -> None:
         """Have a port's machine be itself to DHCP servers, with nothing said before. Raises OSError, Failed."""

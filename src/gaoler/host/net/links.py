@@ -142,6 +142,10 @@ def link_exists(name: str) -> bool:
     return True
 
 
+def is_bridge(name: str) -> bool:
+    return Path(f"/sys/class/net/{name}/bridge").is_dir()
+
+
 def is_made(bridge: str) -> bool:
     """Whether `ensure_bridge` has made it: it has the MAC that follows from its name."""
     try:

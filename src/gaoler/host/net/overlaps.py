@@ -6,7 +6,6 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from pathlib import Path
 from typing import Literal
 
 from gaoler.host.command import run
@@ -30,9 +29,10 @@ def routes(version: Literal[4, 6]) -> list[Route]:
     """All but default routes. Raises Failed."""
     found = json.loads(run(["ip", f"-{version}", "-json", "route", "show", "table", "main"]).stdout or "[]")
     return [
-        Route(ip_network(one["dst"], strict=False), one["dev"], one.get("gateway", ""))
+        Route(ip_network(one["dst"], strict=False), hop["dev"], hop.get("gateway") or hop.get("via", {}).get("host", ""))
         for one in found
-        if one["dst"] != "default" and "dev" in one
+        for hop in one.get("nexthops", [one])  # several, where traffic is shared out
+        if one["dst"] != "default" and "dev" in hop
     ]
 
 
@@ -48,12 +48,8 @@ def shadowed(subnet: Subnet, there: Collection[Route], own: Collection[str]) -> 
 
 def _others(subnet: Subnet, there: Collection[Route], own: Collection[str]) -> list[Route]:
     same = (one for one in there if one.to.version == subnet.version and one.interface not in own)
-    return [one for one in same if one.to.overlaps(subnet) and not getattr(one.to, "is_link_local", False)]
+    return [one for one in same if one.to.overlaps(subnet) and not one.to.is_link_local]
 
 
 def _within(inner: Subnet, outer: Subnet) -> bool:
     return inner.network_address in outer and inner.prefixlen >= outer.prefixlen
-
-
-def is_bridge(name: str) -> bool:
-    return Path(f"/sys/class/net/{name}/bridge").is_dir()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from gaoler.errors import Failed
 from gaoler.host import cgroup
 from gaoler.host.cgroup import owners
 from gaoler.host.cgroup.hierarchy import Used
+from gaoler.host.cgroup.v2 import V2
 
 
 @pytest.fixture
@@ -221,3 +224,13 @@ def test_nobody_else_asks_which_version_it_is():
         path for path in sources.rglob("*.py") if re.search(r"is_v2|cgroup\.controllers|v2\.is_at|\bV[12]\b", path.read_text())
     ]
     assert {str(path.relative_to(sources / "host/cgroup")) for path in asking} == {"__init__.py", "v1.py", "v2.py"}
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.ENODEV])
+def test_a_group_that_goes_just_now_has_no_events(tmp_path, monkeypatch, number):
+    def fails(*_: object) -> int:
+        raise OSError(number, "")
+
+    hierarchy = V2(tmp_path)
+    monkeypatch.setattr(os, "open", fails)
+    assert hierarchy.want_event("gaoler/gaol.1000", 1 << 20) is None

@@ -9,7 +9,9 @@ from gaoler.host.cgroup import origin
     ("groups", "found"),
     [
         ("0::/gaoler/gaol.1000/gaol-0123456789ab\n", "0123456789ab"),
-        ("5:memory:/gaoler-gaol/gaol.1000.1/gaol-0123456789ab/inner\n1:name=systemd:/user.slice\n", "0123456789ab"),
+        ("5:memory:/gaoler/gaol.1000.1/gaol-0123456789ab/inner\n1:name=systemd:/user.slice\n", "0123456789ab"),
+        ("0::/user.slice/user-1000.slice/user@1000.service/gaol-0123456789ab\n", None),
+        ("0::/user.slice/user@1000.service/gaoler/gaol.1000/gaol-0123456789ab\n", None),
         ("0::/gaoler/other.1000/other-0123456789ab\n", None),
         ("0::/user.slice/gaol-0123456789abcd\n", None),
         ("0::/\n", None),

@@ -1,10 +1,13 @@
 """What a subnet collides with."""
 
+import json
 from ipaddress import ip_network
+from types import SimpleNamespace
 
 import pytest
 
-from gaoler.host.net.overlaps import Route, hidden, shadowed
+from gaoler.host.net import overlaps
+from gaoler.host.net.overlaps import Route, hidden, routes, shadowed
 
 LAN = Route(ip_network("192.168.1.0/24"), "eth0")
 OWN = Route(ip_network("10.83.0.0/20"), "gaoler0")
@@ -40,3 +43,14 @@ def test_a_part_of_what_lies_behind_a_router_is_told():
     assert shadowed(ip_network("192.168.1.128/27"), THERE, []) == []
     assert str(OFFICE) == "10.0.0.0/8 via 10.9.9.1 on tun0"
     assert str(LAN) == "192.168.1.0/24 on eth0"
+
+
+def test_routes_of_several_ways_and_of_the_other_familys_gateway(monkeypatch):
+    shared = {"dst": "10.85.0.0/16", "nexthops": [{"gateway": "192.168.1.8", "dev": "eth0"}, {"gateway": "192.168.1.9", "dev": "eth1"}]}
+    other = {"dst": "10.86.0.0/16", "dev": "eth0", "via": {"family": "inet6", "host": "fe80::1"}}
+    told = [{"dst": "default", "dev": "eth0"}, {"dst": "10.9.0.0/16", "type": "unreachable"}, shared, other]
+    monkeypatch.setattr(overlaps, "run", lambda _: SimpleNamespace(stdout=json.dumps(told)))
+    assert routes(4) == [
+        Route(ip_network("10.85.0.0/16"), "eth0", "192.168.1.8"), Route(ip_network("10.85.0.0/16"), "eth1", "192.168.1.9"),
+        Route(ip_network("10.86.0.0/16"), "eth0", "fe80::1"),
+    ]  # fmt: skip
