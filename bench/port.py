@@ -1,4 +1,4 @@
-"""What the program at a machine's port costs a frame (gaoler.host.net.clients), in processor time, beside the same without it.
+"""What the program at a machine's port costs a frame (gaoler.host.net.dhcp_clients), in processor time, beside the same without it.
 
 sudo PYTHONPATH=src:tests .venv/bin/python bench/port.py
 """
@@ -11,7 +11,7 @@ import time
 
 from gaoler.host import libc
 from gaoler.host.net import links
-from gaoler.host.net.clients import Clients
+from gaoler.host.net.dhcp_clients import Clients
 from gaoler.host.net.guard import Guard
 from gaoler.host.net.tap import VNET_HEADER, open_tap
 from system.support.frames import Station, udp

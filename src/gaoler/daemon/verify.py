@@ -22,7 +22,7 @@ from gaoler.host import block, mounts
 from gaoler.host.net import links, overlaps
 from gaoler.host.net.overlaps import Subnet
 from gaoler.kernels import installed
-from gaoler.machines import former
+from gaoler.machines import earlier_networks
 from gaoler.store.paths import Paths
 
 
@@ -150,8 +150,8 @@ def _private(configuration: Configuration) -> Iterator[Finding]:
 def _own(configuration: Configuration) -> tuple[str, ...]:
     """Bridges that this daemon made, or is to make; but not those with machines in them that would be beside a new one."""
     daemon, now = configuration.daemon, configuration.network.bridge
-    made = [one.bridge for one in former.noted(daemon.runtime / "network")]
-    return (now, *(one for one in made if one != now and not former.is_plugged(one, daemon.prefix)))
+    made = [one.bridge for one in earlier_networks.noted(daemon.runtime / "network")]
+    return (now, *(one for one in made if one != now and not earlier_networks.is_plugged(one, daemon.prefix)))
 
 
 def _subnets(network: Network) -> Iterator[tuple[str, Subnet]]:

@@ -58,7 +58,7 @@ def _guard_all(registry: Registry, network: Network, leases: dict[str, list[str]
 def _leave(registry: Registry, network: Network, monitor: Monitor) -> None:
     try:
         up = [machine.record for machine in registry.all() if machine.observed.phase in ("starting", "up", "stopping")]
-        network.leave_former({address for of in up for address in (of.address, of.address6) if address})
+        network.leave_earlier({address for of in up for address in (of.address, of.address6) if address})
     finally:
         monitor.after(_LOOK, partial(_leave, registry, network, monitor))
 

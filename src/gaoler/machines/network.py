@@ -13,13 +13,13 @@ from pathlib import Path
 
 from gaoler.configuration import model
 from gaoler.errors import Failed
-from gaoler.host.net import clients, links, routing, sums
+from gaoler.host.net import checksums, dhcp_clients, links, routing
 from gaoler.host.net.dnsmasq import Dnsmasq
 from gaoler.host.net.guard import Guard
 from gaoler.host.net.guard_rules import interface_identifier, own_ip6
 from gaoler.host.net.tap import open_tap
 from gaoler.machines.cables import Cables
-from gaoler.machines.former import Former, Made
+from gaoler.machines.earlier_networks import EarlierNetworks, Made
 from gaoler.machines.record import Record
 
 _log = logging.getLogger(__name__)
@@ -42,13 +42,13 @@ class Network:
         self.settings = settings
         self.prefix = prefix
         self.guard = Guard(prefix)
-        self._clients: clients.Clients | None = None
+        self._clients: dhcp_clients.Clients | None = None
         self._cables = Cables()
         self._state = state
         servers = Dnsmasq(state, settings.bridge, settings.subnet, settings.subnet6, settings.domain)
         self._dnsmasq = servers if settings.mode == "private" else None
         own = Made(settings.bridge, tuple(self._own_addresses()), settings.proxy_arp) if settings.mode == "private" else None
-        self._former = Former(state, prefix, own, servers.stop)
+        self._earlier = EarlierNetworks(state, prefix, own, servers.stop)
 
     @property
     def gateway(self) -> str:
@@ -61,8 +61,8 @@ class Network:
     def prepare(self) -> None:
         """Make what the mode needs; what is there already stays. Raises GaolerError."""
         settings = self.settings
-        self._former.note()
-        self.leave_former()
+        self._earlier.note()
+        self.leave_earlier()
         if settings.mode == "none":
             return
         if settings.mode == "bridge" and not links.link_exists(settings.bridge):
@@ -76,13 +76,13 @@ class Network:
         self.guard.install()
         if settings.mode == "bridge" and not self._clients:
             try:
-                self._clients = clients.Clients()
+                self._clients = dhcp_clients.Clients()
             except OSError as error:
                 _log.warning("machines may ask for addresses under any client identifier, at a rate: %s", error)
 
-    def leave_former(self, running: Collection[str] | None = None) -> None:
+    def leave_earlier(self, running: Collection[str] | None = None) -> None:
         """Take down what another configuration made, once no machine that runs needs it; `running` are their addresses."""
-        self._former.leave(running)
+        self._earlier.leave(running)
 
     def _own_addresses(self) -> list[str]:
         """The host's on the private bridge."""
@@ -94,7 +94,7 @@ class Network:
         settings = self.settings
         links.ensure_bridge(settings.bridge, self._own_addresses())
         try:
-            sums.hold(settings.bridge)  # between machines nobody writes sums; what leaves the bridge comes in here
+            checksums.hold(settings.bridge)  # between machines nobody writes sums; what leaves the bridge comes in here
         except (Failed, OSError) as error:
             _log.warning("machines may have checksums written onto addresses where a device makes none: %s", error)
         routing.enable(self._routes)
@@ -132,7 +132,7 @@ class Network:
             self._dnsmasq.stop()
             routing.disable(self.prefix, self.settings.bridge)
             links.delete_link(self.settings.bridge)
-        self._former.forget()
+        self._earlier.forget()
         if self.settings.mode != "none":
             self.guard.uninstall()
 

@@ -22,12 +22,12 @@ from gaoler.machines.live import Live
 from gaoler.machines.machine import Machine
 from gaoler.machines.monitor import Monitor
 from gaoler.machines.observed import Observed
+from gaoler.machines.pressure import Pressure
 from gaoler.machines.quotas import Quotas
 from gaoler.machines.record import Record
 from gaoler.machines.registry import Registry
 from gaoler.machines.resuming import Resumed
 from gaoler.machines.tally import Reason, Tally
-from gaoler.machines.want import Want
 from gaoler.machines.watches import Watches, last_words
 from gaoler.units import show_duration
 
@@ -47,7 +47,7 @@ class Running:
         self._configuration = registry.configuration
         self._admitting = threading.Lock()
         self._watches = Watches(registry, jailer, monitor, on_told=self.note, on_end=self._bury, on_expiry=self._expired)
-        self._want = Want(registry, jailer, monitor, self._end_for_want)
+        self._pressure = Pressure(registry, jailer, monitor, self._end_under_pressure)
         self.knocking = Knocking(jailer.network, monitor)
         self.when_idle: Callable[[Machine], bool] = lambda _: False
         """What is tried with a machine that does nothing, before it is stopped; whether it did."""
@@ -88,7 +88,7 @@ class Running:
                     undo.callback(self._jailer.release, machine.record)
                     undo.callback(notify.close)
                     self.allotment.weigh(machine.record)
-                    self._want.attend(machine.record.owner)
+                    self._pressure.attend(machine.record.owner)
                     noted.result()
                     reach("start.jailed")
                     machine.happen(observed.runs, started)
@@ -122,13 +122,13 @@ class Running:
         for owner in {
             machine.record.owner.share: machine.record.owner for machine in self._registry.all() if machine.live
         }.values():
-            self._want.attend(owner)
+            self._pressure.attend(owner)
 
     def take_over(self, machine: Machine, found: Live) -> None:
         """Go on with a machine that an earlier daemon started. Raises GaolerError, OSError."""
         machine.happen(observed.was_found, found, frozen=cgroup.is_frozen(self._jailer.cgroup(machine.record)))
         self.allotment.weigh(machine.record)
-        self._want.attend(machine.record.owner)
+        self._pressure.attend(machine.record.owner)
         notify = bind_notify(self._jailer.runtime(machine.record))
         self.note(machine, lambda known: known)
         self._watches.attend(machine, notify)
@@ -220,7 +220,7 @@ class Running:
         if why != "idle" or not self.when_idle(machine):
             self.stop(machine, reason=why)
 
-    def _end_for_want(self, machine: Machine, seen: Live, why: str) -> None:
+    def _end_under_pressure(self, machine: Machine, seen: Live, why: str) -> None:
         self._watches.end(machine, seen, why)
         cgroup.thaw(self._jailer.cgroup(machine.record))  # what stands still does not even die
 
@@ -273,7 +273,7 @@ class Running:
                 self._jailer.release(machine.record)
             except GaolerError as error:
                 _log.error("%s", error)
-            self._want.leave(machine.record.owner.share)
+            self._pressure.leave(machine.record.owner.share)
             if not graceful:
                 self._registry.want_stopped(machine)
             reason = _reason(machine, now, why, for_memory=for_memory)

@@ -12,8 +12,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from gaoler.host.net import links, sums
-from gaoler.host.net.clients import Clients
+from gaoler.host.net import checksums, links
+from gaoler.host.net.dhcp_clients import Clients
 from gaoler.host.net.tap import open_tap
 from system.support.frames import advert, dhcp, icmp6, raw, udp
 from system.support.host import network, nothing_left_over  # noqa: F401 - fixtures
@@ -228,7 +228,7 @@ def test_no_sum_is_written_onto_what_the_guard_has_looked_at(plain, of):
 def test_nor_where_a_bridge_hands_it_on_to_the_host(plain):
     """As in private mode, where all that leaves the host has come in at the bridge."""
     proper, forged = (summed(start, offset, ME.ip(IP4, udp(1024, 53, bytes(8)), 17)) for start, offset in ((34, 6), (20, 8)))
-    sums.hold("wire")
+    checksums.hold("wire")
     for sent, lost in ((proper, 0), (forged, 1), (proper, 1), (forged, 2)):
         heard(plain, sent)
         shown = json.loads(subprocess.run(["tc", "-s", "-j", "qdisc", "show", "dev", "wire", "clsact"], capture_output=True, check=True).stdout)

@@ -161,8 +161,8 @@ FRAMES = (
             *_DHCP,
             _is("client's address", "th", 160, 32, 0),
         ),
-        # Servers tell clients apart by an option as well, which `clients` looks at. An honest one asks twice, and again every few
-        # seconds while nobody answers.
+        # Servers tell clients apart by an option as well, which `dhcp_clients` looks at.
+        # An honest one asks twice, and again every few seconds while nobody answers.
         rate=20,
     ),
     Frame("DHCP renewal", (*_IP4, FROM4, *_DHCP, _own("client's address", "th", 160, 32, Own.IP4)), rate=20),

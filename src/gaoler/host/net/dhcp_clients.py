@@ -22,7 +22,7 @@ from contextlib import suppress
 
 from gaoler.host.net import bpf, links
 from gaoler.host.net.bpf import FP, LOAD_BYTES, MAP_LOOKUP, MAP_UPDATE, R0, R1, R2, R3, R4, R6, R7, R8, R9, Program
-from gaoler.host.net.sums import keep_sums_off_headers
+from gaoler.host.net.checksums import keep_sums_off_headers
 
 _PORTS, _IDENTITIES = 1 << 16, 8
 _OPTIONS = {"4": 64, "6": 32}

@@ -45,7 +45,7 @@ def is_plugged(bridge: str, prefix: str) -> bool:
     return any(port.startswith(prefix) for port in links.ports(bridge))
 
 
-class Former:
+class EarlierNetworks:
     """Of one daemon, which itself makes `own`, or nothing; `stop` ends its servers there, which need a bridge of its own."""
 
     def __init__(self, state: Path, prefix: str, own: Made | None, stop: Callable[[], None]) -> None:

@@ -34,7 +34,7 @@ _ENDS = 10.0
 _log = logging.getLogger(__name__)
 
 
-class Want:
+class Pressure:
     """That of all owners of one daemon. `end` is told which machine has to end, and why."""
 
     def __init__(self, registry: Registry, jailer: Jailer, monitor: Monitor, end: Callable[[Machine, Live, str], None]) -> None:
@@ -97,7 +97,7 @@ class Want:
             self._crowded.discard(owner.share)
         self._look(owner)
 
-    def _is_in_want(self, owner: Account) -> bool:
+    def _is_beyond(self, owner: Account) -> bool:
         return cgroup.usage(self._jailer.owners.of(owner.share))[1] > self._ceiling(owner)
 
     def _ceiling(self, owner: Account) -> int:
@@ -107,7 +107,7 @@ class Want:
         try:
             theirs = [(machine, machine.live) for machine in self._registry.all() if machine.record.owner.share == owner.share]
             running = [(self._weight(machine, seen), machine, seen) for machine, seen in theirs if seen is not None]
-            if running and self._is_in_want(owner):
+            if running and self._is_beyond(owner):
                 (_, taken, _), machine, seen = max(running, key=lambda one: one[0])
                 setting = limit_of(self._registry.configuration.limits, owner, "owner_memory").setting
                 why = (
@@ -126,7 +126,7 @@ class Want:
 
     def _look_again(self, owner: Account, waited: float) -> None:
         """Once the memory of the one that was ended has come back, or should have."""
-        if self._is_in_want(owner) and waited < _LAST:
+        if self._is_beyond(owner) and waited < _LAST:
             self._monitor.after(2 * waited, lambda: self._look_again(owner, 2 * waited))
             return
         with self._lock:
