@@ -136,6 +136,7 @@ class Portable:
                     raise Failed("that can't be imported", said.refused, _ANEW) from None
                 raise
             said.end()
+            btrfs.sync(tree)  # whoever is told that it is there may delete the archive; and what is not written counts tenfold
             reach("import.unpacked")
             if not described:
                 raise Failed("the archive is not whole", "nothing in it says what machine it is", _ANEW)

@@ -94,6 +94,7 @@ def test_a_machine_is_carried_in_a_file(gateway, quiet, archive, alice, bob):
         info, old = gateway.json("info", "moved", user=bob), gateway.json("info", "quiet", user=alice)
         assert (info["state"], info["home"], info["base"], info["address"]) == ("stopped", False, "debian", None)
         assert (info["memory"], info["cpus"]) == (old["memory"], old["cpus"])
+        assert 100 << 20 < info["disk_used"] < 500 << 20, "what it takes when all is written, and no more"
         gateway.gaol("up", "moved", user=bob, check=True)
         seen = gateway.gaol("exec", "moved", "--", "sh", "-ec", LOOK, user=bob, check=True).stdout.split()
         wanted = [
