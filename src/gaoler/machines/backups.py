@@ -156,8 +156,7 @@ class Backups:
     def make(self, wanted: Wanted, received: Received) -> Machine:
         """The machine, stopped, of the same make within the limits of today. Raises GaolerError."""
         of = self._quotas.held(wanted.record)
-        there = {kernel.name for kernel in installed.all_kernels(self._jailer.paths.kernels)}
-        request = Request(base=of.base, kernel=of.kernel if of.kernel in there else None, **of.shape())
+        request = Request.of(of, installed.all_kernels(self._jailer.paths.kernels))
         origin = (of.base, of.generation if self._is_ours(of, received) else None)
         fill = partial(btrfs.snapshot, received.path(wanted.uuid))
         machine = self._making.create(wanted.owner, wanted.name, request, populate=fill, origin=origin)

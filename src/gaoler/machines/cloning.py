@@ -70,8 +70,7 @@ class Cloning:
                         cloned.result()
                     reach("clone.taken")
 
-                request = Request(base=of.base, kernel=of.kernel, **of.shape())
-                new = self._making.create(of.owner, name, request, populate=fill)
+                new = self._making.create(of.owner, name, Request.of(of), populate=fill)
             try:
                 self._go_on(new, taken[0], taken[1], live)
             except BaseException:

@@ -50,7 +50,7 @@ class Making:
         name: str | None,
         request: Request,
         *,
-        populate: Callable[[Path], None] | None = None,
+        populate: Callable[[Path], object] | None = None,
         report: Report = silent,
         spare: bool = False,
         origin: tuple[str, str | None] | None = None,
@@ -104,7 +104,7 @@ class Making:
                     raise
 
     def _add(
-        self, owner: Account, name: str | None, describe: Callable[[str, int], Record], fill: Callable[[Path], None]
+        self, owner: Account, name: str | None, describe: Callable[[str, int], Record], fill: Callable[[Path], object]
     ) -> Machine:
         with self._registry.added(owner, name, describe) as machine, ExitStack() as undo:
             undo.callback(self._jailer.delete_gaol, machine.record)

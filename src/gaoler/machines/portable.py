@@ -143,7 +143,7 @@ class Portable:
             one = described[0]
             request, notes = self._granted(owner, one)
             origin = (one.base, None)
-            made = self._making.create(owner, name or one.name, request, populate=lambda gaol: _moved(tree, gaol), origin=origin)
+            made = self._making.create(owner, name or one.name, request, populate=tree.rename, origin=origin)
         return made, notes
 
     def _check_free(self, owner: Account, name: str) -> None:
@@ -163,10 +163,6 @@ class Portable:
         wanted["base"] = None
         request = complete(self._registry.configuration, owner, Wishes(**wanted | {"home": False}))
         return Request(**{**request.shape(), "base": one.base, "kernel": None}), notes
-
-
-def _moved(tree: Path, gaol: Path) -> None:
-    tree.rename(gaol)
 
 
 class _Words:

@@ -11,12 +11,12 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gaoler import background
+from gaoler import background, files
 from gaoler.bases import space
 from gaoler.configuration.account import Account
 from gaoler.errors import GaolerError, NotFound
@@ -30,7 +30,7 @@ from gaoler.machines.making import Making
 from gaoler.machines.monitor import Monitor
 from gaoler.machines.quotas import Quotas
 from gaoler.machines.record import Record, decode
-from gaoler.machines.registry import Registry
+from gaoler.machines.registry import NameTaken, Registry
 from gaoler.machines.request import Request
 from gaoler.machines.running import Running
 
@@ -38,6 +38,8 @@ PERIOD = 20.0
 """Seconds between looks at what is to go: for so long may an owner find their quota full with what they have thrown away."""
 SHORT = 0.9
 """Of an owner's quota: beyond it what they have thrown away goes."""
+_MOMENT = 1.0
+"""Seconds that a machine that has come back is waited for, which its owner may be starting already, before a sweep sees to it."""
 _log = logging.getLogger(__name__)
 
 
@@ -75,20 +77,26 @@ class Removed:
 
     def start(self) -> None:
         """See to what is there, now and from now on."""
-        self._monitor.after(PERIOD, self.start)
-        background.begin(self.sweep, "removed")
+        background.begin(self._look, "removed")
+
+    def _look(self) -> None:
+        try:
+            self.sweep()
+        finally:  # not before: a sweep that takes long has no other waiting behind it
+            self._monitor.after(PERIOD, self.start)
 
     # throwing away
 
     def remove(self, machine: Machine, *, force: bool) -> float | None:
         """Stop a machine and put it aside; returns until when it can be had back, None where it is gone. Raises Failed."""
         of = machine.record
-        if self._keeps() and not of.ephemeral and space.spare(self._directory) > 0:
-            with suppress(OSError):  # a store that is full, or takes no writes: then it is deleted
+        keeps = self._keeps() and not of.ephemeral and space.spare(self._directory) > 0
+        if keeps:  # a daemon that is killed meanwhile is followed by one that keeps it, too
+            with suppress(OSError):
                 self._place(of).mkdir(mode=0o700, exist_ok=True)
         try:
-            self.finish(machine, force=force)
-        except BaseException:
+            self._running.remove(machine, force=force, aside=self._put if keeps else None)
+        except BaseException:  # whoever removes it at the same time makes its place again
             with suppress(OSError):
                 self._place(of).rmdir()
             raise
@@ -96,7 +104,7 @@ class Removed:
         return kept.until if kept else None
 
     def finish(self, machine: Machine, *, force: bool) -> None:
-        """The same, or the rest of it after a daemon was killed: it is kept if there is a place for it. Raises Failed."""
+        """The rest of it, after a daemon was killed: it is kept if there is a place for it. Raises Failed."""
         keeps = self._place(machine.record).is_dir()
         self._running.remove(machine, force=force, aside=self._put if keeps else None)
 
@@ -105,6 +113,7 @@ class Removed:
         place, paths = self._place(of), self._jailer.paths
         ways = ((self._jailer.gaol(of), place / "gaol"), (paths.snapshots / of.id, place / "snapshots"))
         try:
+            place.mkdir(mode=0o700, exist_ok=True)
             for here, there in ways:
                 with suppress(FileNotFoundError):
                     here.rename(there)
@@ -153,7 +162,12 @@ class Removed:
     def restore(self, owner: Account, kept: Kept, name: str | None) -> Machine:
         """The machine, stopped, of the same make within the limits of today, with its snapshots. Raises GaolerError."""
         with self._lock:
-            return self._restored(owner, self._there(kept), name)
+            found = self._there(kept)
+            try:
+                return self._restored(owner, found, name)
+            except NameTaken as error:
+                hint = f"gaol restore --removed {found.record.name} --as NEW-NAME"
+                raise NameTaken(error.what, "what comes back replaces none", hint) from None
 
     def _there(self, kept: Kept) -> Kept:
         found = self._read(kept.path)
@@ -164,24 +178,41 @@ class Removed:
 
     def _restored(self, owner: Account, kept: Kept, name: str | None) -> Machine:
         of = self._quotas.held(kept.record)
-        there = {kernel.name for kernel in installed.all_kernels(self._jailer.paths.kernels)}
-        request = Request(base=of.base, kernel=of.kernel if of.kernel in there else None, **of.shape())
+        request = Request.of(of, installed.all_kernels(self._jailer.paths.kernels))
         again = kept.path / "again"
+        btrfs.delete(again)  # of a daemon that was killed
         btrfs.snapshot(kept.gaol, again)  # what is made goes with all that it has where the rest of its making fails
+
+        def move(gaol: Path) -> None:
+            files.write(kept.path / "into", gaol.name.encode(), durable=True)
+            kept.gaol.rename(gaol)
+
         try:
             origin = (of.base, of.generation)
-            machine = self._making.create(owner, name or of.name, request, populate=_mover(kept.gaol), origin=origin)
+            machine = self._making.create(owner, name or of.name, request, populate=move, origin=origin)
         except BaseException:
             if kept.gaol.is_dir():
                 btrfs.delete(again)
             else:
                 again.rename(kept.gaol)
+            os.utime(kept.path, (kept.removed, kept.removed))
             raise
         reach("had.back")
-        with machine.lock, suppress(FileNotFoundError):
-            (kept.path / "snapshots").rename(self._jailer.paths.snapshots / machine.record.id)
-        _delete(kept.path)
+        self._hand_over(kept.path, machine)
         return machine
+
+    def _hand_over(self, path: Path, machine: Machine) -> None:
+        """Have a machine that has come back have its snapshots, too; what is left goes. A later sweep does where it is busy."""
+        if not machine.lock.acquire(timeout=_MOMENT):
+            return
+        try:
+            if (path / "snapshots").is_dir() and not machine.observed.gone:
+                _add(path / "snapshots", self._jailer.paths.snapshots / machine.record.id)
+            _delete(path)
+        except (GaolerError, OSError) as error:  # it is back all the same
+            _log.error("the snapshots of %s: %s", machine.record.label, error)
+        finally:
+            machine.lock.release()
 
     # going for good
 
@@ -197,22 +228,33 @@ class Removed:
                 self._sweep()
         except (GaolerError, OSError) as error:
             _log.error("%s", error)
+        except Exception:  # the next sweep may do better, and somebody is to know
+            _log.exception("while clearing away what was removed")
 
     def _sweep(self) -> None:
         there = list(self._directory.iterdir())
-        coming = {self._place(machine.record) for machine in self._registry.all()}  # asked first: what leaves it is whole
+        machines = {machine.record.id: machine for machine in self._registry.all()}  # asked first: what leaves it is whole
         whole = self._all()
-        for path in {*there} - coming - {one.path for one in whole}:
-            _delete(path)
+        for path in {*there} - {self._directory / one for one in machines} - {one.path for one in whole}:
+            if back := machines.get(_into(path)):
+                self._hand_over(path, back)
+            else:
+                _delete(path)
         for one in self._to_go(whole):
             _log.info("%s, which was removed, is deleted", one.record.label)
             _delete(one.path)
 
     def _to_go(self, whole: list[Kept]) -> Iterator[Kept]:
-        """Looked at one after the other, the oldest first: each that goes makes room."""
+        """The oldest first. Where room is short one alone goes for it, of a store or an owner: btrfs gives the room back in the
+        background, and the next look shows whether that was enough.
+        """
+        tight, made_room = space.spare(self._directory) <= 0, set[int]()
         for one in reversed(whole):
+            whose = one.record.owner.uid
             is_over = not self._keeps() or one.until < time.time()
-            if is_over or space.spare(self._directory) <= 0 or self._is_short(one):
+            if is_over or tight or (whose not in made_room and self._is_short(one)):
+                tight = False
+                made_room.add(whose)
                 yield one
 
     def _is_short(self, one: Kept) -> bool:
@@ -226,16 +268,28 @@ class Removed:
         return self._directory / of.id
 
 
-def _mover(source: Path) -> Callable[[Path], None]:
-    def move(gaol: Path) -> None:
-        source.rename(gaol)
-
-    return move
-
-
 def _same(one: Account, other: Account) -> bool:
     """Whether they are one account, and not two that had the same uid one after the other."""
     return one.uid == other.uid and one.mark in ("", other.mark)
+
+
+def _into(path: Path) -> str:
+    """The identity of the machine that a restore which was cut short was making of it; nothing where there was none."""
+    try:
+        return (path / "into").read_text()
+    except (OSError, ValueError):
+        return ""
+
+
+def _add(snapshots: Path, there: Path) -> None:
+    """Move snapshots to where others may be, of which none is overwritten. What was cut short is finished."""
+    there.mkdir(mode=0o700, exist_ok=True)
+    for tree in snapshots.iterdir():
+        if not (there / tree.name).exists():
+            btrfs.set_readonly(tree, False)  # or it can't leave its directory
+            tree.rename(there / tree.name)
+    for tree in there.iterdir():
+        btrfs.set_readonly(tree, True)
 
 
 def _delete(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -11,6 +11,7 @@ from gaoler.configuration.account import Account
 from gaoler.configuration.grants import Limit, limit_of
 from gaoler.configuration.model import Configuration, Limits
 from gaoler.errors import LimitReached, Usage
+from gaoler.kernels.kernel import Kernel
 from gaoler.machines.record import Record, Shape
 from gaoler.units import show_duration, show_size
 
@@ -51,6 +52,12 @@ class Request(Shape):
     kernel: str | None
     disk_asked: bool = False
     """Whether the limit of the disk was the caller's wish: it must hold then, or there is no machine."""
+
+    @classmethod
+    def of(cls, record: Record, kernels: Iterable[Kernel] | None = None) -> Request:
+        """For another machine of the same make; with the standard kernel where its own is none of `kernels` that are given."""
+        has_own = kernels is None or record.kernel in {kernel.name for kernel in kernels}
+        return cls(base=record.base, kernel=record.kernel if has_own else None, **record.shape())
 
 
 _SHOW: dict[str, Callable[[float], str]] = {

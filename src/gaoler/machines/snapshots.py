@@ -121,7 +121,6 @@ class Snapshots:
     def clone(self, machine: Machine, name: str) -> Machine:
         """A new machine, stopped, of the same make within the limits of today, with the files of this one as they are now."""
         old = self._quotas.held(machine.record)
-        request = Request(base=old.base, kernel=old.kernel, **old.shape())
         with machine.lock:
             self._registry.check_there(machine)
-            return self._making.create(old.owner, name, request, populate=partial(btrfs.snapshot, self._jailer.gaol(old)))
+            return self._making.create(old.owner, name, Request.of(old), populate=partial(btrfs.snapshot, self._jailer.gaol(old)))

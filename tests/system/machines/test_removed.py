@@ -8,6 +8,7 @@ import published
 from gaoler.client import Gaoler
 from gaoler.daemon.introspection import description
 from gaoler.errors import NotFound
+from gaoler.host import btrfs
 from system.support.waiting import until
 
 pytestmark = [pytest.mark.root, pytest.mark.machine]
@@ -49,11 +50,19 @@ def test_a_machine_comes_back_with_all_that_it_had(keeping, alice, bob):
     gateway.gaol("up", "web", "--no-network", user=alice, check=True)
     taken = gateway.gaol("restore", "--removed", "web", user=alice)
     assert (taken.returncode, 'there is a machine "web" already' in taken.stderr) == (1, True)
-    assert len(gateway.json("ls", "--removed", user=alice)) == 1, "what could not be brought back is there still"
+    assert "gaol restore --removed web --as NEW-NAME" in taken.stderr
+    (still,) = gateway.json("ls", "--removed", user=alice)
+    assert still["name"] == "web", "what could not be brought back is there still"
+    assert still["until"] == pytest.approx(kept["until"], abs=0.01), "and for no longer"
+    # As a daemon leaves it that is killed before it has moved anything.
+    (place,) = _kept(gateway)
+    btrfs.snapshot(place / "gaol", place / "again")
     back = gateway.gaol("restore", "--removed", "web", "--as", "web2", user=alice, check=True)
     assert back.stdout == "web2 is back, stopped; gaol up web2 starts it\n"
     info = gateway.json("info", "web2", user=alice)
     assert (info["memory"], info["snapshots"], info["state"], info["generation"]) == (192 << 20, ["one"], "stopped", "1")
+    (own,) = (gateway.store / ".gaoler/snapshots").glob("*/one")
+    assert btrfs.info(own).readonly
     gateway.gaol("up", "web2", user=alice, check=True)
     assert gateway.gaol("exec", "web2", "--", "cat", "/srv/mine", user=alice).stdout == "mine\n"
     assert (gateway.json("ls", "--removed", user=alice), _kept(gateway)) == ([], [])
@@ -95,6 +104,27 @@ def test_a_daemon_that_is_killed_meanwhile_has_it_all_the_same(keeping, alice, m
         with pytest.raises(NotFound, match='no removed machine "first"'):
             gaoler.removed_drop("first", owner=alice.name)
     assert _kept(gateway) == []
+
+
+def test_a_daemon_that_is_killed_as_it_comes_back_loses_no_snapshot(keeping, alice, monkeypatch):
+    gateway = keeping
+    gateway.gaol("up", "again", "--no-network", user=alice, check=True)
+    for tag in ("one", "two"):
+        gateway.gaol("snapshot", "again", tag, user=alice, check=True)
+    gateway.gaol("rm", "--force", "again", user=alice, check=True)
+    try:
+        monkeypatch.setenv("GAOLER_FAILPOINT", "had.back")
+        gateway.restart(machines={"removed": "1h"})
+        monkeypatch.delenv("GAOLER_FAILPOINT")
+        assert gateway.gaol("restore", "--removed", "again", user=alice).returncode == 6
+        gateway.process.wait(60)
+    finally:
+        monkeypatch.delenv("GAOLER_FAILPOINT", raising=False)
+        gateway.start()
+    until(lambda: _kept(gateway) == [], "what the killed daemon left is finished")
+    assert gateway.json("ls", "--removed", user=alice) == []
+    assert gateway.json("info", "again", user=alice)["snapshots"] == ["one", "two"]
+    gateway.gaol("rm", "--force", "--now", "again", user=alice, check=True)
 
 
 def test_its_time_ends_and_half_of_one_goes(keeping, alice):
