@@ -51,15 +51,15 @@ class Audit(logging.Handler):
         with self._own:
             try:
                 os.write(self._today(f"{now:%Y-%m-%d}.jsonl"), line)
+                self._written += len(line)
+                if self._written > _LOOK:
+                    self._written = 0
+                    self.prune()
                 self._told = ""
             except OSError as error:
                 told, self._told = self._told, str(error)
                 if told != self._told:
                     _log.error("the audit can't be written: %s", error)
-            self._written += len(line)
-            if self._written > _LOOK:
-                self._written = 0
-                self.prune()
 
     def _today(self, name: str) -> int:
         path = self._directory() / name
@@ -68,7 +68,7 @@ class Audit(logging.Handler):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             self._file = path, os.open(path, flags, 0o600)
-            self.prune()
+            self._written = _LOOK  # what a new day pushes out is looked for when its first line is written
         return self._file[1]
 
     def leave(self) -> None:

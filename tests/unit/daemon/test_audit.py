@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from gaoler.daemon import audit as audit_module
 from gaoler.daemon.audit import Audit
 from gaoler.daemon.journal import Journal
 from gaoler.errors import LimitReached, NotAllowed
@@ -121,3 +122,18 @@ def test_what_can_not_be_written_is_told_once_and_hinders_nothing(place, caplog)
         audit.note(who="alice")
     assert len(caplog.messages) == 1
     assert "the audit can't be written" in caplog.messages[0]
+
+
+def test_days_that_can_not_be_looked_through_hinder_nothing(place, monkeypatch, caplog):
+    def refuse():
+        raise OSError("the disk is broken")
+
+    place.mkdir()
+    (place / "2026-01-01.jsonl").touch()
+    monkeypatch.setattr(audit_module, "_LOOK", 10)
+    audit = Audit(lambda: place, refuse)
+    for who in ("alice", "bob"):
+        audit.note(who=who)
+    audit.leave()
+    assert [one["who"] for one in entries(place)] == ["alice", "bob"]
+    assert caplog.messages == ["the audit can't be written: the disk is broken"]
