@@ -47,15 +47,19 @@ class BaseSync:
     def __init__(self, configuration: Configuration, bases: Bases, *, used: Used, take: Take, count: Count) -> None:
         self.configuration = configuration
         self.bases = bases
-        self._used, self._count = used, count
-        # The ids below those of machines: nobody's, and no machine's.
-        first = configuration.ids.first - IDS
-        masters, registries = configuration.masters, configuration.registries
-        self._means = Means(
+        self._used, self._take, self._count = used, take, count
+
+    @property
+    def _means(self) -> Means:
+        """As they are configured by now."""
+        there = self.configuration
+        first = there.ids.first - IDS  # the ids below those of machines: nobody's, and no machine's
+        masters, registries = there.masters, there.registries
+        return Means(
             Access(masters.identity, masters.known_hosts, masters.password, first),
             Registries(registries.credentials, registries.certificates, tuple(registries.insecure), first),
-            configuration.daemon.cache,
-            take,
+            there.daemon.cache,
+            self._take,
         )
 
     def add(self, name: str, recipe: Recipe, report: Report, *, replace: bool = False) -> Result:

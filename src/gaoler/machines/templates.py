@@ -22,6 +22,7 @@ from gaoler import background
 from gaoler.background import meanwhile
 from gaoler.bases.generations import Bases
 from gaoler.configuration.account import Account
+from gaoler.configuration.model import Machines
 from gaoler.errors import Failed, GaolerError, LimitReached
 from gaoler.host import btrfs, image
 from gaoler.kernels import installed
@@ -79,11 +80,14 @@ class Templates:
         self._sessions = sessions
         self._copies = kept
         self._monitor = monitor
-        self._settings = registry.configuration.machines
         self._lock = threading.Lock()
         self._templates: dict[int, Template] = {}
         self._last: dict[int, Key] = {}
         """What each owner's last new machine was."""
+
+    @property
+    def _settings(self) -> Machines:
+        return self._registry.configuration.machines  # asked each time: a reload replaces them
 
     # going on from one
 
@@ -138,7 +142,7 @@ class Templates:
         owner, live = machine.record.owner, machine.live
         if not self._settings.ahead or machine.entered or live is None or not live.ready:
             return
-        if request.init != "startenv" or request.mode != "seccomp" or not self._has_generation(machine):
+        if request.init != "startenv" or request.mode != "seccomp" or machine.record.generation is None:
             return
         key = self._key(owner, request)
         with self._lock:
@@ -221,9 +225,6 @@ class Templates:
     def _key(self, owner: Account, request: Request) -> Key:
         kernel = installed.find(self._jailer.paths.kernels, request.kernel or self._settings.kernel)
         return Key(owner, request, self._bases.find(request.base).generation, kernel.name)
-
-    def _has_generation(self, machine: Machine) -> bool:
-        return machine.record.generation is not None
 
 
 def _close(found: image.Image) -> None:
