@@ -5,9 +5,11 @@ What comes back is raw: the answers of a machine are read by whoever asked, neve
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
-from contextlib import ExitStack
+import time
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,8 +104,8 @@ def _connect(path: Path, first: bytes, timeout: float) -> socket.socket:
         # Not settimeout: with a socket that does not block, connect fails at once where the queue is full.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", *_timeval(timeout)))
         connection.connect(str(path))
-        connection.sendall(first)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", 0, 0))
+        _send(connection, first, timeout)
     except (FileNotFoundError, ConnectionError) as error:
         connection.close()
         raise Failed("the machine's agent can't be reached", "the machine is not running", "gaol ls") from error
@@ -114,6 +116,18 @@ def _connect(path: Path, first: bytes, timeout: float) -> socket.socket:
         connection.close()
         raise Failed("the machine's agent can't be reached", error.strerror or str(error), "gaol ls") from error
     return connection
+
+
+def _send(connection: socket.socket, data: bytes, timeout: float) -> None:
+    """Within `timeout` seconds in all: a machine may take a little again and again. Raises BlockingIOError."""
+    deadline, rest, room = time.monotonic() + timeout, memoryview(data), select.poll()
+    room.register(connection, select.POLLOUT)
+    while rest:
+        left = deadline - time.monotonic()
+        if left <= 0 or not room.poll(left * 1000):
+            raise BlockingIOError
+        with suppress(BlockingIOError):
+            rest = rest[connection.send(rest, socket.MSG_DONTWAIT) :]
 
 
 def _timeval(seconds: float) -> tuple[int, int]:

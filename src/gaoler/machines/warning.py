@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -54,7 +55,9 @@ def _say(place: Path, text: str) -> None:
     with sockets.control as control:
         for stream in sockets.streams:
             stream.close()
-        control.settimeout(_PATIENCE)
+        deadline = time.monotonic() + _PATIENCE  # over all that it says: it may say a little again and again
         with suppress(TimeoutError):  # a machine that is as slow is not waited for
-            while control.recv(4096):
-                pass
+            while (left := deadline - time.monotonic()) > 0:
+                control.settimeout(left)
+                if not control.recv(4096):
+                    break

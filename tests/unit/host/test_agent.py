@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import struct
+import threading
+from contextlib import suppress
 
 import pytest
 
@@ -77,3 +79,25 @@ def test_an_agent_that_does_not_accept_costs_no_more_than_the_timeout(tmp_path):
         listener.listen(0)
         with pytest.raises(Failed, match="does not answer"):
             open_session(path, SessionRequest(COOKIE), timeout=0.05)
+
+
+def test_an_agent_that_takes_a_little_again_and_again_costs_no_more_than_the_timeout(tmp_path):
+    path, over = tmp_path / "agent", threading.Event()
+
+    def sip(listener):
+        with listener.accept()[0] as accepted, suppress(OSError):
+            while not over.wait(0.05) and accepted.recv(32768):
+                pass
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        sipping = threading.Thread(target=sip, args=(listener,))
+        sipping.start()
+        try:
+            request = SessionRequest(COOKIE, arguments=("x" * (PAYLOAD_MAX - 4096),))
+            with pytest.raises(Failed, match="does not answer"):
+                open_session(path, request, timeout=0.3)
+        finally:
+            over.set()
+            sipping.join()

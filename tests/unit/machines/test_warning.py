@@ -1,10 +1,13 @@
 """Who is told, and how, that a machine's time is nearly over."""
 
+import socket
+import threading
 from types import SimpleNamespace
 
 import pytest
 
 from gaoler.errors import Failed
+from gaoler.host.agent import SessionSockets
 from gaoler.machines import warning
 
 
@@ -46,3 +49,25 @@ def test_a_host_without_mail_sends_none(machine, tmp_path, monkeypatch):
     monkeypatch.setattr(warning, "SENDMAIL", tmp_path / "none")
     warning.warn(SimpleNamespace(runtime=lambda record: SimpleNamespace(agent="socket")), machine, 900)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_machine_that_says_a_little_again_and_again_is_not_waited_for(monkeypatch, tmp_path):
+    ours, theirs = socket.socketpair()
+    monkeypatch.setattr(warning.agent, "open_session", lambda place, request: SessionSockets(ours, ()))
+    monkeypatch.setattr(warning, "_PATIENCE", 0.2)
+    telling = threading.Thread(target=warning._say, args=(tmp_path, "it is over"))
+    with theirs:
+        telling.start()
+        for _ in range(1000):  # 20 s
+            telling.join(0.02)
+            if not telling.is_alive():
+                break
+            try:
+                theirs.send(b".")
+            except BrokenPipeError:
+                break
+        else:
+            theirs.close()
+            pytest.fail("it listens for as long as the machine talks")
+    telling.join()
+    assert ours.fileno() == -1
