@@ -8,16 +8,18 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 from gaoler.errors import GaolerError
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-_left: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+_left: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
 _lock = threading.Lock()
 _spare: threading.Thread | None = None
 
@@ -32,7 +34,7 @@ def reserve() -> None:
             _spare = spare
 
 
-def begin(work: Callable[[], None], name: str) -> None:
+def begin(work: Callable[[], object], name: str) -> None:
     """Begin work that raises nothing, in the background."""
     try:
         threading.Thread(target=work, name=name, daemon=True).start()
@@ -51,6 +53,44 @@ def later(work: Callable[[], None]) -> None:
             _log.error("%s", error)
 
     begin(guarded, "clear-up")
+
+
+def each(work: Callable[[T], bool], them: Iterable[T], name: str, *, at_once: int, patience: float) -> int:
+    """Do it for each of them, so many at once; returns how many of them it was good for.
+
+    Each has a thread of its own. One that takes more than `patience` seconds goes on, and no other one waits for it any more.
+    """
+    under_way: dict[Future[bool], float] = {}
+    good = 0
+
+    def wait_for(room: int) -> None:
+        nonlocal good
+        while len(under_way) > room:
+            wait(under_way, max(0.0, min(under_way.values()) - time.monotonic()), FIRST_COMPLETED)
+            for future, until in list(under_way.items()):
+                if future.done():
+                    good += future.result()
+                elif time.monotonic() < until:
+                    continue
+                del under_way[future]
+
+    for one in them:
+        wait_for(at_once - 1)
+        future: Future[bool] = Future()
+        under_way[future] = time.monotonic() + patience
+        begin(partial(_finish, future, partial(work, one)), name)
+    wait_for(0)
+    return good
+
+
+def _finish(future: Future[bool], work: Callable[[], bool]) -> None:
+    good = False
+    try:
+        good = work()
+    except Exception:
+        _log.exception("in the background")
+    finally:
+        future.set_result(good)
 
 
 @contextmanager

@@ -107,7 +107,7 @@ class Arriving:
         Raises GaolerError. That one does not start meanwhile.
         """
         of = broken.record
-        with broken.lock:
+        with broken.locked():
             self._registry.check_there(broken)
             if broken.live is not None or broken.observed.asleep:
                 state = "running" if broken.live else "asleep"

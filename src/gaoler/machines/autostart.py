@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, zip_longest
 
 from gaoler import background
@@ -17,6 +16,8 @@ from gaoler.machines.machine import Machine
 from gaoler.machines.registry import Registry
 from gaoler.machines.running import Running
 
+_LONGER = 60.0
+"""Seconds beyond the time that it may take to get ready after which one keeps no other one waiting: its start hangs."""
 _log = logging.getLogger(__name__)
 
 
@@ -50,8 +51,8 @@ class Autostart:
         if not wanted:
             return
         _log.info("%d machines start with the host", len(wanted))
-        with ThreadPoolExecutor(os.cpu_count() or 1, "autostart") as pool:
-            good = sum(pool.map(self._started, wanted))
+        patience = self._registry.configuration.machines.deadline + _LONGER
+        good = background.each(self._started, wanted, "autostart", at_once=os.cpu_count() or 1, patience=patience)
         _log.info("%d of %d machines that start with the host are up", good, len(wanted))
 
     def _granted(self) -> list[Machine]:

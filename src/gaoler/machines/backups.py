@@ -90,7 +90,7 @@ class Backups:
         if not target.isalnum():
             raise Usage(f'"{target[:40]}" is not a target', "letters and digits name one", "gaol store backup --help")
         with ExitStack() as undo:
-            with machine.lock:
+            with machine.locked():
                 self._registry.check_there(machine)
                 directory = self._jailer.paths.backups / machine.record.id / target
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -160,7 +160,7 @@ class Backups:
         origin = (of.base, of.generation if self._is_ours(of, received) else None)
         fill = partial(btrfs.snapshot, received.path(wanted.uuid))
         machine = self._making.create(wanted.owner, wanted.name, request, populate=fill, origin=origin)
-        with machine.lock:
+        with machine.locked():
             directory = self._jailer.paths.snapshots / machine.record.id
             for tag, uuid in wanted.snapshots.items():
                 directory.mkdir(mode=0o700, exist_ok=True)

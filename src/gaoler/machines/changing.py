@@ -47,7 +47,7 @@ class Changing:
         """
         if not said:
             raise Usage("nothing to change", "say what, for instance memory=1G", f"gaol set {machine.record.name} memory=1G")
-        with machine.lock, self._one_by_one:
+        with machine.locked(), self._one_by_one:
             self._registry.check_there(machine)
             before = machine.record
             changes = self._checked(machine, {key: value for key, value in said.items() if key != "autostart"})
@@ -84,7 +84,7 @@ class Changing:
     def rename(self, machine: Machine, name: str) -> None:
         """Raises Usage, NameTaken, Failed where it runs: what runs has its name in its network and in itself."""
         machine_name(name)
-        with machine.lock:
+        with machine.locked():
             self._registry.check_there(machine)
             if machine.live or machine.observed.asleep:
                 own, does = machine.record.name, "is running" if machine.live else "sleeps"

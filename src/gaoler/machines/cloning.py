@@ -49,7 +49,7 @@ class Cloning:
     def clone(self, machine: Machine, name: str) -> Machine:
         """Make a second machine of a running one. Raises Usage, Failed, LimitReached, NameTaken."""
         with ExitStack() as ours:
-            with machine.lock:
+            with machine.locked():
                 self._registry.check_there(machine)
                 of, hint = machine.record, f"gaol clone {machine.record.name} {name}"
                 live = copies.imaged(machine, hint)

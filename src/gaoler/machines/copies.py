@@ -63,7 +63,7 @@ class Copies:
 
     def take(self, machine: Machine, tag: str | None) -> str:
         """Remember a running machine with its memory. Returns the tag. Raises Failed, LimitReached."""
-        with machine.lock, ExitStack() as undo:
+        with machine.locked(), ExitStack() as undo:
             live = imaged(machine, f"gaol snapshot {machine.record.name}")
             with image.of(live.process) as found:
                 name = self._snapshots.take(machine, tag)
@@ -117,7 +117,7 @@ class Copies:
 
     def go_on(self, machine: Machine, tag: str) -> bool:
         """Restore a snapshot and go on where the machine was; False where it is one of files alone. Raises GaolerError."""
-        with machine.lock:
+        with machine.locked():
             copy = read(self._directory(machine.record, tag))
             if copy is None:
                 return False
@@ -150,7 +150,7 @@ class Copies:
 
     def forget(self, machine: Machine, tag: str) -> None:
         """Forget the memory of a snapshot, if it has any. Raises GaolerError."""
-        with machine.lock:
+        with machine.locked():
             directory = self._directory(machine.record, tag)
             if directory.is_dir():
                 btrfs.delete(directory)

@@ -105,7 +105,7 @@ class Differences:
         """Both trees, kept from change and removal meanwhile: a snapshot of each, which is gone afterwards."""
         made: list[Path] = []
         try:
-            with machine.lock:
+            with machine.locked():
                 self._registry.check_there(machine)
                 old, against = self._old(machine, tag)
                 for tree in (old, self._jailer.gaol(machine.record)):

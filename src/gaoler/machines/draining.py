@@ -10,8 +10,8 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from gaoler import background, files
@@ -19,7 +19,7 @@ from gaoler.errors import GaolerError, LimitReached
 from gaoler.host.clock import since_boot
 from gaoler.machines import warning
 from gaoler.machines.jailing import Jailer
-from gaoler.machines.machine import Machine
+from gaoler.machines.machine import Busy, Machine
 from gaoler.machines.monitor import Monitor
 from gaoler.machines.registry import Registry
 from gaoler.machines.running import Running
@@ -29,6 +29,8 @@ from gaoler.units import show_duration
 
 _AT_ONCE = 4
 """Machines that are put to sleep, or stopped, at once: each writes what it has to the same disk."""
+_PATIENCE = 60.0
+"""Seconds after which one that takes longer, a home that hangs, say, keeps no other one waiting."""
 _LEAD = 300.0
 """Seconds before the end that everybody is told once more."""
 _AGAIN = 30.0
@@ -100,9 +102,9 @@ class Draining:
         files.write(self._place, json.dumps(asdict(drain)).encode(), durable=False)
         self.now = drain
         _log.warning("%s: nothing starts any more, and nothing runs from %s on", drain, _clock(drain.left))
-        self._spares.drop(lambda _: True)
         self._tell_all(drain)
         self._set_clocks(drain)
+        self._spares.drop(lambda _: True)  # last, since one of them may take long
 
     def end(self) -> None:
         """Machines start again; those that start with the host do so now."""
@@ -147,14 +149,14 @@ class Draining:
         warning.tell(self._jailer, machine, f"{name} {does} {soon}", f"{drain}. {kept}")
 
     def _put_down(self, drain: Drain) -> None:
-        with ThreadPoolExecutor(_AT_ONCE, "drain") as pool:
-            good = all(list(pool.map(lambda machine: self._ended(machine, drain), self.running())))
-        if good and not self.running():
+        there = self.running()
+        good = background.each(partial(self._ended, drain), there, "drain", at_once=_AT_ONCE, patience=_PATIENCE)
+        if good == len(there) and not self.running():
             _log.warning("%s: nothing runs any more", drain)
         else:
             self._monitor.after(_AGAIN, lambda: self._if_still(drain, lambda: self._put_down(drain)))
 
-    def _ended(self, machine: Machine, drain: Drain) -> bool:
+    def _ended(self, drain: Drain, machine: Machine) -> bool:
         if self.now is not drain:
             return True
         try:
@@ -170,6 +172,8 @@ class Draining:
             return False
         try:
             self._sleeping.sleep(machine)
+        except Busy:
+            raise  # it may be falling asleep: stopped then, it would lose what it had in memory
         except GaolerError as error:
             _log.info("%s can't sleep, and is stopped: %s", machine.record.label, error)
             return False

@@ -27,6 +27,8 @@ _FRAMES = (512, 128)
 """Frames that are looked at: at once, and a second from then on. What is more has to ask again."""
 _AGAIN = 5.0
 """Seconds until a machine that could not be woken is woken again."""
+_UNDER_WAY = float("inf")
+"""When it is woken right now, which may never end: one thread waits for that, and not a further one for each knock."""
 _ARP, _IP6, _ICMP6, _SOLICITATION = b"\x08\x06", b"\x86\xdd", 58, 135
 _log = logging.getLogger(__name__)
 
@@ -97,7 +99,7 @@ class Knocking:
     def _knocked(self, machine: Machine) -> None:
         now = time.monotonic()
         if now - self._tried.get(machine.record.id, -_AGAIN) >= _AGAIN:
-            self._tried[machine.record.id] = now
+            self._tried[machine.record.id] = _UNDER_WAY
             background.begin(lambda: self._wake(machine), "knock")
 
     def _wake(self, machine: Machine) -> None:
@@ -108,6 +110,9 @@ class Knocking:
             _log.warning("%s is wanted, and can't be woken: %s", machine.record.label, error)
         else:
             self._tried.pop(machine.record.id, None)
+        finally:
+            if machine.record.id in self._tried:
+                self._tried[machine.record.id] = time.monotonic()
 
 
 def wanted(frame: bytes) -> bytes:

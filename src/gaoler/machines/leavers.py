@@ -92,7 +92,7 @@ class Leavers:
         """
         record = machine.record
         name = machine_name(name or record.name)
-        with machine.lock:
+        with machine.locked():
             self._registry.check_there(machine)
             if machine.live or machine.observed.asleep:
                 does = "is running" if machine.live else "sleeps"

@@ -46,7 +46,7 @@ class Origins:
             if machine.live:
                 report(Progress(f"asking {machine.record.name} to write out its files"))
                 self._sessions.write_out(machine)
-            with machine.lock:
+            with machine.locked():
                 self._registry.check_there(machine)
                 btrfs.snapshot(gaol, target)
             owner = machine.record.owner

@@ -91,7 +91,7 @@ class Portable:
                 report(Progress(f"asking {machine.record.name} to write out its files"))
                 self._sessions.write_out(machine)
             tree = self._jailer.paths.staging / secrets.token_hex(6)
-            with machine.lock:
+            with machine.locked():
                 self._registry.check_there(machine)
                 of = machine.record
                 btrfs.snapshot(self._jailer.gaol(of), tree, readonly=True)

@@ -47,7 +47,7 @@ class Rebasing:
 
     def rebase(self, machine: Machine, report: Report) -> str:
         """Move a stopped machine over; returns the tag of a snapshot of what it was. Raises NotFound, LimitReached, Failed."""
-        with machine.lock, ExitStack() as undo:
+        with machine.locked(), ExitStack() as undo:
             old, new, generation = self._ways(machine)
             of, gaol = machine.record, self._jailer.gaol(machine.record)
             mine = compare(old, gaol, f"{of.base} {of.generation}", report)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import replace
 
 from gaoler import files
@@ -31,8 +31,6 @@ from gaoler.machines.tally import Reason, Tally
 from gaoler.machines.watches import Watches, last_words
 from gaoler.units import show_duration
 
-_BUSY = 30.0
-"""Seconds that a stop or a removal waits for a start, a snapshot or the like of the machine."""
 _log = logging.getLogger(__name__)
 
 
@@ -145,7 +143,7 @@ class Running:
 
     def freeze(self, machine: Machine) -> None:
         """Have all of a machine's programs stand still, and its kernel with them, until `thaw`. Raises Failed."""
-        with machine.lock:
+        with machine.locked():
             self._registry.check_there(machine)
             if machine.live is None:
                 name = machine.record.name
@@ -155,10 +153,11 @@ class Running:
 
     def thaw(self, machine: Machine) -> None:
         """Let them go on; nothing where they do. Raises Failed."""
-        with machine.lock:
-            if machine.observed.frozen:
-                cgroup.thaw(self._jailer.cgroup(machine.record))
-                machine.happen(observed.thawed)
+        if machine.observed.frozen:
+            with machine.locked():
+                if machine.observed.frozen:
+                    cgroup.thaw(self._jailer.cgroup(machine.record))
+                    machine.happen(observed.thawed)
 
     def note(self, machine: Machine, change: Callable[[Live], Live]) -> tuple[Observed, Observed]:
         """Take note of what a running machine has become. `change` makes it of what is known by then: nothing told is lost.
@@ -188,7 +187,7 @@ class Running:
 
     def stop(self, machine: Machine, *, force: bool = False, reason: Reason = "asked") -> None:
         """Stop the machine, its programs first unless `force`; nothing where it does not run. Raises Failed."""
-        with _locked(machine):  # not in the middle of a start
+        with machine.locked():  # not in the middle of a start
             self.thaw(machine)  # first: what stands still does not even die
             self._registry.want_stopped(machine)
             seen = machine.live
@@ -212,7 +211,8 @@ class Running:
                 if not seen.process.wait(10):
                     raise Failed(f"machine {machine.record.name} does not end", f"process {seen.process.pid}", "gaol doctor")
             reach("stop.ended")
-            self._ended(machine, seen)
+            with machine.locked():  # whoever saw the end first may clear up without end
+                self._ended(machine, seen)
         finally:
             machine.happen(observed.was_stopped)
 
@@ -289,7 +289,7 @@ class Running:
     def remove(self, machine: Machine, *, force: bool = False, aside: Callable[[Record], None] | None = None) -> None:
         """Stop the machine and throw its files away; what `aside` takes of them first is left. Idempotent. Raises Failed."""
         self.stop(machine, force=force)
-        with _locked(machine):
+        with machine.locked():
             if machine.observed.gone:
                 return
             self._registry.check_idle(machine)
@@ -328,19 +328,6 @@ _WORDS: dict[Reason, tuple[str, str]] = {
 def _level(machine: Machine) -> int:
     """What waits for somebody's next command is nobody's yet."""
     return logging.DEBUG if machine.is_spare else logging.INFO
-
-
-@contextmanager
-def _locked(machine: Machine) -> Iterator[None]:
-    """Hold its lock. Raises Failed where that takes too long: what it waits for, a home that hangs, say, may never end."""
-    if not machine.lock.acquire(timeout=_BUSY):
-        name = machine.record.name
-        why = f"it is {machine.state}, and what is done to it takes more than {_BUSY:g} s; its owner's home may hang"
-        raise Failed(f"{name} is busy", why, f"gaol info {name}")
-    try:
-        yield
-    finally:
-        machine.lock.release()
 
 
 def _reason(machine: Machine, seen: Live, why: str | None, *, for_memory: bool) -> Reason:

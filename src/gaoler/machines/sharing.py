@@ -47,7 +47,7 @@ class Sharing:
             raise Usage("root needs no share", "root may go into each machine", f"gaol info {name}")
         if until is not None and until <= time.time():
             raise Usage("that time is over", "a share ends later than now", f"gaol share {name} {friend.name} --until 2h")
-        with machine.lock:
+        with machine.locked():
             self._registry.check_there(machine)
             if has_home(machine, self._jailer) and not home:
                 raise Failed(
@@ -63,7 +63,7 @@ class Sharing:
 
     def unshare(self, machine: Machine, login: str) -> None:
         """Let somebody in no longer; their sessions end. By name: the account may be gone. Raises NotFound."""
-        with machine.lock:
+        with machine.locked():
             self._registry.check_there(machine)
             left = tuple(share for share in machine.record.shares if share.name != login)
             if left == machine.record.shares:

@@ -49,7 +49,7 @@ class Sleeping:
         self._running.thaw(machine)
         copies.imaged(machine, f"gaol up {machine.record.name}")
         self._sessions.write_out(machine)  # what else would wait in its memory for as long as it sleeps
-        with machine.lock, ExitStack() as undo:
+        with machine.locked(), ExitStack() as undo:
             self._registry.check_there(machine)
             live, of = copies.imaged(machine, f"gaol up {machine.record.name}"), machine.record
             if of.ephemeral:

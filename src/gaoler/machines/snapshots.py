@@ -64,7 +64,7 @@ class Snapshots:
     def take(self, machine: Machine, tag: str | None) -> str:
         """Remember the machine's files; running ones as after a power cut. Returns the tag. Raises Failed, LimitReached."""
         name = tag_name(tag) if tag else time.strftime("%Y%m%d-%H%M%S")
-        with machine.lock:
+        with machine.locked():
             self._registry.check_there(machine)
             target = self._directory(machine) / name
             target.parent.mkdir(mode=0o700, exist_ok=True)
@@ -84,7 +84,7 @@ class Snapshots:
 
     def restore(self, machine: Machine, tag: str) -> None:
         """Put the files back as the snapshot has them. Raises NotFound, Failed where the machine runs, or sleeps."""
-        with machine.lock:
+        with machine.locked():
             source, name = self.found(machine, tag), machine.record.name
             if machine.live or machine.observed.asleep:
                 raise Failed(f"{name} {'is running' if machine.live else 'sleeps'}", "its files are in use", f"gaol down {name}")
@@ -106,7 +106,7 @@ class Snapshots:
 
     def remove(self, machine: Machine, tag: str) -> None:
         """Forget a snapshot. Raises NotFound."""
-        with machine.lock:
+        with machine.locked():
             btrfs.delete(self.found(machine, tag))
 
     def found(self, machine: Machine, tag: str) -> Path:
@@ -121,6 +121,6 @@ class Snapshots:
     def clone(self, machine: Machine, name: str) -> Machine:
         """A new machine, stopped, of the same make within the limits of today, with the files of this one as they are now."""
         old = self._quotas.held(machine.record)
-        with machine.lock:
+        with machine.locked():
             self._registry.check_there(machine)
             return self._making.create(old.owner, name, Request.of(old), populate=partial(btrfs.snapshot, self._jailer.gaol(old)))

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 
 from gaoler import background
 from gaoler.configuration.account import Account
@@ -21,7 +22,9 @@ from gaoler.machines.request import Request
 from gaoler.machines.running import Running
 
 _PATIENCE = 20.0
-"""Seconds to wait for one that is being made: more than a start may take."""
+"""Seconds to wait for one that is being made, more than a start may take; and for one that ends."""
+_AT_ONCE = 8
+"""Of those that end."""
 _log = logging.getLogger(__name__)
 
 
@@ -78,7 +81,7 @@ class Spares:
             machine = _made(spare)
             if machine is not None and machine.live is not None:
                 return machine
-        background.begin(lambda: self._end(spare), "drop")
+        background.begin(partial(self._end, spare), "drop")
         return None
 
     def spend(self, uid: int | None) -> bool:
@@ -88,15 +91,14 @@ class Spares:
             spare = self._waiting.pop(found) if found is not None else None
         if spare is None:
             return False
-        self._end(spare)
+        background.each(self._end, [spare], "drop", at_once=1, patience=_PATIENCE)
         return True
 
     def drop(self, stale: Callable[[Spare], bool]) -> None:
-        """End those of which that is true."""
+        """End those of which that is true. One that does not end, for its home hangs, say, keeps nobody waiting for good."""
         with self._lock:
             gone = [self._waiting.pop(uid) for uid, spare in list(self._waiting.items()) if stale(spare)]
-        for spare in gone:
-            self._end(spare)
+        background.each(self._end, gone, "drop", at_once=_AT_ONCE, patience=_PATIENCE)
 
     def forget(self, spare: Spare) -> None:
         """One that could not be made."""
@@ -118,13 +120,15 @@ class Spares:
         with self._lock:
             return len(self._waiting)
 
-    def _end(self, spare: Spare) -> None:
+    def _end(self, spare: Spare) -> bool:
         machine = _made(spare)
         if machine is not None:
             try:
                 self._running.remove(machine, force=True)
             except (GaolerError, OSError) as error:
                 _log.error("a machine made ahead does not go: %s", error)
+                return False
+        return True
 
 
 def _made(spare: Spare) -> Machine | None:

@@ -139,3 +139,18 @@ def test_one_that_can_not_be_woken_is_not_tried_again_at_once(bridge, monitor, k
         bridge.send(arp(ADDRESS))
     hear(monitor)
     assert knocks.woken == [WEB.name]
+
+
+def test_one_whose_waking_hangs_is_waited_for_by_one_thread(bridge, monitor, knocks, monkeypatch):
+    begun = []
+    monkeypatch.setattr(knocking.background, "begin", lambda work, _: begun.append(work))
+    knocks.attend(Machine(WEB.with_(network=True)), ("10.1.2.3", None))
+    monkeypatch.setattr(knocking, "_AGAIN", 0.0)
+    for _ in range(2):
+        bridge.send(arp(ADDRESS))
+    hear(monitor)
+    assert len(begun) == 1
+    begun[0]()
+    bridge.send(arp(ADDRESS))
+    hear(monitor)
+    assert len(begun) == 2

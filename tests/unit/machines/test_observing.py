@@ -9,11 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gaoler.configuration.model import Configuration
-from gaoler.errors import Failed
 from gaoler.host.cgroup import owners
 from gaoler.host.process import Process
 from gaoler.machines import live, observed
-from gaoler.machines import running as running_module
 from gaoler.machines.jailing import Jailer
 from gaoler.machines.live import Live, told
 from gaoler.machines.machine import Machine
@@ -102,28 +100,6 @@ def running(tmp_path):
     network = SimpleNamespace(capacity=None)
     jailer = Jailer(Paths(tmp_path / "store", tmp_path / "run"), "t", 1 << 20, network, owners.Groups("t"))
     return Running(Registry(Configuration(), jailer), jailer, Quotas(Configuration(), jailer.paths), Monitor(), Tally())
-
-
-def test_a_stop_does_not_wait_for_ever_behind_what_hangs(running, monkeypatch):
-    monkeypatch.setattr(running_module, "_BUSY", 0.05)
-    machine = Machine(WEB)
-    held, over = threading.Event(), threading.Event()
-
-    def hang():
-        with machine.lock:
-            held.set()
-            over.wait(30)
-
-    thread = threading.Thread(target=hang)
-    thread.start()
-    try:
-        held.wait(30)
-        for end in (running.stop, running.remove):
-            with pytest.raises(Failed, match="busy"):
-                end(machine, force=True)
-    finally:
-        over.set()
-        thread.join()
 
 
 @pytest.fixture

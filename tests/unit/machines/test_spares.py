@@ -10,6 +10,7 @@ from gaoler.configuration.model import Configuration
 from gaoler.errors import Failed
 from gaoler.host.process import Process
 from gaoler.machines import observed
+from gaoler.machines import spares as spares_module
 from gaoler.machines.live import Live
 from gaoler.machines.machine import Machine
 from gaoler.machines.request import Wishes, complete
@@ -145,3 +146,18 @@ def test_after_the_end_there_are_none(spares, running):
     spares.close()
     assert ended(running, 1)
     assert spares.keep(KEY, 60) is None
+
+
+def test_one_that_does_not_end_keeps_nobody_waiting_for_good(spares, running, monkeypatch):
+    monkeypatch.setattr(spares_module, "_PATIENCE", 0.1)
+    over = threading.Event()
+    monkeypatch.setattr(running, "remove", lambda machine, force: over.wait(LONG))
+    dropping = threading.Thread(target=lambda: spares.drop(lambda _: True))
+    put(spares)
+    try:
+        dropping.start()
+        dropping.join(LONG / 2)
+        assert not dropping.is_alive()
+    finally:
+        over.set()
+        dropping.join()
