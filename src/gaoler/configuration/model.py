@@ -131,7 +131,8 @@ class Machines(Section):
     ahead: Duration = Field(
         300,
         description="how long after a run or up the same owner's next throw-away machine waits, started already, which takes "
-        "some 35 MB; it makes way where memory or the limit of machines is reached (0: none is made ahead)",
+        "some 35 MB; it makes way where memory or the limit of machines is reached; other than 0, an owner's further machines of "
+        "a kind are restored from memory, some 12 MB of their quota (0: neither)",
     )
 
 

@@ -20,7 +20,7 @@ _HEAD = """# The configuration
 
 `/etc/gaoler/gaoler.toml`, or what `GAOLER_CONFIG` or `gaoler --config` names. TOML; every key may be left out. A key that
 gaoler does not know, a value that makes no sense, or one that this host can't have (a subnet that overlaps another network, a
-bridge that is none) is told with file, line and key, by `gaoler --check`, and the daemon goes on with the configuration that it
+bridge that isn't one) is told with file, line and key, by `gaoler --check`, and the daemon goes on with the configuration that it
 had. Sizes are written `512M` or `2G`, durations `90s`, `30m`, `2h` or `7d`. This page is made from the code, as gaoler.toml(5)
 is.
 """
