@@ -94,25 +94,28 @@ def test_what_may_be_a_mistake_is_told(gateway, alice):
 def test_a_daemon_that_runs_takes_what_is_good_and_goes_on_with_what_it_had(gateway, quiet, alice):
     pid = gateway.process.pid
     begun = gateway.log.stat().st_size
-    with configured(gateway, limits={"machines": 1, "memroy": "1G"}):
+    try:
+        with configured(gateway, limits={"machines": 1, "memroy": "1G"}):
+            gateway.process.send_signal(signal.SIGHUP)
+            until(lambda: "did you mean memory" in said(gateway, begun), "the mistake is in the log")
+            check = found(gateway)
+            assert not check["good"]
+            assert "limits.memroy" in check["found"]
+            assert "gaoler.toml" in check["hint"]
+            gateway.gaol("clone", "quiet", "second", user=alice, check=True)
+        with configured(gateway, limits={"machines": 1}, metrics={"file": str(gateway.directory / "metrics.prom")}):
+            gateway.process.send_signal(signal.SIGHUP)
+            until(lambda: "limits.machines" in said(gateway, begun), "what changed is in the log")
+            assert gateway.gaol("clone", "quiet", "third", user=alice).returncode == 5
         gateway.process.send_signal(signal.SIGHUP)
-        until(lambda: "did you mean memory" in said(gateway, begun), "the mistake is in the log")
-        check = found(gateway)
-        assert not check["good"]
-        assert "limits.memroy" in check["found"]
-        assert "gaoler.toml" in check["hint"]
-        gateway.gaol("clone", "quiet", "second", user=alice, check=True)
-    with configured(gateway, limits={"machines": 1}, metrics={"file": str(gateway.directory / "metrics.prom")}):
-        gateway.process.send_signal(signal.SIGHUP)
-        until(lambda: "limits.machines" in said(gateway, begun), "what changed is in the log")
-        assert gateway.gaol("clone", "quiet", "third", user=alice).returncode == 5
-    gateway.process.send_signal(signal.SIGHUP)
-    until(lambda: gateway.gaol("clone", "quiet", "third", user=alice).returncode == 0, "and is taken back")
-    for name in ("second", "third"):
-        gateway.gaol("rm", "--force", name, user=alice, check=True)
-    assert found(gateway)["good"]
-    assert gateway.process.pid == pid
-    assert quiet.state == "ready"
+        until(lambda: gateway.gaol("clone", "quiet", "third", user=alice).returncode == 0, "and is taken back")
+        assert found(gateway)["good"]
+        assert (gateway.process.pid, gateway.process.poll()) == (pid, None)
+        assert quiet.state == "ready"
+    finally:
+        gateway.restart()
+        for name in ("second", "third"):
+            gateway.gaol("rm", "--force", name, user=alice)
 
 
 def addresses() -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from system.support import sandbox
 from system.support.machine import running
+from system.support.waiting import PATIENCE
 
 pytestmark = [pytest.mark.root, pytest.mark.machine]
 
@@ -55,8 +58,31 @@ def test_nothing_that_is_needed_is_taken(confined, alice, bob):
     assert confined.gaol("top", "--all").returncode == 0
 
 
+ERRORS = """
+import ctypes, os, socket
+def packets():
+    socket.socket(socket.AF_PACKET, socket.SOCK_RAW).close()
+def clock():
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syscall(159, ctypes.create_string_buffer(256)) < 0:  # adjtimex, which shows the clock's state to everybody
+        raise OSError(ctypes.get_errno(), "")
+for does in (packets, clock):
+    try:
+        does()
+        print("done")
+    except OSError as error:
+        print(error.errno)
+"""
+"""Two things that no capability of those that the unit takes stands before."""
+
+
 def test_what_is_taken_is_gone():
-    """For who takes over the daemon, and for what it starts."""
-    refused = sandbox.refused(UNIT)
-    assert {"reboot", "init_module", "finit_module", "kexec_load", "clock_settime", "iopl", "swapon", "syslog"} <= set(refused)
-    assert not {"mount", "ptrace", "bpf", "personality", "modify_ldt", "chroot"} & set(refused), "what machines and their daemon use"
+    """For who takes over the daemon, and for what it starts; but not what machines and their daemon use."""
+
+    def errors(*wrapper: str) -> list[str]:
+        command = [*wrapper, sys.executable, "-c", ERRORS]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout.split()
+
+    assert errors() == ["done", "done"]
+    assert errors(sys.executable, sandbox.__file__, str(UNIT)) == [str(errno.EAFNOSUPPORT), str(errno.EPERM)]
+    assert not {"mount", "ptrace", "bpf", "personality", "modify_ldt", "chroot"} & set(sandbox.refused(UNIT))

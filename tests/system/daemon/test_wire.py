@@ -89,7 +89,8 @@ def replies(gateway, method, **parameters):
 
 
 def test_what_methods_answer_is_what_is_published(gateway, interface):
-    """Every method of the interface but the building of kernels, and what needs a reader or a writer; on machines and bases of root's."""
+    """On machines and bases of root's: every method of the interface but for kernels, what needs a reader, a writer or a newer base,
+    and what is about removed machines, which this gateway doesn't keep (machines/test_removed.py)."""
     assert list(interface.methods) == list(METHODS)
     command, base = {"arguments": ["true"]}, str(gateway.components.base)
     calls = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import struct
 import threading
@@ -12,15 +11,15 @@ import pytest
 
 from gaoler.host.confine import confinement
 from gaoler.host.confine.confinement import Bind, Confinement, ProgramFailed
+from system.support.components import need_root
 
 pytestmark = [pytest.mark.root]
 FIRST = (1 << 29) - 65536
 
 
 @pytest.fixture(autouse=True)
-def need_root():
-    if os.geteuid():
-        pytest.skip("makes namespaces")
+def as_root():
+    need_root()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from system.machines.test_copies import turns
 from system.support.leaks import leaving_nothing
-from system.support.machine import Machine, running
+from system.support.machine import IDENTITY, Machine, running
 from system.support.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.root, pytest.mark.machine]
@@ -43,17 +43,6 @@ with open("/root/drawn", "a") as drawn:
 """
 """Draws random numbers all the time, looks at its own memory, and answers whoever is connected to it."""
 
-_IDENTITY = {
-    "host name": "cat /proc/sys/kernel/hostname",
-    "host name on disk": "cat /etc/hostname",
-    "machine id": "cat /etc/machine-id",
-    "host key": "cat /etc/ssh/ssh_host_ed25519_key.pub",
-    "MAC": "cat /sys/class/net/eth0/address",
-    "addresses": "hostname -I",
-    "what it is told": "cat /run/gaoler/machine",
-    "who may log in": "cat /run/sshd.keys/all",
-}
-
 
 @pytest.fixture(name="first")
 def first_fixture(gateway, alice):
@@ -86,7 +75,7 @@ def test_a_clone_of_a_running_machine_is_another_one(gateway, alice, first, seco
     until(lambda: second.sh("ls /root").split().count("aborted"), "the copy's program hears that its connection has gone")
     assert "aborted" not in first.sh("ls /root").split()
     until(lambda: second.state == "ready", "the copy's sshd is there")
-    for what, command in _IDENTITY.items():
+    for what, command in IDENTITY.items():
         assert first.sh(command) != second.sh(command), f"both have the same {what}"
     for machine in (first, second):
         assert machine.sh("hostname -I").split()[0] == machine.address

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import stat
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -436,15 +435,6 @@ def test_doctor_finds_nothing_amiss(gateway, alice):
     assert "BAD" not in gateway.gaol("doctor", user=alice).stdout
 
 
-def test_store_and_kernels(gateway, alice):
-    store = gateway.json("store", "info", user=alice)
-    assert store["path"] == str(gateway.store)
-    assert 0 < store["free"] < store["total"] == 16 << 30
-    (kernel,) = gateway.json("kernel", "ls", user=alice)
-    assert f"{kernel['version']}-{kernel['hash']}" == gateway.components.kernel_name
-    assert kernel["default"]
-
-
 def test_an_administrator_may_name_anothers_machine_in_every_command(gateway, alice, bob, warden):
     """But for those that go near the owner's home: these are root's. To others the answer is that for no machine."""
     web, root = f"{alice.name}/web", gateway.root
@@ -479,16 +469,6 @@ def test_an_administrator_may_name_anothers_machine_in_every_command(gateway, al
         gateway.gaol("base", "rm", "course")
 
 
-def test_a_machine_without_a_desktop_says_so(quiet):
-    done = quiet.gaol("desktop")
-    said = "this machine has no desktop; one made from a base with a desktop (debian-desktop) has"
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-2:] == [
-        f"gaol: can't start a desktop in quiet: {said}",
-        "try: gaol desktop NAME --base debian-desktop",
-    ]
-
-
 def test_administrators_see_everybody_and_plain_users_do_not(quiet, gateway, alice, bob, warden):
     assert [machine["name"] for machine in gateway.json("ls", "--all", user=warden)] == ["quiet"]
     assert gateway.json("info", f"{alice.name}/quiet", user=warden)["owner"] == alice.name
@@ -501,12 +481,3 @@ def test_administrators_see_everybody_and_plain_users_do_not(quiet, gateway, ali
         assert gateway.gaol("top", "--all", user=user).returncode == 4
         assert gateway.gaol("base", "rm", "debian", user=user).returncode == 4
         assert gateway.gaol("kernel", "rm", gateway.components.kernel_name, user=user).returncode == 4
-
-
-def test_the_store_is_closed_to_users(gateway, alice):
-    """Trees of machines hold setuid programs of root's."""
-    mode = (gateway.store / ".gaoler").stat()
-    assert (mode.st_uid, stat.S_IMODE(mode.st_mode)) == (0, 0o700)
-    flags = os.statvfs(gateway.store).f_flag
-    assert flags & os.ST_NOSUID
-    assert flags & os.ST_NODEV

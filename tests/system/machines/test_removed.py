@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 import published
@@ -22,6 +24,13 @@ def keeping(gateway):
         gateway.gaol("rm", "--force", "--now", f"{one['owner']}/{one['name']}")
     gateway.restart()
     until(lambda: _kept(gateway) == [], "nothing is kept where nothing is to be kept")
+
+
+def answered(gaoler, method, **parameters):
+    """The reply, which is what is published."""
+    reply = gaoler.call(method, **parameters)
+    assert published.read(description()).faults(method, reply) == []
+    return reply
 
 
 def _kept(gateway):
@@ -90,17 +99,16 @@ def test_a_daemon_that_is_killed_meanwhile_has_it_all_the_same(keeping, alice, m
         gateway.process.wait(60)
     finally:
         monkeypatch.delenv("GAOLER_FAILPOINT", raising=False)
-        gateway.start()
+        gateway.restart(signal.SIGKILL, machines={"removed": "1h"})
     assert gateway.json("ls", user=alice) == []
     with Gaoler(str(gateway.socket)) as gaoler:
         there = {"removed": gaoler.removed_list(owner=alice.name)}
         assert published.read(description()).faults("RemovedList", there) == []
         assert [one["name"] for one in there["removed"]] == ["first"]
-        machine = gaoler.removed_restore("first", owner=alice.name)
+        machine = answered(gaoler, "RemovedRestore", name="first", owner=alice.name)["machine"]
         assert machine["snapshots"] == ["one"]
-        gone = gaoler.call("Remove", name=f"{alice.name}/first")
-        assert published.read(description()).faults("Remove", gone) == []
-        gaoler.removed_drop("first", owner=alice.name)
+        answered(gaoler, "Remove", name=f"{alice.name}/first")
+        answered(gaoler, "RemovedDrop", name="first", owner=alice.name)
         with pytest.raises(NotFound, match='no removed machine "first"'):
             gaoler.removed_drop("first", owner=alice.name)
     assert _kept(gateway) == []

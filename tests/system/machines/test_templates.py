@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from system.machines.test_clones import _IDENTITY
 from system.support.gateway import Gateway
+from system.support.machine import IDENTITY
 from system.support.users import User
 from system.support.waiting import PATIENCE, until
 
@@ -68,11 +68,11 @@ def test_the_third_machine_is_restored_and_nobody_else(gateway, alice, bob):
     one, other = (
         {
             what: gateway.gaol("exec", name, "--", "sh", "-c", command, user=alice, check=True).stdout
-            for what, command in _IDENTITY.items()
+            for what, command in IDENTITY.items()
         }
         for name in ("second", "third")
     )
-    assert not [what for what in _IDENTITY if one[what] == other[what]]
+    assert not [what for what in IDENTITY if one[what] == other[what]]
     assert other["host name"] == "third\n"
     hosts = gateway.gaol("exec", "third", "--", "cat", "/etc/hosts", user=alice, check=True).stdout
     assert "third" in hosts and "second" not in hosts

@@ -11,6 +11,18 @@ from typing import Any
 from system.support.gateway import Done, Gateway
 from system.support.users import User
 
+IDENTITY = {
+    "host name": "cat /proc/sys/kernel/hostname",
+    "host name on disk": "cat /etc/hostname",
+    "machine id": "cat /etc/machine-id",
+    "host key": "cat /etc/ssh/ssh_host_ed25519_key.pub",
+    "MAC": "cat /sys/class/net/eth0/address",
+    "addresses": "hostname -I",
+    "what it is told": "cat /run/gaoler/machine",
+    "who may log in": "cat /run/sshd.keys/all",
+}
+"""What no two machines have in common, and the command that shows it inside."""
+
 
 @dataclass(frozen=True)
 class Machine:

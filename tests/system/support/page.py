@@ -162,6 +162,13 @@ def log_in(tab: Tab, page: Page, user: User, password: str = PASSWORD, path: str
     tab.locator("form button").click()
 
 
+def look(tab: Tab, axe: str, where: str) -> list[str]:
+    """What axe-core, whose source is `axe`, minds of what the tab shows."""
+    tab.evaluate(axe)
+    report = tab.evaluate("axe.run(document, {exclude: ['.xterm']}).then(({violations}) => violations)")
+    return [f"{where}: {one['id']}: {node['target']} {node['failureSummary']}" for one in report for node in one["nodes"]]
+
+
 class Watched:
     """What a tab complains of: nothing may."""
 

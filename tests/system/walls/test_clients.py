@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
-import select
 import struct
 import subprocess
-from contextlib import ExitStack
 
 import pytest
 
-from gaoler.host.net import checksums, links
+from gaoler.host.net import checksums
 from gaoler.host.net.dhcp_clients import Clients
-from gaoler.host.net.tap import open_tap
-from system.support.frames import advert, dhcp, icmp6, raw, udp
+from gaoler.host.net.tap import VNET_HEADER
+from system.support.frames import advert, dhcp, raw, udp
 from system.support.host import network, nothing_left_over  # noqa: F401 - fixtures
-from system.walls.test_guard import IP4, IP6, MAC, ME, OTHER, VNET_HEADER, Wire, guard, wire  # noqa: F401 - fixtures
+from system.support.wire import IP4, IP6, MAC, ME, OTHER, Wire, guard_fixture, wire_fixture  # noqa: F401 - fixtures
 
 pytestmark = [pytest.mark.root, pytest.mark.network]
 
@@ -84,7 +81,7 @@ SOMEBODY_ELSE = {
     "cut off in the middle": ask(option(61, b"\1" + OWN)[:5], end=b""),
     "options in the server's name and the file": ask(option(52, b"\3")),
     "a relay's circuit": ask(option(82, b"\1\4door")),
-    "more options than anybody has": ask(*[option(61, b"\1" + OWN)[:0], bytes(101)], option(61, b"\1" + OWN)),
+    "more options than anybody has": ask(bytes(101), option(61, b"\1" + OWN)),
     "IPv6, another's DUID": client6(LL + OTHERS),
     "IPv6, another's DUID with a time": client6(LLT + OTHERS),
     "IPv6, a DUID of an enterprise": client6(EN + bytes(8)),
@@ -103,7 +100,7 @@ def of():
 
 
 @pytest.fixture
-def held(guard, wire, of):  # noqa: F811
+def held(guard, wire, of):
     guard.add("gt1", MAC, None)
     of.hold("gt1")
     return wire
@@ -123,13 +120,13 @@ def test_somebody_else_does_not(held):
     assert [what for what, sent in SOMEBODY_ELSE.items() if held.passes(sent)] == []
 
 
-def test_it_is_this_that_holds_it(guard, wire):  # noqa: F811
+def test_it_is_this_that_holds_it(guard, wire):
     """The table of frames lets nearly all of them pass: what it looks at is at fixed places."""
     guard.add("gt1", MAC, None)
     assert sum(map(wire.passes, list(SOMEBODY_ELSE.values())[:18])) >= 17
 
 
-def test_a_machine_is_no_more_than_a_few_clients(held, guard, of):  # noqa: F811
+def test_a_machine_is_no_more_than_a_few_clients(held, guard, of):
     """Else it takes all addresses of the LAN."""
     passed = 0
     for number in range(30):
@@ -148,7 +145,7 @@ def test_a_machine_is_no_more_than_a_few_clients(held, guard, of):  # noqa: F811
     assert not held.passes(client(b"\1" + OWN)), "a port that is not held says nothing"
 
 
-def test_no_message_hides_in_a_frame_that_is_cut_up_on_its_way(guard, wire, of):  # noqa: F811
+def test_no_message_hides_in_a_frame_that_is_cut_up_on_its_way(guard, wire, of):
     """UDP segmentation (VIRTIO_NET_HDR_GSO_UDP_L4): the kernel makes several datagrams of one, each with the first one's header."""
     theft = client(b"\1" + OTHERS)[42:]
     first = ask()[42:].ljust(len(theft), b"\0")
@@ -159,13 +156,8 @@ def test_no_message_hides_in_a_frame_that_is_cut_up_on_its_way(guard, wire, of):
     for held in (False, True):
         if held:
             of.hold("gt1")
-        os.write(wire.machine, header + sent)
-        wire.send(mark := ME.ipv6("::", icmp6(133, b"mark"), 58))
-        heard = []
-        while not (heard and heard[-1].startswith(mark)):
-            assert select.select([wire.listener], [], [], 30)[0]
-            heard.append(os.read(wire.listener, 4096)[VNET_HEADER:])
-        assert bool([one for one in heard if OTHERS in one]) != held
+        wire.send(sent, header)
+        assert any(OTHERS in one for one in wire.heard()) != held
 
 
 def test_what_goes_to_servers_in_pieces_is_dropped(held):
@@ -178,69 +170,56 @@ def test_what_goes_to_servers_in_pieces_is_dropped(held):
 
 
 @pytest.fixture
-def plain(guard):  # noqa: F811
-    """As `wire`, with a listener for whom the host itself writes the sums that senders have left to it."""
-    with ExitStack() as undo:
-        links.ensure_bridge("wire", [])
-        undo.callback(links.delete_link, "wire")
-        ends = []
-        for name in ("gt1", "listener"):
-            ends.append(open_tap(name))
-            undo.callback(os.close, ends[-1])
-            links.attach(name, "wire", mac=MAC if name == "gt1" else None)
-        fcntl.ioctl(ends[1], TUNSETOFFLOAD, 0)
-        guard.add("gt1", MAC, [IP4, IP6])
-        yield Wire(*ends)
+def plain(guard, wire):
+    """With a listener for whom the host itself writes the sums that senders have left to it."""
+    fcntl.ioctl(wire.listener, TUNSETOFFLOAD, 0)
+    guard.add("gt1", MAC, [IP4, IP6])
+    return wire
 
 
-def summed(start: int, offset: int, sent: bytes) -> bytes:
-    """A frame with the wish that a sum from `start` be written `offset` further on."""
-    return struct.pack("<BBHHHH", 1, 0, 0, 0, start, offset) + sent
+def summed(start: int, offset: int) -> bytes:
+    """In front of a frame: the wish that a sum from `start` be written `offset` further on."""
+    return struct.pack("<BBHHHH", 1, 0, 0, 0, start, offset)
+
+
+def comes(plain: Wire, header: bytes, sent: bytes) -> bool:
+    """Whether it comes out, whatever it has become."""
+    plain.send(sent, header)
+    return bool(plain.heard())
 
 
 def test_no_sum_is_written_onto_what_the_guard_has_looked_at(plain, of):
     segment = struct.pack(">HHIIHHHH", 1024, 80, 0, 0, 0x5000, 0, 0, 0)
     forged = {
-        "the sender's address of ARP": summed(20, 10, ME.arp(MAC, IP4, 2)),
-        "the sender's MAC of ARP": summed(20, 4, ME.arp(MAC, IP4, 2)),
-        "the source of IPv4": summed(20, 8, ME.ip(IP4, udp(1024, 53, bytes(8)), 17)),
-        "the source of TCP": summed(20, 8, ME.ip(IP4, segment, 6)),
-        "the source port": summed(34, 0, ME.ip(IP4, udp(1024, 53, bytes(8)), 17)),
-        "the destination port": summed(34, 2, ME.ip(IP4, udp(1024, 53, bytes(8)), 17)),
-        "an ICMP message": summed(34, 0, ME.ip(IP4, bytes([8, 0]) + bytes(14), 1)),
-        "the source of IPv6": summed(20, 10, ME.ipv6(IP6, udp(1024, 53, bytes(8)), 17)),
-        "the target of an advertisement": summed(54, 22, ME.ipv6(IP6, advert(IP6), 58)),
+        "the sender's address of ARP": (summed(20, 10), ME.arp(MAC, IP4, 2)),
+        "the sender's MAC of ARP": (summed(20, 4), ME.arp(MAC, IP4, 2)),
+        "the source of IPv4": (summed(20, 8), ME.ip(IP4, udp(1024, 53, bytes(8)), 17)),
+        "the source of TCP": (summed(20, 8), ME.ip(IP4, segment, 6)),
+        "the source port": (summed(34, 0), ME.ip(IP4, udp(1024, 53, bytes(8)), 17)),
+        "the destination port": (summed(34, 2), ME.ip(IP4, udp(1024, 53, bytes(8)), 17)),
+        "an ICMP message": (summed(34, 0), ME.ip(IP4, bytes([8, 0]) + bytes(14), 1)),
+        "the source of IPv6": (summed(20, 10), ME.ipv6(IP6, udp(1024, 53, bytes(8)), 17)),
+        "the target of an advertisement": (summed(54, 22), ME.ipv6(IP6, advert(IP6), 58)),
     }
     proper = {
-        "UDP": summed(34, 6, ME.ip(IP4, udp(1024, 53, bytes(8)), 17)),
-        "TCP": summed(34, 16, ME.ip(IP4, segment, 6)),
-        "UDP, IPv6": summed(54, 6, ME.ipv6(IP6, udp(1024, 53, bytes(8)), 17)),
-        "TCP, IPv6": summed(54, 16, ME.ipv6(IP6, segment, 6)),
-        "nothing to be done": bytes(VNET_HEADER) + ME.arp(MAC, IP4),
+        "UDP": (summed(34, 6), ME.ip(IP4, udp(1024, 53, bytes(8)), 17)),
+        "TCP": (summed(34, 16), ME.ip(IP4, segment, 6)),
+        "UDP, IPv6": (summed(54, 6), ME.ipv6(IP6, udp(1024, 53, bytes(8)), 17)),
+        "TCP, IPv6": (summed(54, 16), ME.ipv6(IP6, segment, 6)),
+        "nothing to be done": (bytes(VNET_HEADER), ME.arp(MAC, IP4)),
     }
     for held in (False, True):
         if held:
             of.hold("gt1")
-        assert [what for what, sent in proper.items() if not heard(plain, sent)] == []
-        assert [what for what, sent in forged.items() if heard(plain, sent)] == ([] if held else list(forged))
+        assert [what for what, one in proper.items() if not comes(plain, *one)] == []
+        assert [what for what, one in forged.items() if comes(plain, *one)] == ([] if held else list(forged))
 
 
 def test_nor_where_a_bridge_hands_it_on_to_the_host(plain):
     """As in private mode, where all that leaves the host has come in at the bridge."""
-    proper, forged = (summed(start, offset, ME.ip(IP4, udp(1024, 53, bytes(8)), 17)) for start, offset in ((34, 6), (20, 8)))
+    proper, forged = summed(34, 6), summed(20, 8)
     checksums.hold("wire")
-    for sent, lost in ((proper, 0), (forged, 1), (proper, 1), (forged, 2)):
-        heard(plain, sent)
+    for header, lost in ((proper, 0), (forged, 1), (proper, 1), (forged, 2)):
+        comes(plain, header, ME.ip(IP4, udp(1024, 53, bytes(8)), 17))
         shown = json.loads(subprocess.run(["tc", "-s", "-j", "qdisc", "show", "dev", "wire", "clsact"], capture_output=True, check=True).stdout)
         assert shown[0]["drops"] == lost
-
-
-def heard(plain, sent: bytes) -> bool:
-    """Whether a frame comes out, whatever it has become, before a mark."""
-    os.write(plain.machine, sent.ljust(60 + VNET_HEADER, b"\0"))
-    plain.send(mark := ME.ipv6("::", icmp6(133, b"mark"), 58))
-    got = []
-    while not (got and got[-1].startswith(mark)):
-        assert select.select([plain.listener], [], [], 30)[0]
-        got.append(os.read(plain.listener, 4096)[VNET_HEADER:])
-    return len(got) > 1

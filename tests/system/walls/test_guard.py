@@ -6,7 +6,6 @@ import os
 import select
 import struct
 import subprocess
-from contextlib import ExitStack
 from ipaddress import ip_address
 
 import pytest
@@ -14,10 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gaoler.errors import Failed
-from gaoler.host.net import links, nft
+from gaoler.host.net import nft
 from gaoler.host.net.frames import ANY_FRAME, FRAMES
-from gaoler.host.net.guard import Guard
-from gaoler.host.net.tap import VNET_HEADER, open_tap
+from gaoler.host.net.tap import VNET_HEADER
 from system.support.frames import (
     IPV4,
     Station,
@@ -35,64 +33,12 @@ from system.support.frames import (
     udp,
 )
 from system.support.host import network, nothing_left_over  # noqa: F401 - fixtures
+from system.support.wire import GATEWAY, IP4, IP6, MAC, ME, OTHER, OTHER4, OTHER6, guard_fixture, wire_fixture  # noqa: F401 - fixtures
 
 pytestmark = [pytest.mark.root, pytest.mark.network]
 
-MAC, OTHER = "02:00:00:00:00:01", "02:00:00:00:00:02"
-IP4, OTHER4 = "10.231.0.16", "10.231.0.17"
-IP6, OTHER6 = "fd00:231::10", "fd00:231::11"
-GATEWAY = "10.231.0.1"
-ME = Station(MAC, IP4, IP6, GATEWAY)
 LOCAL6 = ME.local6
 frame, arp, ip4, ip6 = ME.frame, ME.arp, ME.ip, ME.ipv6
-
-
-class Wire:
-    """The bridge, the machine's end of a guarded port, and somebody who listens on another port."""
-
-    def __init__(self, machine: int, listener: int) -> None:
-        self.machine, self.listener = machine, listener
-        self.number = 0
-
-    def passes(self, sent: bytes) -> bool:
-        """Whether a frame comes out at the listener, before a mark that is let through."""
-        self.send(sent)
-        return self.came(sent)
-
-    def send(self, one: bytes) -> None:
-        os.write(self.machine, bytes(VNET_HEADER) + one.ljust(60, b"\0"))
-
-    def came(self, sent: bytes) -> bool:
-        self.number += 1
-        mark = ip6("::", icmp6(133, self.number.to_bytes(4)), 58)
-        self.send(mark)
-        received = []
-        while not (received and received[-1].startswith(mark)):
-            assert select.select([self.listener], [], [], 5)[0], "even the mark did not pass"
-            received.append(os.read(self.listener, 2048)[VNET_HEADER:])
-        # Bridges with br_netfilter cut the padding off.
-        return any(one.startswith(sent.rstrip(b"\0")) for one in received[:-1])
-
-
-@pytest.fixture
-def guard(network):  # noqa: F811
-    guard = Guard("gt")
-    guard.install()
-    return guard
-
-
-@pytest.fixture
-def wire(guard):
-    with ExitStack() as undo:
-        links.ensure_bridge("wire", [])
-        undo.callback(links.delete_link, "wire")
-        ends = []
-        for name in ("gt1", "listener"):
-            ends.append(open_tap(name))
-            undo.callback(os.close, ends[-1])
-            links.attach(name, "wire", mac=MAC if name == "gt1" else None)
-        yield Wire(*ends)
-
 
 ALWAYS_FORBIDDEN = forgeries(ME, Station(OTHER, OTHER4, OTHER6, GATEWAY))
 

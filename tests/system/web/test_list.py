@@ -141,12 +141,12 @@ def test_a_screen_reader_has_nothing_to_complain_of(browser: Browser, page: Page
     tab = context.new_page()
     tab.goto(page.address)
     expect(tab.get_by_label("Password")).to_be_visible()
-    found = look(tab, axe, "login")
+    found = support.look(tab, axe, "login")
     support.log_in(tab, page, ann)
     expect(card(tab, "web")).to_be_visible()
-    found += look(tab, axe, "list")
+    found += support.look(tab, axe, "list")
     tab.get_by_role("button", name="More for web").click()
-    found += look(tab, axe, "menu")
+    found += support.look(tab, axe, "menu")
     for path, shown in (
         ("/new", ".base"),
         ("/m/web", "dl dd"),
@@ -157,15 +157,9 @@ def test_a_screen_reader_has_nothing_to_complain_of(browser: Browser, page: Page
     ):
         tab.goto(page.address + path)
         expect(tab.locator(shown).first).to_be_visible()
-        found += look(tab, axe, path)
+        found += support.look(tab, axe, path)
     context.close()
     assert found == []
-
-
-def look(tab: Tab, axe: str, where: str) -> list[str]:
-    tab.evaluate(axe)
-    report = tab.evaluate("axe.run(document, {exclude: ['.xterm']}).then(({violations}) => violations)")
-    return [f"{where}: {one['id']}: {node['target']} {node['failureSummary']}" for one in report for node in one["nodes"]]
 
 
 def test_german_on_a_phone(browser: Browser, page: Page, ann: User, web: Machine) -> None:

@@ -15,7 +15,6 @@ from system.support.machine import Machine, running
 from system.support.page import Page
 from system.support.users import User
 from system.support.waiting import until
-from system.web.test_list import look
 
 pytestmark = [pytest.mark.root, pytest.mark.machine]
 
@@ -100,14 +99,14 @@ def test_where_there_is_a_desktop(browser: Browser, page: Page, ann: User, web: 
         expect(card.get_by_role("link", name="Desktop")).to_have_count(0)
         tab.goto(f"{page.address}/m/web/desktop")
         expect(tab.get_by_text("sudo gaol base add debian-desktop --desktop")).to_be_visible()
-        found += look(tab, axe, f"{scheme} desktop")
+        found += support.look(tab, axe, f"{scheme} desktop")
         tab.goto(f"{page.address}/m/web/changes")
         expect(tab.get_by_text(re.compile("Nothing has changed|Nichts hat sich|changed|geändert")).first).to_be_visible()
-        found += look(tab, axe, f"{scheme} changes")
+        found += support.look(tab, axe, f"{scheme} changes")
         tab.get_by_role("button", name=re.compile("^(More for|Mehr für) web")).click()
         tab.get_by_role("menuitem", name=re.compile("^(Change|Ändern) …$")).click()
         tab.get_by_role("dialog").get_by_text("Mehr Einstellungen" if german else "More settings").click()
-        found += look(tab, axe, f"{scheme} change")
+        found += support.look(tab, axe, f"{scheme} change")
         assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing is wider than the window"
         context.close()
     web.sh("printf '#!/bin/sh\\n' > /usr/bin/Xtigervnc; chmod +x /usr/bin/Xtigervnc")

@@ -12,7 +12,7 @@ import pytest
 
 from system.support import leftovers
 from system.support.gateway import Gateway
-from system.support.machine import running
+from system.support.machine import Machine, running
 from system.support.waiting import until
 
 pytestmark = [pytest.mark.root, pytest.mark.machine]
@@ -38,6 +38,11 @@ def emptied(group: Path) -> bool:
     return not group.exists()
 
 
+def was_started(machine: Machine, since: int) -> bool:
+    """Whether the daemon's log says so from that byte on."""
+    return f"{machine.user.name}/{machine.name}: started" in machine.gateway.log.read_bytes()[since:].decode()
+
+
 def test_what_is_to_start_with_the_host_does_and_nothing_else(gateway, alice, bob):
     with (
         running(gateway, alice, "web", "--no-network") as web, running(gateway, alice, "other", "--no-network") as other,
@@ -54,25 +59,31 @@ def test_what_is_to_start_with_the_host_does_and_nothing_else(gateway, alice, bo
             assert "limits.autostart is 2" in refused.stderr
             old.gaol("set", "autostart=no", check=True)
             third.gaol("set", "autostart=yes", check=True)
+        begun = gateway.log.stat().st_size
         gateway.restart(signal.SIGKILL)
+        until(lambda: web.state == "ready", "what runs is taken over")
         assert db.state == "stopped", "the daemon has started, and not the host"
         try:
             power_cut(gateway)
+            assert not was_started(db, begun)
         finally:
             gateway.start()
         for machine in (web, db):
             until(lambda machine=machine: machine.state == "ready", f"{machine.name} starts with the host")
+        until(lambda: (gateway.runtime / "boot").exists(), "the start of the host is over")
+        assert was_started(db, begun)
         assert other.state == "stopped"
         assert "the host went down while it ran" in other.gaol("info", check=True).stdout
         assert old.state == "stopped"
-        until(lambda: (gateway.runtime / "boot").exists(), "the start of the host is over")
         db.gaol("down", check=True)
         pid = other.up() and other.info()["pid"]
+        begun = gateway.log.stat().st_size
         gateway.kill()
         os.kill(pid, signal.SIGKILL)
         gateway.start()
-        assert db.state == "stopped"
         until(lambda: other.state == "failed", "while the host was up, that is a failure")
+        assert db.state == "stopped"
+        assert not was_started(db, begun)
 
 
 def test_a_host_is_drained(gateway, alice, bob, warden):

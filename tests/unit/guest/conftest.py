@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,20 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("guest")
     subprocess.run(["make", "-s", "-C", GUEST, f"O={output}", "WERROR=-Werror", "all", "sanitized"], check=True)
     return output
+
+
+@pytest.fixture(scope="session")
+def need_namespaces() -> Callable[[list[str]], None]:
+    """Called with a command that makes them: where it can't, the test is skipped, but fails as root and in CI."""
+
+    def need(command: list[str]) -> None:
+        probe = subprocess.run([*command, "true"], capture_output=True, text=True, check=False)
+        if probe.returncode:
+            why = f"needs to make namespaces: {probe.stderr}"
+            assert os.geteuid() != 0 and os.environ.get("CI") != "true", why
+            pytest.skip(why)
+
+    return need
 
 
 @pytest.fixture

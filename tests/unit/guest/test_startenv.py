@@ -141,10 +141,8 @@ class Tree:
 
 
 @pytest.fixture
-def tree(built: Path, guest: Path, tmp_path: Path) -> Tree:
-    probe = subprocess.run(["unshare", "--map-root-user", "--mount", "true"], capture_output=True, check=False)
-    if probe.returncode:
-        pytest.skip("needs to make namespaces: " + probe.stderr.decode())
+def tree(built: Path, guest: Path, tmp_path: Path, need_namespaces: Callable[[list[str]], None]) -> Tree:
+    need_namespaces(["unshare", "--map-root-user", "--mount"])
     return Tree(tmp_path / "root", guest, built / "agent")
 
 

@@ -234,17 +234,13 @@ def test_programs_need_nothing_of_the_tree(built: Path) -> None:
 
 
 @pytest.fixture
-def inside(built: Path, tmp_path: Path) -> Callable[..., str]:
+def inside(built: Path, tmp_path: Path, need_namespaces: Callable[[list[str]], None]) -> Callable[..., str]:
     """The agent in a root of its own, and in a pid namespace; what it says."""
     for name in ("etc", "proc"):
         (tmp_path / name).mkdir()
-    agent, into = (
-        built / "agent",
-        ["unshare", "--map-root-user", "--mount", "--pid", "--fork", f"--mount-proc={tmp_path / 'proc'}"],
-    )
-    if subprocess.run([*into, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("needs to make namespaces")
-    (tmp_path / "agent").write_bytes(agent.read_bytes())
+    into = ["unshare", "--map-root-user", "--mount", "--pid", "--fork", f"--mount-proc={tmp_path / 'proc'}"]
+    need_namespaces(into)
+    (tmp_path / "agent").write_bytes((built / "agent").read_bytes())
     (tmp_path / "agent").chmod(0o755)
 
     def run(*words: str, before: str = "", after: str = "") -> str:
