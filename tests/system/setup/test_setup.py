@@ -281,39 +281,43 @@ def test_another_prefix_configuration_or_cache_stops_and_purges_nothing(host: Ho
 
 def test_a_second_installation_comes_and_goes_beside_the_first(host: Host, up: str) -> None:
     """It is refused for as long as it would take something of the first one's; each has its machines, group and ceiling."""
-    host.gaol("up", "mine", "--no-network")
-    before = json.loads(host.gaol("info", "mine", "--json").stdout)["pid"]
-    cache = host.place / "cache"
-    with place_for_one(cache) as second:
-        for name in ("venv", "page"):
-            place = second.place / "prefix/lib/gaoler"
-            place.mkdir(parents=True, exist_ok=True)
-            subprocess.run(["cp", "-a", host.place / "prefix/lib/gaoler" / name, place], check=True)
-        good = second.configuration.read_text() + "[machines]\nall_pids = 4321\n"
-        second.configuration.write_text(good.replace(f"{second.prefix}br", f"{host.prefix}br"))
-        refused = second.make("up", CACHE=str(cache))
-        assert refused.returncode != 0
-        assert (
-            f'the installation in {host.place}/prefix has what this one would take: network.bridge = "{host.prefix}br"'
-            in refused.stderr
-        )
-        assert second.traces() == []
-        second.configuration.write_text(good)
-        made = second.make("up", CACHE=str(cache), BASE=str(components().base))
-        assert made.returncode == 0, made.stdout + made.stderr
-        told = second.gaol("store", "grow").stderr
-        assert f"in {second.configuration}\n" in told, told
-        assert second.gaol("up", "theirs", "--no-network").returncode == 0
-        assert [json.loads(one.gaol("ls", "--json").stdout)[0]["name"] for one in (host, second)] == ["mine", "theirs"]
-        ceilings = {one.prefix: {place.read_text().strip() for place in leftovers.ceilings(one.prefix)} for one in (host, second)}
-        assert ceilings[second.prefix] == {"4321"} and "4321" not in ceilings[host.prefix], ceilings
-        gone = second.make("purge", CACHE=str(cache), YES="1")
-        assert gone.returncode == 0, gone.stdout + gone.stderr
-        assert second.traces() == [] and not second.runtime.exists()
-        assert not leftovers.parents(second.prefix)
-        assert list(cache.glob("kernels/*")) and list(cache.glob("guest*")), "what they share stays for the first one"
-    assert json.loads(host.gaol("info", "mine", "--json").stdout)["pid"] == before
-    assert host.gaol("rm", "--force", "mine").returncode == 0
+    started = host.gaol("up", "mine", "--no-network")
+    try:
+        assert started.returncode == 0, started.stderr
+        before = json.loads(host.gaol("info", "mine", "--json").stdout)["pid"]
+        cache = host.place / "cache"
+        with place_for_one(cache) as second:
+            for name in ("venv", "page"):
+                place = second.place / "prefix/lib/gaoler"
+                place.mkdir(parents=True, exist_ok=True)
+                subprocess.run(["cp", "-a", host.place / "prefix/lib/gaoler" / name, place], check=True)
+            good = second.configuration.read_text() + "[machines]\nall_pids = 4321\n"
+            second.configuration.write_text(good.replace(f"{second.prefix}br", f"{host.prefix}br"))
+            refused = second.make("up", CACHE=str(cache))
+            assert refused.returncode != 0
+            assert (
+                f'the installation in {host.place}/prefix has what this one would take: network.bridge = "{host.prefix}br"'
+                in refused.stderr
+            )
+            assert second.traces() == []
+            second.configuration.write_text(good)
+            made = second.make("up", CACHE=str(cache), BASE=str(components().base))
+            assert made.returncode == 0, made.stdout + made.stderr
+            told = second.gaol("store", "grow").stderr
+            assert f"in {second.configuration}\n" in told, told
+            assert second.gaol("up", "theirs", "--no-network").returncode == 0
+            assert [json.loads(one.gaol("ls", "--json").stdout)[0]["name"] for one in (host, second)] == ["mine", "theirs"]
+            ceilings = {one.prefix: {place.read_text().strip() for place in leftovers.ceilings(one.prefix)} for one in (host, second)}
+            assert ceilings[second.prefix] == {"4321"} and "4321" not in ceilings[host.prefix], ceilings
+            gone = second.make("purge", CACHE=str(cache), YES="1")
+            assert gone.returncode == 0, gone.stdout + gone.stderr
+            assert second.traces() == [] and not second.runtime.exists()
+            assert not leftovers.parents(second.prefix)
+            assert list(cache.glob("kernels/*")) and list(cache.glob("guest*")), "what they share stays for the first one"
+        assert json.loads(host.gaol("info", "mine", "--json").stdout)["pid"] == before
+    finally:
+        removed = host.gaol("rm", "--force", "mine")
+    assert removed.returncode == 0, removed.stderr
 
 
 def test_purge_asks_first(host: Host, up: str) -> None:
