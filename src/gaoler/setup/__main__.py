@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 
 from gaoler.errors import GaolerError, NotAllowed, Usage
 from gaoler.kernels import alone, worktree
 from gaoler.progress import Display
 from gaoler.setup import checks, down, lint, purge, up
+from gaoler.setup.locking import locked
 from gaoler.setup.settings import Settings
+
+_LOCKED = ("up", "down", "purge")
 
 
 def fixes(settings: Settings, display: Display) -> None:
@@ -41,13 +46,23 @@ def main(words: list[str]) -> int:
             raise Usage("no such target", " ".join(words[:1]), f"make {{{','.join(targets)}}}")
         if words[0] not in ("lint", "kernel-tree", "kernel-fixes") and os.geteuid() != 0:
             raise NotAllowed(f"make {words[0]} must be run by root", "it installs packages and mounts", f"sudo make {words[0]}")
-        targets[words[0]]()
+        if words[0] == "up":
+            settings.prefix.mkdir(parents=True, exist_ok=True)
+        with locked(settings.prefix) if words[0] in _LOCKED else nullcontext():
+            targets[words[0]]()
     except GaolerError as error:
         display.say("")
         print(f"gaoler: {error}", file=sys.stderr)
         if error.hint:
             print(f"try: {error.hint}", file=sys.stderr)
         return error.code
+    except OSError as error:
+        display.say("")
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"gaoler: make {words[0]} can't go on: {place}{error.strerror or error}", file=sys.stderr)
+        if error.errno == errno.ENOSPC:
+            print("try: df -h; what is done stays, and the same command goes on from there", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\ngaoler: interrupted; what is done stays, and the same command goes on from there", file=sys.stderr)
         return 130
