@@ -53,7 +53,7 @@ def number(text: str) -> float:
 
 
 def show_size(count: float) -> str:
-    """1073741824 as `1G`; what is no whole unit has one decimal."""
+    """1073741824 as `1G`; what isn't a whole number of units has one decimal."""
     value, unit = float(count), ""
     for unit in ("", "K", "M", "G", "T"):
         if value < 1024 or unit == "T":

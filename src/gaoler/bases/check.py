@@ -184,7 +184,7 @@ def _is(tree: Tree, path: str, kind: object) -> bool:
 
 @contextmanager
 def _opened(tree: Tree, path: str) -> Iterator[int | None]:
-    """What a path leads to inside the tree, links followed; None where that is no regular file.
+    """What a path leads to inside the tree, links followed; None where that isn't a regular file.
 
     It is looked at (O_PATH) before it is opened: opening some devices does things.
     """

@@ -34,7 +34,7 @@ class Bases(Shelf):
     # cloning
 
     def clone(self, base: Base, target: Path) -> None:
-        """A writable copy-on-write copy at `target`: a snapshot, or reflinks where the base is no subvolume."""
+        """A writable copy-on-write copy at `target`: a snapshot, or reflinks where the base isn't a subvolume."""
         tree = self._tree(base)
         if btrfs.is_subvolume(tree):
             if not self.spares.take(base.name, tree, target):

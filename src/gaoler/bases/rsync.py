@@ -94,7 +94,7 @@ class Moved:
 
 
 def kind_of(source: str) -> str:
-    """`url`, `module`, `ssh` or `local`. Raises Usage for what is no source of rsync's."""
+    """`url`, `module`, `ssh` or `local`. Raises Usage for what rsync can't take from."""
     for kind, pattern in _KINDS.items():
         if pattern.fullmatch(source):
             return kind

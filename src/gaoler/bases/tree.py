@@ -134,7 +134,7 @@ class Tree:
             os.close(descriptor)
 
     def names(self, pattern: str) -> list[str]:
-        """Paths whose last part matches a shell pattern, such as `etc/ssh/ssh_host_*`; none where the directory is none."""
+        """Paths whose last part matches a shell pattern, such as `etc/ssh/ssh_host_*`; none where there is no such directory."""
         parent, _, last = pattern.rpartition("/")
         try:
             with self.directory(parent) as descriptor:

@@ -79,5 +79,5 @@ COMMANDS = {name: entry for group in GROUPS.values() for name, entry in group.it
 
 
 def verbs(noun: str) -> list[str]:
-    """The verbs of `gaol base`; none for a command that is no noun."""
+    """The verbs of `gaol base`; none for a command that isn't a noun."""
     return [name.partition(" ")[2] for name in COMMANDS if name.startswith(f"{noun} ")]

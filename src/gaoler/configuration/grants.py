@@ -8,7 +8,7 @@ from gaoler.configuration.account import Account
 from gaoler.configuration.model import Limits
 
 _COUNTS = ("machines", "bases", "autostart")
-"""Of these 0 is none."""
+"""Of these, 0 means none."""
 
 
 @dataclass(frozen=True)

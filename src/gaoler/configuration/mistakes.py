@@ -71,7 +71,7 @@ def _words(item: Any) -> str:
 
 
 def _network(value: Any) -> str:
-    """The network that an address with a length is in; nothing for what is no such thing, or is a network."""
+    """The network that an address with a length is in; nothing for anything else, or where it is the network's own."""
     try:
         network = str(ipaddress.ip_network(value, strict=False)) if isinstance(value, str) and "/" in value else ""
     except ValueError:

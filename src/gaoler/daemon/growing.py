@@ -11,7 +11,7 @@ from gaoler.host.command import run
 from gaoler.units import show_size
 
 _LEAST = 16 << 20
-"""Bytes below which a device has not grown: btrfs leaves the end of one unused that is no multiple of its stripes."""
+"""Bytes below which a device has not grown: btrfs leaves the end of one unused where its size isn't a multiple of the stripes."""
 
 
 def grow(store: Store) -> str:

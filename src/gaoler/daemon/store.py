@@ -39,7 +39,7 @@ def setting(source: Path) -> str:
 
 
 def mounted(store: Store) -> Path | None:
-    """The device or image that the mounted store is on; None where none is mounted. Raises Failed where that is no btrfs."""
+    """The device or image that the mounted store is on; None where none is mounted. Raises Failed where that isn't btrfs."""
     if not mounts.is_mounted(store.path):
         return None
     if not btrfs.is_btrfs(store.path):

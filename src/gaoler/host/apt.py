@@ -169,7 +169,7 @@ def acquire_options() -> list[str]:
 
 
 def host_suite(os_release: Path = Path("/etc/os-release")) -> str:
-    """The codename of the host's own release, such as `bookworm`; empty on a host that is no Debian."""
+    """The codename of the host's own release, such as `bookworm`; empty on a host that isn't Debian."""
     settings = dict(line.split("=", 1) for line in os_release.read_text().splitlines() if "=" in line)
     if settings.get("ID", "").strip('"') != "debian":
         return ""

@@ -38,7 +38,7 @@ class Notification:
 
 
 def parse_notify(datagram: bytes) -> Notification | None:
-    """The message in a datagram, None where it is none."""
+    """The message in a datagram, None where there is none in it."""
     if len(datagram) < _NOTIFICATION.size:
         return None
     magic, version, kind, size = _NOTIFICATION.unpack_from(datagram)

@@ -32,7 +32,7 @@ def unmount(target: Path) -> None:
 
 
 def is_mounted(path: Path) -> bool:
-    """Whether `path` is itself a mount point (a subvolume is none, though it has a device number of its own)."""
+    """Whether `path` is itself a mount point (a subvolume isn't one, though it has a device number of its own)."""
     wanted = os.path.realpath(path)
     with Path("/proc/self/mountinfo").open("rb") as table:
         return any(_unescaped(line.split(b" ")[4]) == os.fsencode(wanted) for line in table)

@@ -102,7 +102,7 @@ class Accounts:
             return one.name if one else account.name
 
     def has_gone(self, account: Account) -> bool:
-        """Whether that very account is no more."""
+        """Whether that very account is gone."""
         return account.uid != 0 and self.left(account) is not None
 
     def left(self, account: Account) -> float | None:

@@ -192,7 +192,7 @@ def _chunks(parent: int | None, name: str) -> Iterator[bytes]:
 
 
 def _text(parent: int | None, name: str, state: os.stat_result | None) -> bytes | None:
-    """A file that people read; nothing for one that is not there, None for what is no text or too long."""
+    """A file that people read; nothing for one that is not there, None for one that isn't text, or is too long."""
     if state is None:
         return b""
     if state.st_size > TEXT:

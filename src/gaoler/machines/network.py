@@ -282,7 +282,7 @@ class Network:
 
 
 def owner_label(login: str, uid: int) -> str:
-    """A login's own label of DNS. One that is none, or looks like what others are given, gets its uid added: no two share one."""
+    """A login's own label of DNS. One that can't be, or looks like others', gets its uid added: no two share one."""
     if re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?", login) and "--" not in login:
         return login
     plain = re.sub("[^a-z0-9]+", "-", login.lower()).strip("-")[:40].strip("-")

@@ -17,7 +17,7 @@ STALLED = 10.0
 """Per cent of time that somebody has waited for memory, of late (PSI, some, avg10): short as well, unless there is plenty."""
 PLENTY = 0.25
 """Of the host's memory: with that much available nobody waits for the host, but at a limit of their own, which PSI counts,
-too. One busy machine at its limit (57 per cent, with 22 of 24 GB available) is no reason to ask all others."""
+too. One busy machine at its limit (57 per cent, with 22 of 24 GB available) isn't a reason to ask all others."""
 _STALLED_WANTS = 0.02
 """Of the host's memory, what is asked for then."""
 LEAST = 4 << 20

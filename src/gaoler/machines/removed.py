@@ -145,7 +145,7 @@ class Removed:
         return sorted((one for one in found if one), key=lambda one: -one.removed)
 
     def _read(self, path: Path) -> Kept | None:
-        """None for what is no whole one, or is just going."""
+        """None for one that isn't whole, or is just going."""
         try:
             record = decode((path / "record.json").read_bytes())
             removed = path.stat().st_mtime

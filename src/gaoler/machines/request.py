@@ -55,7 +55,7 @@ class Request(Shape):
 
     @classmethod
     def of(cls, record: Record, kernels: Iterable[Kernel] | None = None) -> Request:
-        """For another machine of the same make; with the standard kernel where its own is none of `kernels` that are given."""
+        """For another machine of the same make; with the standard kernel where its own is not among the `kernels` given."""
         has_own = kernels is None or record.kernel in {kernel.name for kernel in kernels}
         return cls(base=record.base, kernel=record.kernel if has_own else None, **record.shape())
 

@@ -40,7 +40,7 @@ class Tally:
         self.limits = Counter("gaoler_limits_reached", "Requests refused by a limit.", ["limit"], registry=self.registry)
         self.syncs = Counter("gaoler_base_syncs", "Syncs that ended.", ["base", "result"], registry=self.registry)
         for reason in REASONS:
-            self.ends.labels(reason)  # zeros are told too: an increase from nothing is none to Prometheus
+            self.ends.labels(reason)  # zeros are told too: Prometheus sees no increase where there was nothing before
         for milestone in _MILESTONES:
             self.start_seconds.labels(milestone)
 

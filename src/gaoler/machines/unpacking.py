@@ -143,7 +143,7 @@ class Unpacking:
     def _linked(self, member: tarfile.TarInfo) -> str:
         target = _relative(member.linkname)
         if self._kinds.get(target) != "file":
-            raise Refused(f"{_shown(member.name)} is linked to {_shown(member.linkname)}, which is no file of the archive")
+            raise Refused(f"{_shown(member.name)} is linked to {_shown(member.linkname)}, which is not in the archive")
         return target
 
     def _make_file(self, path: str, member: tarfile.TarInfo) -> None:
@@ -193,7 +193,7 @@ def _set_attributes(place: str | int, member: tarfile.TarInfo) -> None:
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            raise Refused(f"the attribute {_shown(name)} of {_shown(member.name)} is none: {error.strerror}") from None
+            raise Refused(f"the attribute {_shown(name)} of {_shown(member.name)} can't be set: {error.strerror}") from None
 
 
 def _times(member: tarfile.TarInfo) -> tuple[int, int]:

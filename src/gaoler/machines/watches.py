@@ -130,7 +130,7 @@ class Watches:
         def starved(wait: float = _STARVED_AGAIN) -> None:
             """Memory has run out, of this machine or of all of its owner's: who is chosen is killed a moment after this is told.
 
-            Where the kernel has killed one of its processes, what is left of it is no machine.
+            Where the kernel has killed one of its processes, what is left of it is not a machine.
             """
             with watch.lock:
                 if watch.closed or watch.out_of_memory is None:

@@ -126,7 +126,7 @@ def may(settings: Settings, to: str, register: Path = REGISTER) -> None:
 
 
 def forget(settings: Settings, register: Path = REGISTER) -> None:
-    """It is no more."""
+    """Take an installation that has been removed out of the register."""
     if not register.exists():
         return
     with _register(register) as known:

@@ -26,7 +26,7 @@ def locked(prefix: Path) -> Iterator[None]:
         except BlockingIOError:
             other = holder(held, LOCKS.read_text())
             why = f"process {other or 'unknown'} makes, stops or removes the installation there"
-            raise Failed(f"{prefix} is busy", why, f"ps -fp {other}" if other else "") from None
+            raise Failed(f"{prefix} is busy", why, "ps -fC make") from None
         yield
     finally:
         os.close(held)

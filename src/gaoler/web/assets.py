@@ -65,7 +65,7 @@ class Assets:
         ]
 
     async def page(self, request: web.Request) -> web.Response:
-        """The same for every address that is none of the others: what it shows is made in the browser."""
+        """The same for every other address: what it shows is made in the browser."""
         text = self._page.replace("NONCE", request[NONCE])
         return web.Response(text=text, content_type="text/html", headers={"Cache-Control": "no-cache"})
 

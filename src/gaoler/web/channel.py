@@ -14,7 +14,7 @@ DESCRIPTORS = 8
 
 
 class Gone(Exception):
-    """The other end is closed, or says what is no message."""
+    """The other end is closed, or sends something else than a message."""
 
 
 class Channel:
@@ -51,7 +51,7 @@ class Channel:
             message = None
         if not isinstance(message, dict):
             close(descriptors)
-            raise Gone("that is no message")
+            raise Gone("not a message")
         return message, descriptors
 
     def close(self) -> None:

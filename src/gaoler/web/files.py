@@ -37,8 +37,8 @@ head -c "$3" >"$new" || exit
 [ -d "$2" ] && { echo "$2 is a directory" >&2; exit 1; }
 if [ -e "$2" ]; then cat "$new" >"$2"; else chmod 644 "$new" && mv -T -- "$new" "$2"; fi
 """
-"""What is there keeps its owner and its mode. A half of a file is none, also where the page goes: that is SIGHUP or SIGPIPE, and
-dash doesn't do by itself for those what it does at an exit."""
+"""What is there keeps its owner and its mode. Half a file is never kept, not even where the page goes: that is SIGHUP or SIGPIPE,
+and dash doesn't do by itself for those what it does at an exit."""
 _GET = 'if [ -d "$1" ]; then cd "$(dirname "$1")" && exec tar -czf - -- "$(basename "$1")"; fi; [ -f "$1" ] && exec cat -- "$1"'
 _KIND = 'if [ -d "$1" ]; then echo d; elif [ -f "$1" ]; then stat -c %s -- "$1"; else echo "there is no file $1" >&2; exit 1; fi'
 _PORTS = "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null"
@@ -148,7 +148,7 @@ def _asked(request: web.Request) -> tuple[Session, str, str, str]:
     query = request.query
     path, user = query.get("path", ""), query.get("user", "root")
     if len(path) > 4096 or "\0" in path or not 0 < len(user) <= 64:
-        raise web.HTTPBadRequest(reason="that is no path")
+        raise web.HTTPBadRequest(reason="not a path")
     return request[SESSION], query.get("machine", ""), path, user
 
 

@@ -102,7 +102,7 @@ def _is_ours(request: web.Request, settings: Settings) -> bool:
 def dress(request: web.Request, response: web.StreamResponse) -> None:
     """Headers that every answer has."""
     host = request.headers.get("Host", "")
-    # 'self' is no WebSocket of ours to older browsers.
+    # older browsers don't count our WebSocket as 'self'.
     sockets = f" wss://{host}" if host and all(c.isalnum() or c in ".-:[]" for c in host) else ""
     policy = (
         "default-src 'none'; script-src 'self'; "

@@ -69,7 +69,7 @@ def authenticate(service: str, user: str, remote: str, converse: Converse) -> st
     Asks for a new password where the old one has expired; takes credentials. `remote` is the address it comes from.
     """
     if not user or "\0" in user:
-        raise Refused("that is no name", known=False)
+        raise Refused("not a login", known=False)
     pam = _library()
     handle = ctypes.c_void_p()
     callback = _Callback(_answering(converse))

@@ -98,7 +98,7 @@ class Terminal:
             await before.close(code=4409, message=b"shown elsewhere")
         async with self.sending:
             replay, self.sent, self.shown = bytes(self.said), self.total, sock
-            # What nobody has seen yet is no replay: what it asks of a terminal is to be answered, and keys count from the start.
+            # What nobody has seen yet isn't a replay: what it asks of a terminal is to be answered, and keys count at once.
             await sock.send_json({"terminal": self.name, "replay": len(replay) if self.known else 0})
             self.known = True
             await sock.send_bytes(replay)

@@ -107,7 +107,7 @@ class Removed(Message):
 
 
 class Difference(Message):
-    """One line of `gaol diff`: a name that is not what it was. A name that is no text has escapes in it, as in Python."""
+    """One line of `gaol diff`: a name that is not what it was. A name that isn't text has escapes in it, as in Python."""
 
     path: str
     change: Literal["added", "changed", "removed"]

@@ -93,7 +93,7 @@ HOSTILE = {
     "does not lie in a directory": [LINK, member("tree/link/passwd")],
     "not lie in a directory of the archive": [member("tree/a/b")],
     "in it twice": [member("tree/a"), member("tree/a")],
-    "no file of the archive": [LINK, member("tree/hard", tarfile.LNKTYPE, linkname="tree/link")],
+    "which is not in the archive": [LINK, member("tree/hard", tarfile.LNKTYPE, linkname="tree/link")],
     "not a path in a machine's tree": [member("tree/hard", tarfile.LNKTYPE, linkname="/etc/shadow")],
     "belongs to 65536:0": [member("tree/suid", uid=65536, gid=0, mode=0o4755)],
     "belongs to -1": [member("tree/suid", uid=-1)],

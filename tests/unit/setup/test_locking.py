@@ -16,7 +16,7 @@ def test_a_second_one_is_told_who_is_at_work(tmp_path):
     with locked(tmp_path):
         with pytest.raises(Failed, match=f"process {os.getpid()} ") as told, locked(tmp_path):
             pass
-        assert told.value.hint == f"ps -fp {os.getpid()}"
+        assert told.value.hint == "ps -fC make"
         with locked(tmp_path / "another"):
             pass
     with locked(tmp_path):

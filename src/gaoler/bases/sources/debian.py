@@ -41,7 +41,7 @@ SETS = {
 #: How many packages that comes to, before apt has said it; measured with bookworm.
 TYPICAL_PACKAGES = 198
 
-#: The newest stable release when this was written, for hosts that are no Debian.
+#: The newest stable release when this was written, for hosts that aren't Debian.
 NEWEST_STABLE = "trixie"
 
 #: How a base keeps package lists, which come with it: packed, 19 MB of 46 in bookworm, and without translations, which no

@@ -23,7 +23,7 @@ function __gaol_place --description 'Whether the word to come is the Nth place a
     test (count (__gaol_places (count $argv))) -eq (math $argv[1] - 1)
 end
 
-function __gaol_places --description 'The words from the Nth on that are no options'
+function __gaol_places --description 'The words from the Nth on that are not options'
     set -l words (commandline -opc)
     set -l from (math $argv[1] + 1)
     if test (count $words) -ge $from

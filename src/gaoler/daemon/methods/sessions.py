@@ -122,7 +122,7 @@ def _command(command: messages.Command, machine: Machine) -> sessions.Command:
             text.encode(errors="surrogateescape")  # bytes of other encodings come so; any other half of a pair is nothing
         except UnicodeEncodeError:
             raise Usage(
-                "a word is not valid text", "it holds half a surrogate pair, which is no character", "gaol exec --help"
+                "a word is not valid text", "it holds half a surrogate pair, which isn't a character", "gaol exec --help"
             ) from None
     return sessions.Command(
         arguments=tuple(command.arguments),

@@ -106,7 +106,7 @@ _NOBODY6 = _is("source address", "nh", 64, 128, 0)
 _ICMP, _IGMP, _TCP, _UDP, _ICMP6 = 1, 2, 6, 17, 58
 _CARRIED = (_TCP, 4, 33, 41, 47, 50, 51, 132, 136)
 """Transports and tunnels: TCP, IPv4 and IPv6 in IP, DCCP, GRE, ESP, AH, SCTP, UDP-Lite. No OSPF, PIM, VRRP or EIGRP: a
-machine is no router of the LAN."""
+machine isn't a router of the LAN."""
 _FRAGMENT, _HOP_BY_HOP = 44, 0
 
 # Ports that speak for the network: DHCP servers, and as destinations their clients, too, RIP, RIPng, HSRP, GLBP.

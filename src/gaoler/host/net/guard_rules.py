@@ -114,7 +114,7 @@ def port(prefix: str, tap: str, mac: str, addresses: Sequence[str] | None, lease
 
 
 def removal(prefix: str, tap: str) -> str:
-    """Added before it is deleted: so it is no mistake to remove what is not there."""
+    """Added before it is deleted: so removing what is not there is not a mistake."""
     name = table(prefix)
     commands = [
         *_objects(name, tap),
