@@ -22,6 +22,8 @@ class FakeDaemon:
         self.replies = {}
         self.calls = []
         self.plays = {}
+        self.streams = {}
+        """By method name: what answers a call, with `(connection, parameters)`."""
         self.later = {}
         self.told = {}
         """What a session's reply says beside its descriptors."""
@@ -44,6 +46,8 @@ class FakeDaemon:
                     self.calls.append((method, call["parameters"]))
                     if method in self.plays:
                         self._play(connection, call["parameters"], self.plays[method])
+                    if method in self.streams:
+                        self.streams[method](connection, call["parameters"])
                     for reply in self.replies.get(method, ()):
                         connection.send(reply)
                     for other, parameters in self.later.pop(method, {}).items():

@@ -1,5 +1,6 @@
 """What hands bring along from docker, podman, incus, multipass and ssh, and what a slip of the finger means."""
 
+import os
 import shlex
 
 import pytest
@@ -77,4 +78,23 @@ def test_several_machines_at_once(daemon, gaol):
     daemon.answer("Inspect", machine=MACHINE)
     daemon.answer("Remove", name="a")
     assert gaol("rm", "a", "b").returncode == 0
-    assert [call for call in daemon.calls if call[0] == "Remove"] == [("Remove", {"name": name, "force": False}) for name in "ab"]
+    assert [call for call in daemon.calls if call[0] == "Remove"] == [("Remove", {"name": name, "force": False, "now": False}) for name in "ab"]
+
+
+@pytest.mark.parametrize(("words", "answer", "gone"), [((), "n", False), ((), "y", True), (("--yes",), "n", True), (("--force",), "n", True)])
+def test_what_goes_for_good_is_asked_for_at_a_terminal(daemon, gaol, words, answer, gone):
+    daemon.answer("RemovedDrop")
+    master, slave = os.openpty()
+    try:
+        os.write(master, f"{answer}\n".encode())
+        done = gaol("rm", "--removed", "web", "db", *words, stdin=slave, stderr=slave)
+        assert ("Delete web, db for good?" in done.stdout + os.read(master, 4096).decode()) == (not words)
+    finally:
+        os.close(master)
+        os.close(slave)
+    assert (done.returncode, daemon.calls) == ((0, [("RemovedDrop", {"name": name}) for name in ("web", "db")]) if gone else (1, []))
+
+
+def test_for_good_is_not_said_twice(daemon, gaol):
+    done = gaol("rm", "--removed", "--now", "web")
+    assert (done.returncode, "--now can't be combined with --removed" in done.stderr, daemon.calls) == (2, True, [])

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import os
+import tempfile
+from pathlib import Path
+
 import pytest
 
-from gaoler.cli import recipe
-from gaoler.errors import NotFound, Usage
+from gaoler.cli import furnish, recipe
+from gaoler.errors import Failed, NotFound, Usage
 
 WHOLE = '''\
 name = "course"
@@ -112,3 +117,60 @@ def test_several_mistakes_stand_below_each_other(daemon, gaol, written):
     first, *lines = gaol("up", "web", "--from", path).stderr.splitlines()
     assert first == "gaol: the file has 2 mistakes:"
     assert [line.partition("gaol.toml:")[2][:2] for line in lines[:2]] == ["1:", "2:"]
+
+
+def test_what_cannot_be_looked_at_is_a_mistake_with_its_line(written, tmp_path):
+    long = "x" * 300
+    (tmp_path / "app/elsewhere").symlink_to("sub")
+    path = written(f'setup = "{long}"\n\n[files]\n"/etc/nul" = "a\\u0000b"\n"/etc/long" = "{long}"\n"/srv/app" = "app"\n"/a\\u0000b" = "motd"\n')
+    with pytest.raises(Usage) as error:
+        recipe.read(path)
+    assert [line.removeprefix(f"{path}:") for line in error.value.why.splitlines()[1:]] == [
+        "1: files: /a\x00b must be a path in the machine, from / on",
+        f"1: setup can't be read: {long[:60]}: File name too long",
+        "4: files: /etc/nul can't be read: embedded null byte",
+        f"5: files: /etc/long can't be read: {long[:60]}: File name too long",
+        "6: files: /srv/app would bring elsewhere, which is a link to a directory",
+    ]
+
+
+@pytest.fixture
+def nobody():
+    """Not root, whom nothing is unreadable for; and a directory that anybody reaches."""
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        yield Path(directory), lambda: os.seteuid(65534 if os.getuid() == 0 else os.getuid())
+        os.seteuid(os.getuid())
+
+
+def test_what_may_not_be_read_is_a_mistake_with_its_line(nobody):
+    directory, become = nobody
+    (directory / "app/closed").mkdir(parents=True)
+    for name in ("setup", "app/file"):
+        (directory / name).write_text("mine\n")
+        (directory / name).chmod(0)
+    (directory / "other").mkdir()
+    (directory / "other/closed").mkdir(mode=0)
+    path = directory / "gaol.toml"
+    path.write_text('setup = "setup"\n[files]\n"/etc/one" = "app/file"\n"/srv/app" = "app"\n"/srv/other" = "other"\n')
+    become()
+    with pytest.raises(Usage) as error:
+        recipe.read(str(path))
+    assert [line.removeprefix(f"{path}:") for line in error.value.why.splitlines()[1:]] == [
+        "1: setup can't be read: setup: Permission denied",
+        "3: files: /etc/one can't be read: file: Permission denied",
+        "4: files: /srv/app can't be read: file: Permission denied",
+        "5: files: /srv/other can't be read: closed: Permission denied",
+    ]
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 5000, "a = " + "9" * 5000])
+def test_what_python_cannot_read_is_not_toml(written, text):
+    with pytest.raises(Usage, match="is not TOML"):
+        recipe.read(written(text))
+
+
+def test_a_file_that_went_meanwhile_is_told(tmp_path):
+    for work in (furnish._state, lambda path: furnish._pack({"/etc/motd": path}, io.BytesIO())):
+        with pytest.raises(Failed, match="gone can't be read: No such file or directory"):
+            work(tmp_path / "gone")

@@ -24,10 +24,12 @@ _SHOWN = 5
 def _export(options: Any) -> int:
     from gaoler.client import archives
 
+    if options.file == "":
+        raise Usage("the archive's file has no name", "it is empty", _example(options.name))
     to_output = options.file in (None, "-")
     if to_output and sys.stdout.isatty():
-        hint = f"gaol export {options.name} {options.name.rpartition('/')[2]}.tar.zst"
-        raise Usage("an archive is nothing for a terminal", "say which file it is to be written to", hint)
+        why = "say which file it is to be written to"
+        raise Usage("an archive can't be written to a terminal", why, _example(options.name))
     if to_output and options.json:
         why = "the archive itself goes to standard output"
         raise Usage("--json needs a file", why, f"gaol export {options.name} FILE --json")
@@ -46,6 +48,10 @@ def _export(options: Any) -> int:
     return show(report, as_json=options.json, text=None if to_output else lambda: _tell(report))
 
 
+def _example(name: str) -> str:
+    return f"gaol export {name} {name.rpartition('/')[2]}.tar.zst"
+
+
 def _tell(report: dict[str, Any]) -> None:
     machine = report["machine"]
     print(clean(f"{report['file']}: {machine['name']}, {show_size(report['size'])}, {report['files']} files"))
@@ -54,9 +60,9 @@ def _tell(report: dict[str, Any]) -> None:
 def _tell_left_out(reply: dict[str, Any]) -> None:
     machine = reply["machine"]
     stays = [
-        *(["your home directory, which lies on this host"] if machine["home"] else []),
+        *(["your home directory (it is on this host)"] if machine["home"] else []),
         *([f"{len(machine['snapshots'])} snapshots"] if machine["snapshots"] else []),
-        *(["what runs in it"] if machine["state"] not in ("stopped", "failed") else []),
+        *(["what is running now"] if machine["state"] not in ("stopped", "failed") else []),
     ]
     if stays:
         print(clean(f"gaol: not in the archive: {', '.join(stays)}"), file=sys.stderr)
@@ -77,24 +83,51 @@ def _sink(path: str | None) -> AbstractContextManager[Callable[[bytes], object]]
     @contextmanager
     def file(path: str) -> Iterator[Callable[[bytes], object]]:
         if os.path.lexists(path):
-            raise Failed(f"{path} is there already", "an export overwrites no file", f"ls -l {path}")
+            raise _there_already(path)
         part = f"{path}.{os.getpid()}.part"
         try:
             descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise Failed(f"{path} can't be written", error.strerror or str(error), "gaol export NAME ANOTHER-FILE") from None
+            raise _unwritable(path, error) from None
         try:
             try:
                 yield lambda piece: _written(descriptor, piece)
-                os.fsync(descriptor)
+                _finish(descriptor, part, path)
             finally:
                 os.close(descriptor)
-            os.rename(part, path)
         except BaseException:
             os.unlink(part)
             raise
 
-    return file(path) if path not in (None, "-") and path else output()
+    return output() if path in (None, "-") else file(path)
+
+
+def _finish(descriptor: int, part: str, path: str) -> None:
+    """Give what is whole its name; a file that got the name meanwhile stays. Raises Failed."""
+    try:
+        os.fsync(descriptor)
+        try:
+            os.link(part, path)
+        except FileExistsError:
+            raise _there_already(path) from None
+        except OSError:  # a file system without links
+            if os.path.lexists(path):
+                raise _there_already(path) from None
+            os.rename(part, path)
+        else:
+            os.unlink(part)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _there_already(path: str) -> Failed:
+    from shlex import quote
+
+    return Failed(f"{path} is there already", "an export overwrites no file", f"ls -l {quote(path)}")
+
+
+def _unwritable(path: str, error: OSError) -> Failed:
+    return Failed(f"{path} can't be written", error.strerror or str(error), "gaol export NAME ANOTHER-FILE")
 
 
 def _written(descriptor: int, piece: bytes) -> None:
@@ -112,12 +145,20 @@ def _import(options: Any) -> int:
     from gaoler.client import archives
 
     from_input = options.file == "-"
+    told = "standard input" if from_input else options.file
     try:
         opened = FileIO(os.dup(sys.stdin.fileno()) if from_input else options.file)
     except OSError as error:
-        raise NotFound(f"{options.file} can't be read", error.strerror or str(error), "gaol import --help") from None
+        raise NotFound(f"{told} can't be read", error.strerror or str(error), "gaol import --help") from None
+
+    def read(count: int) -> bytes:
+        try:
+            return file.read(count)
+        except OSError as error:
+            raise Failed(f"{told} can't be read", error.strerror or str(error), "gaol import --help") from None
+
     with opened as file, Gaoler() as gaoler, Progress() as progress:
-        reply = archives.import_(gaoler, file.read, options.name, progress if sys.stderr.isatty() else None)
+        reply = archives.import_(gaoler, read, options.name, progress if sys.stderr.isatty() else None)
     for note in reply["notes"]:
         print(f"gaol: {clean(note)}", file=sys.stderr)
     return show(reply["machine"], as_json=options.json, text=lambda: _tell_made(reply["machine"]))
@@ -131,7 +172,7 @@ def _tell_made(machine: dict[str, Any]) -> None:
 COMMANDS = {
     "export": Command(
         _export,
-        "Write a machine to a file, which gaol import makes a machine of, on this host or another. The file is a tar archive, "
+        "Write a machine to a file, from which gaol import makes a machine, on this host or another. The file is a tar archive, "
         "compressed by zstd: tar and zstd read it, too. A machine that runs is written as it is at that moment. Your home "
         "directory is not in it, nor are snapshots. Without FILE it goes to standard output.",
         MACHINE,

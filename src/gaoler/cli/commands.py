@@ -69,7 +69,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "store move": ("administration", "move it to another device, while machines run"),
         "store backup": ("backups", "back up machines to a directory or another host"),
         "store restore": ("backups", "make machines from their backups"),
-        "drain": ("draining", "have no machine start any more, and all sleep or stop by a time (administrator)"),
+        "drain": ("draining", "let no machine start, and put all to sleep, or stop them, by a deadline (administrator)"),
         "metrics": ("administration", "print metrics for Prometheus (administrator)"),
         "doctor": ("doctor", "check this host: what is missing, and how to fix it"),
     },

@@ -7,7 +7,7 @@ import time
 from gaoler.cli.arguments import JSON, Command, flag, option
 from gaoler.cli.output import clean, show
 from gaoler.client import Gaoler
-from gaoler.errors import Usage
+from gaoler.errors import Failed, Usage
 from gaoler.units import show_duration, time_to_live
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     from typing import Any
 
 _LOOK_AGAIN = 1.0
-"""Seconds between looks at what runs still."""
+"""Seconds between looks at what still runs."""
 
 
 def _drain(options: Any) -> int:
     if options.end and options.status:
-        raise Usage("--end and --status are two things", "one changes what the other shows", "gaol drain --status")
+        raise Usage("--end can't be combined with --status", "one changes what the other shows", "gaol drain --status")
+    if options.wait and (options.end or options.status):
+        other = "--end" if options.end else "--status"
+        raise Usage(f"--wait can't be combined with {other}", "it waits for the drain that it begins", "gaol drain --help")
     with Gaoler() as gaoler:
         if options.end:
             reply = gaoler.call("DrainEnd")
@@ -28,9 +31,12 @@ def _drain(options: Any) -> int:
             reply = gaoler.call("DrainInspect")
         else:
             reply = gaoler.call("Drain", left=float(time_to_live(options.left)), why=options.why, stop=options.down)
-        while options.wait and reply.get("drain") and reply["running"]:
+        while options.wait and reply["running"]:
             time.sleep(_LOOK_AGAIN)
             reply = gaoler.call("DrainInspect")
+            if not reply.get("drain"):  # what waits for us is a reboot
+                why = "somebody has let machines start again"
+                raise Failed("the drain has ended before it was done", why, "gaol drain --status")
     told = {"drain": reply.get("drain"), "running": reply["running"]}
     return show(told, as_json=options.json, text=lambda: print(clean(_told(**told))))
 
@@ -50,14 +56,14 @@ COMMANDS = {
     "drain": Command(
         _drain,
         "Before a reboot or an upgrade of this host: no machine starts any more, whoever works in one is told on their terminal "
-        "and by mail, and by a time all machines are put to sleep, or stopped where they can't sleep. It ends with --end or "
-        "with the next start of this host; machines with autostart are started then (administrator).",
+        "and by mail, and when the time is up all machines are put to sleep, or stopped where they can't sleep. It ends "
+        "with --end or with the next start of this host; machines with autostart are started then (administrator).",
         option("--in", value="DURATION", about="when nothing is to run any more, 0s for now", default="15m", key="left"),
         option("--why", value="TEXT", about="what everybody is told", default=""),
-        flag("--down", about="stop machines: what sleeps can't go on under another kernel of this host's"),
+        flag("--down", about="stop machines: a sleeping machine can't go on after this host has changed its kernel"),
         flag("--wait", about="come back when nothing runs any more"),
         flag("--end", about="let machines start again"),
-        flag("--status", about="show whether this host is drained, and how many machines run still"),
+        flag("--status", about="show whether this host is drained, and how many still run"),
         JSON,
         examples=(
             ("sudo gaol drain --in 30m --why 'kernel update' --down --wait && sudo reboot", ""),

@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import sys
 import tarfile
 import tempfile
+from threading import Thread
 from typing import IO, TYPE_CHECKING, Any
 
 from gaoler.cli import recipe as recipes
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 _NOTE = "/var/lib/gaol/up.json"
 _LONGEST = 1 << 20
-"""Bytes of a note that are read."""
+"""Bytes that are read of what the machine says: its note, or the state of the most files that a recipe brings."""
 _KEEP = f"umask 022; mkdir -p {os.path.dirname(_NOTE)} && cat > {_NOTE}.new && mv {_NOTE}.new {_NOTE}"
 _INSTALL = """
 if command -v apt-get >/dev/null; then
@@ -143,15 +145,17 @@ class _Furnishing:
 
     def _note(self) -> dict[str, Any]:
         """What was done before, in the machine's words: of their kind, or none."""
-        _, text = self._read(f"head -c {_LONGEST} {_NOTE} 2>/dev/null")
         try:
-            said = json.loads(text)
-        except ValueError:
+            said = json.loads(self._read(f"cat {_NOTE} 2>/dev/null"))
+        except (ValueError, RecursionError):
             said = None
         note: dict[str, Any] = {"packages": [], "files": [], "setup": ""}
         if isinstance(said, dict):
-            note |= {key: [str(one) for one in said[key]] for key in ("packages", "files") if isinstance(said.get(key), list)}
-            note["setup"] = str(said.get("setup", ""))
+            for key in ("packages", "files"):
+                if isinstance(said.get(key), list):
+                    note[key] = [one for one in said[key] if isinstance(one, str)]
+            if isinstance(said.get("setup"), str):
+                note["setup"] = said["setup"]
         return note
 
     def _keep(self, note: dict[str, Any]) -> None:
@@ -163,7 +167,7 @@ class _Furnishing:
         if not files:
             return []
         listed = "".join(f"{place}\n" for place in files if "\n" not in place).encode()
-        _, said = self._read(_LOOK, lambda file: file.write(listed))
+        said = self._read(_LOOK, lambda file: file.write(listed))
         there = dict(zip((place for place in files if "\n" not in place), said.splitlines(), strict=False))
         new = {place: path for place, path in files.items() if there.get(place) != _state(path)}
         if new:
@@ -180,11 +184,23 @@ class _Furnishing:
         if code:
             raise Failed(what, f"it ended with {code}, and says why above", f"{self._again}  (goes on there)")
 
-    def _read(self, script: str, given: Given = None) -> tuple[int, str]:
-        with tempfile.TemporaryFile() as output:
-            code = self._run(script, [], given, [output.fileno(), 2])
-            output.seek(0)
-            return code, output.read(_LONGEST * 8).decode(errors="replace")
+    def _read(self, script: str, given: Given = None) -> str:
+        """What it says inside, the first of it: a machine may go on for ever."""
+        ours, theirs = os.pipe()
+        said: list[bytes] = []
+
+        def take() -> None:
+            with open(ours, "rb") as output:
+                said.append(output.read(_LONGEST))
+
+        reader = Thread(target=take, daemon=True)
+        reader.start()
+        try:
+            self._run(script, [], given, [theirs, 2])
+        finally:
+            os.close(theirs)
+            reader.join()
+        return b"".join(said).decode(errors="replace")
 
     def _run(self, script: str, words: Sequence[str], given: Given, outputs: list[int]) -> int:
         machine = self._machine
@@ -205,8 +221,11 @@ class _Furnishing:
 
 def _state(path: Path) -> str:
     """A file's content and mode, as the machine tells its own."""
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise _unreadable(path, error) from None
     return f"{digest} {_mode(path):o}"
 
 
@@ -219,13 +238,18 @@ def _pack(files: dict[str, Path], into: Any) -> None:
     with tarfile.open(fileobj=into, mode="w") as archive:
         for place, path in files.items():
             info = tarfile.TarInfo(place[1:])
-            info.mode, info.mtime = _mode(path), int(path.stat().st_mtime)
             try:
                 with open(path, "rb") as file:
-                    info.size = os.fstat(file.fileno()).st_size
+                    state = os.fstat(file.fileno())
+                    info.mode, info.size, info.mtime = _mode(path), state.st_size, int(state.st_mtime)
                     archive.addfile(info, file)
             except OSError as error:
-                raise Failed(f"{path} can't be read", error.strerror or str(error), f"ls -l {path}") from None
+                raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> Failed:
+    """For what was there when the recipe was read."""
+    return Failed(f"{path} can't be read", error.strerror or str(error), f"ls -l {shlex.quote(str(path))}")
 
 
 def _say(text: str) -> None:

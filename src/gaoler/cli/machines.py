@@ -174,13 +174,13 @@ def _rm(options: Any) -> int:
         return _drop(options)
     with Gaoler() as gaoler:
         doomed = [(name, gaoler.call("Inspect", name=name)["machine"]) for name in options.names]  # all there, or none goes
-        if not (options.yes or options.force) and terminal.can_ask():
+        if _asks(options):
             for _, machine in doomed:
                 print(clean(f"{machine['name']}: {_holds(machine)}"))
             if not terminal.agrees("Delete it?" if len(doomed) == 1 else "Delete them?"):
                 raise Failed("nothing was deleted", "you did not say yes", "gaol ls")
         for name, machine in doomed:
-            gone = gaoler.call("Remove", force=options.force, name=name, **({"now": True} if options.now else {}))
+            gone = gaoler.call("Remove", force=options.force, now=options.now, name=name)
             back = f"; gaol restore --removed {name} brings it back until"
             until = f"{back} {show_time(gone['until'])}" if gone.get("until") else ""
             print(clean(f"deleted {name}: {_holds(machine)}{until}"))
@@ -189,11 +189,19 @@ def _rm(options: Any) -> int:
 
 def _drop(options: Any) -> int:
     """What was deleted goes for good."""
+    if options.now:
+        raise Usage("--now can't be combined with --removed", "what was deleted goes for good at once", "gaol rm --help")
+    if _asks(options) and not terminal.agrees(clean(f"Delete {', '.join(options.names)} for good?")):
+        raise Failed("nothing was deleted", "you did not say yes", "gaol ls --removed")
     with Gaoler() as gaoler:
         for name in options.names:
             gaoler.call("RemovedDrop", name=name)
             print(clean(f"{name} is gone for good"))
     return 0
+
+
+def _asks(options: Any) -> bool:
+    return not (options.yes or options.force) and terminal.can_ask()
 
 
 def _holds(machine: dict[str, Any]) -> str:

@@ -64,7 +64,7 @@ def read(path: str) -> Recipe:
         raise Usage(f"{path} can't be read", str(error), f"ls -l {path}") from None
     try:
         said = tomllib.loads(text) if len(text) <= LARGEST else None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # more than TOML's own: numbers and lists that Python finds too long, too deep
         raise Usage(f"{path} is not TOML", str(error), f"less {path}") from None
     if said is None:
         raise Usage(f"{path} is too long", f"more than {LARGEST >> 20}M", f"ls -l {path}")
@@ -115,8 +115,8 @@ class _Reading:
             into[key] = convert(value)
         except GaolerError as error:
             self._wrong(key, f"{key}: {error}")
-        except Wrong as error:
-            self._wrong(key, f"{key} {error}")
+        except _FAULTS as error:
+            self._wrong(key, f"{key} {_fault(error)}")
 
     def _wrong(self, key: str, what: str) -> None:
         self.mistakes.append((self._line(key), what))
@@ -156,8 +156,8 @@ class _Reading:
         for inside, here in value.items():
             try:
                 found.update(self._brought(inside, here))
-            except (Wrong, OSError) as error:
-                self._wrong(inside, f"files: {inside[:60]} {error}")
+            except _FAULTS as error:
+                self._wrong(inside, f"files: {inside[:60]} {_fault(error)}")
         if len(found) > MOST:
             self._wrong("files", f"files: {len(found)} are more than {MOST}: have the setup script fetch them")
         return found
@@ -167,20 +167,23 @@ class _Reading:
         if not isinstance(here, str):
             raise Wrong("must be the name of a file or directory, in quotes")
         parts = inside.split("/")
-        if parts[0] or len(parts) < 2 or any(part in ("", ".", "..") for part in parts[1:]):
+        if parts[0] or len(parts) < 2 or any(part in ("", ".", "..") or "\0" in part for part in parts[1:]):
             raise Wrong("must be a path in the machine, from / on")
         path = self._beside(here)
         if path.is_file():
-            yield inside, path
+            yield inside, _readable(path)
         elif path.is_dir():
-            for directory, names, files in os.walk(path):
+            for directory, names, files in os.walk(path, onerror=_give_up):
                 names.sort()
+                for name in names:
+                    if Path(directory, name).is_symlink():
+                        raise Wrong(f"would bring {name}, which is a link to a directory")
                 for name in sorted(files):
                     one = Path(directory, name)
                     self._beside(str(one.relative_to(self._directory)))
                     if not one.is_file():
                         raise Wrong(f"would bring {one.name}, which is not a file")
-                    yield f"{inside}/{one.relative_to(path)}", one
+                    yield f"{inside}/{one.relative_to(path)}", _readable(one)
         else:
             raise Wrong(f"is to be {here[:60]}, and there is no such file beside {self._path.name}")
 
@@ -190,6 +193,26 @@ class _Reading:
         if os.path.isabs(name) or not path.resolve().is_relative_to(self._directory.resolve()):
             raise Wrong(f"names {name[:60]}, which is not in the directory of {self._path.name}")
         return path
+
+
+_FAULTS = (Wrong, OSError, ValueError)
+"""What a value that is looked at raises: a name with a NUL in it is Python's ValueError."""
+
+
+def _fault(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"can't be read: {os.path.basename(error.filename or '')[:60]}: {error.strerror or error}"
+    return str(error) if isinstance(error, Wrong) else f"can't be read: {error}"
+
+
+def _readable(path: Path) -> Path:
+    """Raises OSError, while there is a line to tell it with."""
+    with open(path, "rb"):
+        return path
+
+
+def _give_up(error: OSError) -> None:
+    raise error
 
 
 def _text(convert: Callable[[str], Any], *, endless: bool = False) -> Callable[[Any], Any]:
