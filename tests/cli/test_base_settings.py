@@ -23,6 +23,13 @@ def test_what_makes_no_sense(daemon, gaol, word):
     assert (gaol("base", "set", "course", word).returncode, daemon.calls) == (2, [])
 
 
+def test_a_welcome_that_is_too_long(daemon, gaol, tmp_path):
+    (tmp_path / "text").write_text("x" * 5000)
+    for text in ("x" * 5000, f"@{tmp_path}/text"):
+        done = gaol("base", "set", "course", f"welcome={text}")
+        assert (done.returncode, done.stderr.splitlines()[0]) == (2, "gaol: the welcome is too long: more than 4000 letters")
+
+
 def test_info_and_ls_show_it(daemon, gaol):
     daemon.answer("BaseInspect", base={**BASE, "defaults": SET}, generations=[])
     shown = gaol("base", "info", "course").stdout

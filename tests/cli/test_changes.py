@@ -27,6 +27,19 @@ def test_mistakes(daemon, gaol, word, said):
     assert done.stderr.startswith(f"gaol: {said}: ")
 
 
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [("set lab autostart=maybe", "gaol set lab autostart=on"), ("set lab memory=lots", "gaol set lab memory=512M"),
+     ("set #7/lab ttl=2", "gaol set '#7/lab' ttl=2h"), ("base set course home=maybe", "gaol base set course home=on"),
+     ("base set course ttl=2", "gaol base set course ttl=2h"), ("extend lab 2", "gaol extend lab 2h"),
+     ("up lab --home --no-home", "gaol up --help"), ("run --network --no-network -- id", "gaol run --help"),
+     ("desktop lab --home --no-home", "gaol desktop --help")],
+)  # fmt: skip
+def test_a_hint_can_be_typed(daemon, gaol, line, hint):
+    done = gaol(*line.split())
+    assert (done.returncode, done.stderr.splitlines()[-1], daemon.calls) == (2, f"try: {hint}", [])
+
+
 def test_a_rename_leaves_no_keys_under_the_former_name(daemon, gaol, tmp_path):
     daemon.answer("Rename", machine={**MACHINE, "name": "shop"})
     kept = tmp_path / "cache" / "gaoler" / "web"

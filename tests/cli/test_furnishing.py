@@ -11,10 +11,11 @@ ENDLESS = 64 << 20
 
 
 class Inside:
-    """Plays the machine: `note` is what it says was done before. Keeps what is noted then."""
+    """Plays the machine: `note` is what it says was done before, `setup` how the setup script ends. Keeps what is noted then."""
 
-    def __init__(self, note):
+    def __init__(self, note=b"", setup=0):
         self.note = note
+        self.setup = setup
         self.kept = None
         self.stopped = False
 
@@ -28,7 +29,8 @@ class Inside:
             self.kept = json.loads(read)
         elif "/var/lib/gaol/up.json" in script:
             self.say(output)
-        control.sendall(b"E\x02\x00\x00\x00\x00\x00")
+        code = self.setup if "cat > /var/lib/gaol/setup" in script else 0
+        control.sendall(b"E\x02\x00\x00\x00\x00" + bytes([code]))
         for stream in (output, errors, given, control):
             stream.close()
 
@@ -52,7 +54,7 @@ def up(daemon, gaol, tmp_path):
             daemon.answer(method, machine=MACHINE)
         daemon.answer("Set", later=[])
         daemon.play("Exec", inside)
-        return gaol("up", "web", "--from", str(tmp_path / "gaol.toml"))
+        return gaol("up", "web", "--from", "gaol.toml", cwd=tmp_path)
 
     return run
 
@@ -69,3 +71,20 @@ def test_a_note_without_an_end_is_cut_off(up):
     inside = Inside(b" " * 65536)
     done = up(inside)
     assert (done.returncode, inside.stopped, inside.kept is not None) == (0, True, True), done.stderr
+
+
+def test_what_is_done_is_told_in_words(up, tmp_path):
+    (tmp_path / "motd").write_text("hello\n")
+    done = up(Inside(), 'disk = "4G"\n[files]\n"/etc/motd" = "motd"\n')
+    assert done.returncode == 0, done.stderr
+    assert "web: disk is 4G now, and was unlimited" in done.stderr
+    assert "copying 1 file\n" in done.stderr
+    assert done.stderr.endswith("web: /etc/motd copied\n")
+
+
+def test_what_to_try_after_a_failure_can_be_typed(up, tmp_path):
+    done = up(Inside(setup=1), 'setup = """\nfalse\n"""\n')
+    assert (done.returncode, done.stderr.splitlines()[-2:]) == (1, [
+        "gaol: the setup script failed: it ended with 1, and says why above; another gaol up --from goes on there",
+        "try: gaol up web --from gaol.toml",
+    ])  # fmt: skip

@@ -23,7 +23,7 @@ def typed(hint: str) -> bool:
         hint.startswith(("{", "--"))
         or hint.split(maxsplit=1)[0].rstrip(";") in PROGRAMS
         or SETTING.match(hint)
-        or re.fullmatch(r"[\d.]+[A-Za-z]?|[A-Z_]+=.*", hint)
+        or re.fullmatch(r"on|[\d.]+[A-Za-z]?|[A-Z_]+=.*", hint)
     )
 
 

@@ -280,15 +280,15 @@ KEPT_OPTIONS = (
 """And for `up` alone."""
 
 
-def spec_of(options: Any) -> dict[str, Any]:
-    """The options above as a request's `spec`."""
+def spec_of(command: str, options: Any) -> dict[str, Any]:
+    """The options above, given to `gaol COMMAND`, as a request's `spec`. Raises Usage."""
     from gaoler.units import number, size, time_to_live
 
     spec: dict[str, Any] = {}
     for name in ("home", "network"):
         yes, no = getattr(options, name), getattr(options, f"no_{name}")
         if yes and no:
-            raise Usage(f"--{name} can't be combined with --no-{name}", "one of them", "gaol up --help")
+            raise Usage(f"--{name} can't be combined with --no-{name}", "they say the opposite", _help(command))
         if yes or no:
             spec[name] = yes
     for name, convert in (("base", str), ("kernel", str), ("memory", size), ("cpus", number), ("disk", size),

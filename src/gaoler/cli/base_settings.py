@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from gaoler.cli.arguments import JSON, Command, place
-from gaoler.cli.changes import switch
+from gaoler.cli.changes import converted, show_setting, switch
 from gaoler.cli.output import clean, show
 from gaoler.client import Gaoler
 from gaoler.errors import NotFound, Usage
-from gaoler.units import number, show_duration, show_size, size, time_to_live
+from gaoler.units import number, size, time_to_live
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
 if TYPE_CHECKING:
@@ -48,8 +50,8 @@ def _read(word: str, base: str) -> tuple[str, Any]:
     if key == "welcome" and value.startswith("@"):
         value = _text_of(value[1:])
     if key == "welcome" and len(value) > _LONGEST:
-        raise Usage("the welcome is too long", f"{len(value)} letters, and {_LONGEST} are the most", "gaol base set --help")
-    return key, _KEYS[key](value) if value else ""
+        raise Usage("the welcome is too long", f"more than {_LONGEST} letters", "gaol base set --help")
+    return key, converted(_KEYS[key], value, f"gaol base set {quote(base)} {key}=") if value else ""
 
 
 def _text_of(path: str) -> str:
@@ -57,21 +59,15 @@ def _text_of(path: str) -> str:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read(_LONGEST + 1).rstrip("\n")
     except OSError as error:
-        raise NotFound(f"no file {path}", error.strerror or str(error), f"ls -l {path}") from None
+        raise NotFound(f"no file {path}", error.strerror or str(error), f"ls -l {quote(path)}") from None
 
 
 def told(base: dict[str, Any]) -> str:
     """`memory 1G, home off`: what its machines get, in a line."""
     settings = base.get("defaults") or {}
-    shown: dict[str, Callable[[Any], str]] = {
-        "memory": show_size, "cpus": "{:g}".format, "ttl": show_duration, "home": _onoff, "network": _onoff
-    }  # fmt: skip
-    parts = [f"{key} {show(settings[key])}" for key, show in shown.items() if settings.get(key) is not None]
+    shown = [key for key in _KEYS if key != "welcome" and settings.get(key) is not None]
+    parts = [f"{key} {show_setting(key, settings[key])}" for key in shown]
     return ", ".join([*parts, *(["a welcome"] if settings.get("welcome") else [])])
-
-
-def _onoff(value: bool) -> str:
-    return "on" if value else "off"
 
 
 COMMANDS = {

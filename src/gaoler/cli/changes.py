@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from gaoler.cli.arguments import JSON, MACHINE, Command, option, place
 from gaoler.cli.output import clean, show
 from gaoler.cli.ssh import forget
 from gaoler.client import Gaoler
 from gaoler.errors import Usage
-from gaoler.units import number, show_duration, size, time_to_live
+from gaoler.units import number, show_duration, show_size, size, time_to_live
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
 if TYPE_CHECKING:
@@ -21,8 +23,27 @@ def _without_end(convert: Callable[[str], int]) -> Callable[[str], int]:
 
 def switch(text: str) -> bool:
     if text not in ("on", "off", "yes", "no", "true", "false"):
-        raise Usage(f'"{text[:40]}" is not on or off', "it is a switch", "gaol set NAME home=on")
+        raise Usage(f'"{text[:40]}" is not on or off', "it is a switch", "on")
     return text in ("on", "yes", "true")
+
+
+def show_setting(key: str, value: Any) -> str:
+    """`1G`, `on`, `unlimited`: a setting's value as people write it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if key in ("disk", "ttl") and not value:
+        return "unlimited"
+    shown: dict[str, Callable[[Any], str]] = {"memory": show_size, "disk": show_size, "ttl": show_duration, "cpus": "{:g}".format}
+    return shown.get(key, str)(value)
+
+
+def converted(convert: Callable[[str], Any], value: str, setting: str) -> Any:
+    """A value, read; `setting` is what is typed before it, for the hint. Raises Usage."""
+    try:
+        return convert(value)
+    except Usage as error:
+        error.hint = f"{setting}{error.hint}"
+        raise
 
 
 _KEYS: dict[str, Callable[[str], Any]] = {
@@ -50,8 +71,8 @@ def _read(word: str, name: str) -> tuple[str, Any]:
     key, equals, value = word.removeprefix("--").partition("=")
     if key not in _KEYS or not equals:
         what = f'"{word[:40]}" is not a setting' if equals else f'"{word[:40]}" has no value'
-        raise Usage(what, f"a setting is KEY=VALUE; keys are {', '.join(_KEYS)}", f"gaol set {name} memory=1G")
-    return key, _KEYS[key](value)
+        raise Usage(what, f"a setting is KEY=VALUE; keys are {', '.join(_KEYS)}", f"gaol set {quote(name)} memory=1G")
+    return key, converted(_KEYS[key], value, f"gaol set {quote(name)} {key}=")
 
 
 def _tell(name: str, said: dict[str, Any], later: list[str]) -> None:
@@ -66,7 +87,8 @@ def _extend(options: Any) -> int:
     import time
 
     with Gaoler() as gaoler:
-        machine = gaoler.call("Set", name=options.name, extend=time_to_live(options.duration))["machine"]
+        more = converted(time_to_live, options.duration, f"gaol extend {quote(options.name)} ")
+        machine = gaoler.call("Set", name=options.name, extend=more)["machine"]
     left = show_duration(machine["expires"] - time.time()) if machine["expires"] else ""
     told = f"{machine['name']} stops in {left}" if left else f"{machine['name']} may run longer from its next start on"
     return show(machine, as_json=options.json, text=lambda: print(clean(told)))

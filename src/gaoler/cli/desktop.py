@@ -40,7 +40,7 @@ def _desktop(options: Any) -> int:
 
 def _spec(gaoler: Gaoler, name: str, options: Any) -> dict[str, Any]:
     """A machine that is there is taken as it is; a new one is made for a desktop."""
-    spec = spec_of(options)
+    spec = spec_of("desktop", options)
     try:
         gaoler.call("Inspect", name=name)
     except NotFound:

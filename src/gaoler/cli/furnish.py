@@ -17,10 +17,10 @@ from threading import Thread
 from typing import IO, TYPE_CHECKING, Any
 
 from gaoler.cli import recipe as recipes
+from gaoler.cli.changes import show_setting
 from gaoler.cli.output import clean
 from gaoler.client.session import Session
 from gaoler.errors import Failed, NotFound
-from gaoler.units import show_duration, show_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,20 +94,11 @@ def _change(gaoler: Gaoler, machine: dict[str, Any], recipe: Recipe) -> None:
     later = gaoler.call("Set", name=name, owner=machine["owner"], **different)["later"]
     for key, value in different.items():
         when = f", from its next start on: gaol down {name} && gaol up {name}" if key in later else ""
-        _say(f"{name}: {key} is {_shown(key, value)} now, and was {_shown(key, _plain(machine.get(key)))}{when}")
+        _say(f"{name}: {key} is {show_setting(key, value)} now, and was {show_setting(key, _plain(machine.get(key)))}{when}")
 
 
 def _plain(value: Any) -> Any:
     return 0 if value is None else value
-
-
-def _shown(key: str, value: Any) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if key in ("disk", "ttl") and not value:
-        return "without an end"
-    show: dict[str, Callable[[Any], str]] = {"memory": show_size, "disk": show_size, "ttl": show_duration, "cpus": "{:g}".format}
-    return show.get(key, str)(value)
 
 
 class _Furnishing:
@@ -123,7 +114,7 @@ class _Furnishing:
         self._sources: list[IO[bytes]] = []
         """Open for as long as we are: a command may end before the thread that reads for it, and a number must not become another
         file's meanwhile."""
-        self._again = f"gaol up {machine['name']} --from {recipe.path}"
+        self._again = f"gaol up {shlex.quote(machine['name'])} --from {shlex.quote(str(recipe.path))}"
 
     def run(self) -> None:
         note = self._note()
@@ -171,10 +162,10 @@ class _Furnishing:
         there = dict(zip((place for place in files if "\n" not in place), said.splitlines(), strict=False))
         new = {place: path for place, path in files.items() if there.get(place) != _state(path)}
         if new:
-            self._progress({"step": f"copying {len(new)} files"})
+            self._progress({"step": f"copying {len(new)} file{'' if len(new) == 1 else 's'}"})
             self._must(_UNPACK, [], "the files can't be put into the machine", lambda archive: _pack(new, archive))
             for place in new:
-                _say(f"{self._machine['name']}: {place} is as here")
+                _say(f"{self._machine['name']}: {place} copied")
         return list(files)
 
     def _must(self, script: str, words: Sequence[str], what: str, given: Given = None) -> None:
@@ -182,7 +173,7 @@ class _Furnishing:
         _clear()
         code = self._run(script, words, given, [2, 2])
         if code:
-            raise Failed(what, f"it ended with {code}, and says why above", f"{self._again}  (goes on there)")
+            raise Failed(what, f"it ended with {code}, and says why above; another gaol up --from goes on there", self._again)
 
     def _read(self, script: str, given: Given = None) -> str:
         """What it says inside, the first of it: a machine may go on for ever."""

@@ -35,7 +35,7 @@ def _up(options: Any) -> int:
 
             machine = furnish.up(gaoler, options.source, options.name, progress)
         else:
-            machine = gaoler.call("Up", progress, spec=spec_of(options), name=options.name)["machine"]
+            machine = gaoler.call("Up", progress, spec=spec_of("up", options), name=options.name)["machine"]
         if options.desktop:
             from gaoler.cli.desktop import start
 

@@ -8,6 +8,7 @@ import tomllib
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from gaoler.errors import GaolerError, NotFound, Usage
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Wrong(Exception):
-    """What a value is not, to be read behind its key."""
+    """Why a value can't be taken, in words that follow its key: `must be true or false`."""
 
 
 LARGEST = 1 << 20
@@ -61,20 +62,20 @@ def read(path: str) -> Recipe:
     except FileNotFoundError:
         raise NotFound(f"no file {path}", "gaol up --from reads a machine's description", "gaol up --help") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise Usage(f"{path} can't be read", str(error), f"ls -l {path}") from None
+        raise Usage(f"{path} can't be read", str(error), f"ls -l {quote(path)}") from None
     try:
         said = tomllib.loads(text) if len(text) <= LARGEST else None
     except (ValueError, RecursionError) as error:  # more than TOML's own: numbers and lists that Python finds too long, too deep
-        raise Usage(f"{path} is not TOML", str(error), f"less {path}") from None
+        raise Usage(f"{path} is not TOML", str(error), f"less {quote(path)}") from None
     if said is None:
-        raise Usage(f"{path} is too long", f"more than {LARGEST >> 20}M", f"ls -l {path}")
+        raise Usage(f"{path} is too long", f"more than {LARGEST >> 20}M", f"ls -l {quote(path)}")
     reading = _Reading(Path(path), text)
     found = reading.recipe(said)
     if reading.mistakes:
         told = [f"{path}:{line}: {what}" for line, what in sorted(reading.mistakes)]
         one = len(told) == 1
         what = "the file has a mistake" if one else f"the file has {len(told)} mistakes"
-        raise Usage(what, told[0] if one else "\n".join(["", *told]), f"less {path}")
+        raise Usage(what, told[0] if one else "\n".join(["", *told]), f"less {quote(path)}")
     return found
 
 

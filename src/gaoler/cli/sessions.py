@@ -25,7 +25,7 @@ def _run(options: Any) -> int:
         raise _no_command("gaol run -- uname -a")
     with Gaoler() as gaoler:
         command = _command(options, options.words, directory=_here())
-        return _passing(gaoler, "Run", {"spec": spec_of(options), "command": command}, options)
+        return _passing(gaoler, "Run", {"spec": spec_of("run", options), "command": command}, options)
 
 
 def _passing(gaoler: Gaoler, method: str, parameters: dict[str, Any], options: Any) -> int:

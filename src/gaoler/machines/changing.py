@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from dataclasses import fields
 from typing import Any
@@ -17,7 +16,7 @@ from gaoler.machines.machine import Machine
 from gaoler.machines.quotas import Quotas
 from gaoler.machines.record import Record
 from gaoler.machines.registry import Registry
-from gaoler.machines.request import Wishes, complete
+from gaoler.machines.request import Wishes, as_setting, complete
 from gaoler.machines.running import Running
 from gaoler.store.names import machine_name
 from gaoler.units import show_duration, show_size
@@ -116,8 +115,7 @@ class Changing:
         try:
             wanted = complete(self._configuration, owner, Wishes(**as_it_is | wishes))
         except GaolerError as error:
-            error.hint = re.sub(r"^--(\w+) ", rf"gaol set {machine.record.name} \1=", error.hint)  # it is told as `up` takes it
-            raise
+            raise as_setting(error, f"gaol set {machine.record.name}") from None
         changes = {key: getattr(wanted, key) for key in wishes}
         for key, show in (("disk", show_size), ("ttl", show_duration)):
             if said.get(key) == 0:
@@ -125,6 +123,6 @@ class Changing:
                 if limit.value:
                     why = f"{limit.setting} is {show(limit.value)}, set by the administrator"
                     hint = f"gaol set {machine.record.name} {key}={show(limit.value)}"
-                    raise LimitReached(f"{key} without an end is too much", why, hint, limit=key)
+                    raise LimitReached(f"an unlimited {key} is too much", why, hint, limit=key)
                 changes[key] = None
         return changes

@@ -161,7 +161,10 @@ class Portable:
                 notes.append(f"{key} is {show(key, limit.value)} and not {show(key, wanted[key])}: {limit.setting}")
                 wanted[key] = int(limit.value) if key != "cpus" else limit.value
         wanted["base"] = None
-        request = complete(self._registry.configuration, owner, Wishes(**wanted | {"home": False}))
+        try:
+            request = complete(self._registry.configuration, owner, Wishes(**wanted | {"home": False}))
+        except Usage as error:  # its hint is an option of `up`
+            raise Failed("that can't be imported", f"its machine.json is nonsense: {error}", "gaol export --help") from None
         return Request(**{**request.shape(), "base": one.base, "kernel": None}), notes
 
 

@@ -11,7 +11,6 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -239,23 +238,23 @@ class Removed:
             if back := machines.get(_into(path)):
                 self._hand_over(path, back)
             else:
-                _delete(path)
-        for one in self._to_go(whole):
-            _log.info("%s, which was removed, is deleted", one.record.label)
-            _delete(one.path)
+                _deleted(path)
+        self._make_room(whole)
 
-    def _to_go(self, whole: list[Kept]) -> Iterator[Kept]:
-        """The oldest first. Where room is short one alone goes for it, of a store or an owner: btrfs gives the room back in the
-        background, and the next look shows whether that was enough.
+    def _make_room(self, whole: list[Kept]) -> None:
+        """Delete the oldest first. Where room is short one alone goes for it, of a store or an owner: btrfs gives the room back
+        in the background, and the next look shows whether that was enough.
         """
         tight, made_room = space.spare(self._directory) <= 0, set[int]()
         for one in reversed(whole):
             whose = one.record.owner.uid
             is_over = not self._keeps() or one.until < time.time()
-            if is_over or tight or (whose not in made_room and self._is_short(one)):
+            if not (is_over or tight or (whose not in made_room and self._is_short(one))):
+                continue
+            if _deleted(one.path):
+                _log.info("%s, which was removed, is deleted", one.record.label)
                 tight = False
                 made_room.add(whose)
-                yield one
 
     def _is_short(self, one: Kept) -> bool:
         group = btrfs.group(self._directory, one.record.owner.quota) if one.record.owner.uid else None
@@ -290,6 +289,16 @@ def _add(snapshots: Path, there: Path) -> None:
             tree.rename(there / tree.name)
     for tree in there.iterdir():
         btrfs.set_readonly(tree, True)
+
+
+def _deleted(path: Path) -> bool:
+    """Whether it could be: one that can't hinders no other, and is tried again by the next sweep."""
+    try:
+        _delete(path)
+    except (GaolerError, OSError) as error:
+        _log.error("%s, which was removed, can't be deleted: %s", path.name, error)
+        return False
+    return True
 
 
 def _delete(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any
@@ -10,7 +11,7 @@ from gaoler.bases.history import Defaults
 from gaoler.configuration.account import Account
 from gaoler.configuration.grants import Limit, limit_of
 from gaoler.configuration.model import Configuration, Limits
-from gaoler.errors import LimitReached, Usage
+from gaoler.errors import GaolerError, LimitReached, Usage
 from gaoler.kernels.kernel import Kernel
 from gaoler.machines.record import Record, Shape
 from gaoler.units import show_duration, show_size
@@ -107,6 +108,12 @@ def must_make_sense(wanted: dict[str, Any]) -> None:
             raise Usage(f"{key} {show(value)} is too little", f"a machine needs {show(least)}", f"--{key} {_EXAMPLES[key]}")
         if value is not None and not value <= most:
             raise Usage(f"{key} {show(value)} is absurd", f"the most is {show(most)}", f"--{key} {_EXAMPLES[key]}")
+
+
+def as_setting(error: GaolerError, command: str) -> GaolerError:
+    """What the above raise, for another command than `up`: its hint `--memory 1G` as `gaol set web memory=1G`."""
+    error.hint = re.sub(r"^--(\w+) ", lambda option: f"{command} {option[1]}=", error.hint)
+    return error
 
 
 def held(limits: Limits, of: Record) -> Record:

@@ -164,8 +164,7 @@ class Inside:
         """What comes next; nothing at the end."""
         if self._welcome:
             text, self._welcome = self._welcome, ""
-            plain = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
-            return f"{plain}\n".replace("\n", "\r\n").encode()
+            return f"{clean(text)}\n".replace("\n", "\r\n").encode()
         try:
             return await self._loop.sock_recv(self.output, CHUNK)
         except (ConnectionResetError, BrokenPipeError):

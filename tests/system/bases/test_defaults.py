@@ -16,7 +16,8 @@ def test_machines_get_what_their_base_has_for_them(gateway, quiet, alice, bob):
         assert gateway.gaol("base", "set", "class", *setting, user=alice).returncode == 4
         done = gateway.gaol("base", "set", "class", *setting, check=True)
         assert done.stdout == "class: memory 160M, ttl 3h, home off, network off, a welcome\n"
-        assert gateway.gaol("base", "set", "class", "memory=1M").returncode == 2
+        little = gateway.gaol("base", "set", "class", "memory=1M")
+        assert (little.returncode, little.stderr.splitlines()[-1]) == (2, "try: gaol base set class memory=256M")
         quiet.sh("echo 2 > /srv/second")
         gateway.gaol("base", "sync", "class", check=True)
         told = gateway.json("base", "info", "class")

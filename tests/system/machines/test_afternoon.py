@@ -51,7 +51,7 @@ def test_an_afternoon(gateway, people, alice, bob):
     directory.mkdir()
     (directory / "task").write_text("serve hello on port 80\n")
     (directory / "gaol.toml").write_text('memory = "192M"\nsetup = """\nmkdir -p /srv/work\n"""\n[files]\n"/srv/course/task" = "task"\n')
-    teacher.types("up", "prepared", "--from", str(directory / "gaol.toml"), sees="prepared  10.", notes="/srv/course/task is as here")
+    teacher.types("up", "prepared", "--from", str(directory / "gaol.toml"), sees="prepared  10.", notes="/srv/course/task copied")
     teacher.types("publish", "prepared", "course", sees="course  generation 1")
     teacher.types("base", "set", "course", "memory=160M", "home=off", "welcome=The task is in /srv/course.", sees="memory 160M, home off, a welcome")
     teacher.types("base", "ls", sees="memory 160M, home off, a welcome")
@@ -82,7 +82,7 @@ def test_an_afternoon(gateway, people, alice, bob):
 
     # The task changes, and the student moves over with what they have done.
     (directory / "task").write_text("serve hello on port 8080\n")
-    teacher.types("up", "prepared", "--from", str(directory / "gaol.toml"), notes="/srv/course/task is as here")
+    teacher.types("up", "prepared", "--from", str(directory / "gaol.toml"), notes="/srv/course/task copied")
     teacher.types("publish", "prepared", "course", sees="course  generation 2")
     teacher.types("base", "info", "course", sees=["The task is in /srv/course.", f"{alice.name}/web, generation 1 (there is a newer one)"])
     student.types("ls", sees="course 1*")

@@ -53,8 +53,9 @@ def small(archive, alice, tmp_path_factory):
         zstd.kill()
     directory = tmp_path_factory.mktemp("archives")
 
-    def write(name, *members, size=0):
-        files = [("machine.json", tarfile.REGTYPE, machine), ("tree", tarfile.DIRTYPE, b""), *members]
+    def write(name, *members, size=0, **other):
+        described = json.dumps(json.loads(machine) | other).encode()
+        files = [("machine.json", tarfile.REGTYPE, described), ("tree", tarfile.DIRTYPE, b""), *members]
         if size:
             files.append(("tree/large", tarfile.REGTYPE, os.urandom(size)))
         files.append(("end.json", tarfile.REGTYPE, json.dumps({"files": len(files) - 1}).encode()))
@@ -136,8 +137,10 @@ def test_what_is_refused_leaves_nothing(gateway, archive, small, alice):
     cut.write_bytes(archive[0].read_bytes()[: 1 << 20])
     foreign.write_bytes(b"PK\3\4" * 1000)
     hostile = write("hostile", ("tree/sda", tarfile.BLKTYPE, b""))
+    tiny = write("tiny", memory=1)
     try:
-        for file, why in ((cut, "damaged"), (foreign, "not what gaol export writes"), (hostile, "tree/sda is a device node")):
+        for file, why in ((cut, "damaged"), (foreign, "not what gaol export writes"), (hostile, "tree/sda is a device node"),
+                          (tiny, "memory 1 is too little: a machine needs 32M\ntry: gaol export --help")):  # fmt: skip
             file.chmod(0o644)
             done = gateway.gaol("import", file.name, "bad", user=alice)
             assert (done.returncode, why in done.stderr) == (1, True), done.stderr

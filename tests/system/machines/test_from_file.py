@@ -75,11 +75,11 @@ def test_a_machine_is_what_a_file_says(gateway, project, alice):
     assert sorted(changed.stderr.replace(STARTS, "").splitlines()) == sorted([
         "gaol: course was made of debian and not of another: only a new machine gets another base",
         "gaol: course: memory is 160M now, and was 192M, from its next start on: gaol down course && gaol up course",
-        "gaol: course: ttl is without an end now, and was 8h",
+        "gaol: course: ttl is unlimited now, and was 8h",
         "gaol: dpkg is no longer in course/gaol.toml: it stays installed",
         "copying 2 files",
-        "gaol: course: /etc/course/motd is as here",
-        "gaol: course: /usr/local/bin/hello is as here",
+        "gaol: course: /etc/course/motd copied",
+        "gaol: course: /usr/local/bin/hello copied",
     ])  # fmt: skip
     assert (machine.info()["memory"], machine.info()["ttl"]) == (160 << 20, None)
     assert machine.sh("cat /etc/course/motd; wc -l < /root/ran").split() == ["hello", "again", "2"]

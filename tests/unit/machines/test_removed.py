@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from gaoler.configuration.model import Configuration, Machines
+from gaoler.errors import Failed
 from gaoler.host import btrfs
 from gaoler.kernels.kernel import Kernel
 from gaoler.machines import record, removed
@@ -72,7 +73,7 @@ class House:
     def keep(self, identity, owner=OWNER, age=0.0, snapshots=()):
         """A machine that was removed so many seconds ago."""
         place = self.paths.removed / identity
-        (place / "gaol").mkdir(parents=True)
+        (place / "gaol").mkdir(parents=True, exist_ok=True)
         for tag in snapshots:
             (place / "snapshots" / tag).mkdir(parents=True)
         (place / "record.json").write_bytes(record.encode(replace(WEB, id=identity, owner=owner)))
@@ -115,6 +116,31 @@ def test_an_owner_who_is_short_loses_one_at_a_time_and_others_none(house, monkey
         house.keep(identity, owner, age * 60)
     house.removed.sweep()
     assert house.there() == ["a1", "b1", "c1", "c2"]
+
+
+def test_a_tree_that_cannot_be_deleted_hinders_no_other(house, monkeypatch, caplog):
+    def delete(path):
+        if path.parent.name in ("stuck", "half"):
+            raise Failed(f"{path} can't be deleted", "input/output error", "dmesg")
+        shutil.rmtree(path, ignore_errors=True)
+
+    for identity in ("stuck", "half", "over"):
+        house.keep(identity, BOB, 7200)
+    (house.paths.removed / "half" / "record.json").unlink()  # as a daemon leaves it that is killed
+    house.keep("old", OWNER, 60)
+    house.keep("new", OWNER)
+    monkeypatch.setattr(btrfs, "delete", delete)
+    house.removed.sweep()
+    assert house.there() == ["half", "new", "old", "stuck"]
+    assert {entry.args[0] for entry in caplog.records if entry.levelname == "ERROR"} == {"half", "stuck"}, "somebody is to know"
+    monkeypatch.setattr(removed.space, "spare", lambda _: 0)
+    house.keep("stuck", BOB, 600)
+    house.removed.sweep()
+    assert house.there() == ["half", "new", "stuck"], "one that stays makes no room"
+    monkeypatch.setattr(btrfs, "delete", lambda path: shutil.rmtree(path, ignore_errors=True))
+    monkeypatch.setattr(removed.space, "spare", lambda _: 1)
+    house.removed.sweep()
+    assert house.there() == ["new"], "and is tried again"
 
 
 def test_two_who_remove_one_keep_it_all_the_same(house):

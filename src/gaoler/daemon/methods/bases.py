@@ -13,7 +13,7 @@ from gaoler.daemon.handling import administrators, anybodys, of_bases, of_machin
 from gaoler.daemon.parts import Parts
 from gaoler.errors import NotAllowed, Usage
 from gaoler.machines.machine import Machine
-from gaoler.machines.request import must_make_sense
+from gaoler.machines.request import as_setting, must_make_sense
 from gaoler.wire import messages, methods, replies, requests
 
 _log = logging.getLogger(__name__)
@@ -63,7 +63,10 @@ def change(parts: Parts, request: requests.BaseSet, _: Conversation) -> replies.
     said = request.model_dump(exclude={"name", "unset"}, exclude_none=True) | dict.fromkeys(request.unset)
     if not said:
         raise Usage("nothing to change", "say what, for instance memory=1G", f"gaol base set {request.name} memory=1G")
-    must_make_sense(said)
+    try:
+        must_make_sense(said)
+    except Usage as error:
+        raise as_setting(error, f"gaol base set {request.name}") from None
     parts.bases.save_defaults(request.name, replace(parts.bases.defaults(request.name), **said))
     return replies.OneBase(base=_view(parts, parts.bases.find(request.name)))
 
