@@ -12,9 +12,9 @@ from gaoler.configuration import holding
 from gaoler.configuration.model import Configuration
 from gaoler.daemon import store, verify
 from gaoler.daemon.deciding import Decided
-from gaoler.errors import GaolerError
+from gaoler.errors import Failed, GaolerError
 from gaoler.host import btrfs, cgroup, facilities, id_ranges, programs
-from gaoler.host.net import links
+from gaoler.host.net import classifying, links
 from gaoler.kernels import installed
 from gaoler.machines import ceilings, footprint, record
 from gaoler.machines.accounts import Accounts, mended
@@ -57,6 +57,7 @@ def run_on(configuration: Configuration, *, names: bool = False) -> list[Check]:
         ),
         ("syncs", lambda: _syncs(configuration), "gaol base ls; gaol base info NAME says why"),
         ("network", lambda: _network(configuration), "the bridge that [network] names must be there"),
+        ("frames", lambda: _frames(configuration), ""),
         ("limits", lambda: _limits(configuration, names), ""),
         ("accounts", lambda: _accounts(configuration, names), "sudo gaol ls --all; sudo gaol give '#UID/NAME' USER"),
         ("promises", lambda: _promises(configuration), ""),
@@ -189,6 +190,25 @@ def _network(configuration: Configuration) -> str:
         found += f"; machines are reached {inwards}"
         found += "" if network.masquerade is False else ", and reach out as this host (network.masquerade)"
     return found
+
+
+_WEAKER = {
+    "bridge": "the guard of machines' ports is weaker: they may be other stations to the LAN's DHCP servers",
+    "private": "the guard of machines' ports is weaker: checksums may be written onto addresses where a device makes none",
+}
+
+
+def _frames(configuration: Configuration) -> str:
+    """Whether the part of the guard that rules of nftables can't do is to be had."""
+    if configuration.network.mode == "none":
+        return "machines send none"
+    try:
+        classifying.check()
+    except PermissionError:  # without a daemon anybody may ask
+        return "root alone can find out whether programs look at them"
+    except Failed as error:
+        raise GaolerError(_WEAKER[configuration.network.mode], str(error), error.hint) from None
+    return "rules and programs look at what machines send"
 
 
 def _promises(configuration: Configuration) -> str:

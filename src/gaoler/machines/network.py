@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gaoler.configuration import model
 from gaoler.errors import Failed
-from gaoler.host.net import checksums, dhcp_clients, links, routing
+from gaoler.host.net import checksums, classifying, dhcp_clients, links, routing
 from gaoler.host.net.dnsmasq import Dnsmasq
 from gaoler.host.net.guard import Guard
 from gaoler.host.net.guard_rules import interface_identifier, own_ip6
@@ -76,8 +76,9 @@ class Network:
         self.guard.install()
         if settings.mode == "bridge" and not self._clients:
             try:
+                classifying.check()
                 self._clients = dhcp_clients.Clients()
-            except OSError as error:
+            except (Failed, OSError) as error:
                 _log.warning("machines may ask for addresses under any client identifier, at a rate: %s", error)
 
     def leave_earlier(self, running: Collection[str] | None = None) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gaoler.errors import Failed, NotFound
-from gaoler.host.net import links
+from gaoler.host.net import classifying, links
 from gaoler.host.net.dnsmasq import Dnsmasq
 from gaoler.host.net.tap import VNET_HEADER, open_tap
 from system.support.host import network, nothing_left_over  # noqa: F401 - fixtures
@@ -204,3 +204,11 @@ def test_a_lease_is_the_fixed_address(servers):
         assert offered == bytes([10, 231, 0, 16])
     finally:
         os.close(fd)
+
+
+def test_whether_programs_may_look_at_frames_is_found_out_where_nobody_has_an_interface():
+    links.ensure_bridge("gt0", [])
+    before, there = len(os.listdir("/proc/self/fd")), os.stat("/proc/thread-self/ns/net").st_ino
+    classifying.check()
+    assert (len(os.listdir("/proc/self/fd")), os.stat("/proc/thread-self/ns/net").st_ino) == (before, there)
+    assert links.list_links() == ["gt0", "lo"]

@@ -108,14 +108,19 @@ def number(name: str) -> int:
 def classify(name: str, program: int, label: str) -> None:
     """Have a loaded program look at each frame that comes from an interface, in place of one that did before."""
     index = _index(name)
-    what = f"can't guard {name}"
-    _try(what, lambda ip: ip.tc("add", "clsact", index), accept=errno.EEXIST)
-    _try(
-        what,
-        lambda ip: ip.tc(
-            "replace-filter", "bpf", index,
-            parent=_INGRESS, handle=1, prio=1, fd=program, name=label, classid=1, direct_action=True,
-        ),
+    _try(f"can't guard {name}", lambda ip: classify_with(ip, index, program, label))
+
+
+def classify_with(ip: Any, index: int, program: int, label: str) -> None:
+    """The same over a connection of the caller's own. Raises NetlinkError."""
+    try:
+        ip.tc("add", "clsact", index)
+    except NetlinkError as error:
+        if error.code != errno.EEXIST:
+            raise
+    ip.tc(
+        "replace-filter", "bpf", index,
+        parent=_INGRESS, handle=1, prio=1, fd=program, name=label, classid=1, direct_action=True,
     )  # fmt: skip
 
 
