@@ -26,6 +26,8 @@ _SYS_BPF = 321
 # linux/sched.h
 CLONE_NEWNS = 0x00020000
 CLONE_NEWNET = 0x40000000
+# linux/personality.h
+_ASK, _ADDR_NO_RANDOMIZE = 0xFFFFFFFF, 0x0040000
 # linux/mount.h
 MS_REC = 0x4000
 MS_PRIVATE = 0x40000
@@ -51,6 +53,17 @@ _AT_NO_AUTOMOUNT = 0x800
 # sys/inotify.h
 _IN_MOVED_TO, _IN_CLOSE_WRITE = 0x80, 0x8
 _WALKS = 1000
+
+
+@contextmanager
+def no_random_addresses() -> Iterator[None]:
+    """What the calling thread starts meanwhile has its memory at the same addresses each time (personality(2))."""
+    before = _libc.personality(_ASK)
+    _check(_libc.personality(before | _ADDR_NO_RANDOMIZE), "personality")
+    try:
+        yield
+    finally:
+        _libc.personality(before)
 
 
 def unshare(flags: int) -> None:

@@ -25,6 +25,8 @@ RESCUED = "rescued"
 _A_PROCESS = 640 << 10
 """Bytes of a machine's memory for each process it may have. One that does nothing but sleep takes 470 KiB, 180 of them set aside
 for what the host spends on it. With as many as fit, no page of a program's file would stay: each is read again and again."""
+_COMM = 15
+"""Characters of a process's name (TASK_COMM_LEN without its end)."""
 LENGTH_LIMIT = 4000
 """Bytes; UML's COMMAND_LINE_SIZE is 4096."""
 
@@ -75,6 +77,13 @@ def kernel_words(record: Record, *, network: bool) -> tuple[str, ...]:
     if sum(len(word) + 1 for word in words) > LENGTH_LIMIT or any(re.search(r"[\s\0\"]", word) for word in words):
         raise Failed("the machine can't be described to its kernel", f"home directory {owner.home!r}", "gaol up NAME --no-home")
     return tuple(words)
+
+
+def label(record: Record) -> str:
+    """OWNER:NAME for the host's ps, short as the kernel keeps it, and nothing in it that a terminal would take for its own."""
+    owner, name = (re.sub(r"[^A-Za-z0-9._@+-]", "?", part) for part in (record.owner.name, record.name))
+    room = _COMM - 1 - len(name)
+    return f"{owner[: max(room, _COMM // 2)]}:{name}"[:_COMM]
 
 
 def processes(record: Record) -> int:

@@ -128,6 +128,7 @@ class Jailer:
             cpus=record.cpus,
             cpu=cpus.choose(busy),
             arguments=command_line.kernel_words(record, network=network),
+            label=command_line.label(record),
             bundle=self.runtime(record).bundle,
             cgroup=self.cgroup(record),
             rescued=self.paths.gaols / record.rescues if record.rescues else None,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +58,21 @@ def test_a_day_can_be_read_afterwards(gateway, alice, bob, warden):
     assert downs == [(warden.name, 0), (bob.name, 3)]
     assert {"Up", "Exec", "Remove"} <= {one["did"] for one in found if one["who"] == alice.name}
     assert "secret" not in str(found) + said()
+
+
+def test_the_hosts_tools_show_whose_a_process_is(gateway, alice):
+    """By its name, and by its control group, as `ps`, `top` and `systemd-cgls` do; a clone has its own, and not the first one's."""
+
+    def named(name: str) -> str:
+        pid = gateway.json("info", name, user=alice)["pid"]
+        return subprocess.run(["ps", "-o", "comm=", "-p", str(pid)], capture_output=True, text=True, check=True).stdout.strip()
+
+    with running(gateway, alice, "shown", "--no-network") as machine:
+        groups = Path(f"/proc/{machine.info()['pid']}/cgroup").read_text()
+        assert re.search(rf"/{gateway.prefix}\.{alice.uid}/{gateway.prefix}-[0-9a-f]{{12}}$", groups, re.MULTILINE), groups
+        assert named("shown") == f"{alice.name[:9]}:shown"
+        gateway.gaol("clone", "shown", "twin", "--running", user=alice, check=True)
+        try:
+            assert named("twin") == f"{alice.name[:10]}:twin"
+        finally:
+            gateway.gaol("rm", "--force", "twin", user=alice)

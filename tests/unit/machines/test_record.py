@@ -61,6 +61,18 @@ def test_kernel_words():
     assert "quiet" in command_line.kernel_words(WEB.with_(ephemeral=True), network=True)
 
 
+@pytest.mark.parametrize(
+    ("owner", "name", "label"),
+    [("alice", "web", "alice:web"), ("ann@example.org", "web", "ann@example:web"), ("a/b\x1b[3m\n", "web", "a?b??3m?:web"),
+     ("é" * 200, "web", "?" * 11 + ":web"), ("student0042", "assignment-three", "student:assignm"), ("..", "x" * 60, "..:" + "x" * 12)],
+)  # fmt: skip
+def test_what_ps_shows_is_short_and_says_nothing_to_a_terminal(owner, name, label):
+    from dataclasses import replace
+
+    assert command_line.label(WEB.with_(owner=replace(OWNER, name=owner), name=name)) == label
+    assert len(label) <= 15
+
+
 @pytest.mark.parametrize("home", ["/home/al ice", "/home/alice\nroot=/dev/sda", '/home/"x"', "/home/" + "x" * 4000])
 def test_a_home_that_would_change_the_command_line_is_refused(home):
     from dataclasses import replace

@@ -87,6 +87,10 @@ def start(
             # By descriptor: what the path leads to by now may be something else.
             squashed = not can_idmap(home, jail.home.source) if jail.home.squashed is None else jail.home.squashed
             jail = replace(jail, home=replace(jail.home, squashed=squashed))
+        if jail.label:  # a process is named as what it executes, which ps, top and the kernel's own messages show
+            link = jail.notify_dir / jail.label
+            link.unlink(missing_ok=True)
+            link.symlink_to(f"/{bundle.KERNEL}")
         log = jail.bundle / "log"
         _write_bundle(jail, runtime)
         command = [
@@ -218,14 +222,16 @@ def _spawn(command: list[str], descriptors: dict[int, int]) -> int:
     high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64) for fd in descriptors.values()]
     actions = [(os.POSIX_SPAWN_DUP2, source, place) for place, source in zip(descriptors, high, strict=True)]
     try:
-        pid = os.posix_spawn(
-            crun,
-            command,
-            {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-            file_actions=actions,
-            setsigmask=(),
-            setsigdef=signal.valid_signals(),  # Python ignores SIGPIPE and SIGXFSZ, which would be inherited
-        )
+        # As the kernel wants its own: it would execute itself again for that, and lose the name that it was executed by.
+        with libc.no_random_addresses():
+            pid = os.posix_spawn(
+                crun,
+                command,
+                {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+                file_actions=actions,
+                setsigmask=(),
+                setsigdef=signal.valid_signals(),  # Python ignores SIGPIPE and SIGXFSZ, which would be inherited
+            )
     finally:
         for fd in high:
             os.close(fd)

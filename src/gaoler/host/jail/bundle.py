@@ -83,6 +83,7 @@ class Jail:
     bundle: Path  # a directory of its own for the runtime's files
     cgroup: str  # from the root of the control groups' file system
     earlier: Path | None = None  # shown in place of `guest`, behind any directory: what memory that is kept was of
+    label: str = ""  # the processes' name on the host (comm, 15 bytes): that of a link to the kernel in `notify_dir`
     rescued: Path | None = None  # another gaol of the same owner, where the home would be: there is none, then
 
 
@@ -124,7 +125,7 @@ def configuration(
                 "umask": 0,  # a machine's process chooses modes itself; ours must not take bits away
                 "additionalGids": [gid for gid in groups if gid],
             },
-            "args": [f"/{KERNEL}", *jail.arguments],
+            "args": [f"/host/{jail.label}" if jail.label else f"/{KERNEL}", *jail.arguments],
             "env": ["TMPDIR=/dev/shm"],
             "cwd": "/",
             "capabilities": {kind: list(CAPABILITIES) for kind in ("bounding", "effective", "permitted")},

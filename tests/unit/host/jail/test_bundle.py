@@ -47,6 +47,12 @@ def mounts(jail: Jail = JAIL):
     return {mount["destination"]: mount for mount in configured(jail)["mounts"]}
 
 
+def test_the_hosts_ps_shows_whose_it_is():
+    assert configured()["process"]["args"] == ["/kernel/linux", "mem=256M", "umid=machine"]
+    labelled = replace(JAIL, label="alice:web", arguments=("restore=4,5",))
+    assert configured(labelled)["process"]["args"] == ["/host/alice:web", "restore=4,5"]
+
+
 def test_every_namespace_is_the_jails_own():
     kinds = {entry["type"] for entry in configured()["linux"]["namespaces"]}
     assert kinds == {"user", "pid", "mount", "ipc", "uts", "network", "cgroup"}
