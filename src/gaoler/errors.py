@@ -5,16 +5,6 @@ Everything below raises; only the cli turns an error into text and an exit code.
 
 from __future__ import annotations
 
-import os
-
-STANDARD = "/etc/gaoler/gaoler.toml"
-"""The configuration of the first installation of a host, as hints name it."""
-
-
-def here(hint: str) -> str:
-    """A hint as it is typed in this installation, whose commands know its own configuration."""
-    return hint.replace(STANDARD, os.environ.get("GAOLER_CONFIG") or STANDARD)
-
 
 class GaolerError(Exception):
     """What failed, why, and what to try next.

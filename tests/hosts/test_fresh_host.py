@@ -19,6 +19,12 @@ from system.support.waiting import until
 PROJECT = Path(__file__).resolve().parents[2]
 KERNEL = Path(os.environ.get("GAOLER_TEST_KERNEL", "/nonexistent/linux")).parent
 MIB = 1 << 20
+CAP_SYS_MODULE = 16  # linux/capability.h
+TRIAL = "PREFIX=/opt/trial GAOLER_CONFIG=/etc/gaoler-trial/gaoler.toml"
+FIRST, SECOND = (
+    ("gaoler", "gaoler-web", "gaoler-machines"),
+    ("gaoler@opt-trial", "gaoler-web@opt-trial", "gaoler-machines@opt-trial"),
+)
 
 pytestmark = [pytest.mark.root, pytest.mark.machine, pytest.mark.slow, pytest.mark.timeout(3600)]
 
@@ -61,6 +67,19 @@ def test_the_first_command_ends_with_a_machine_that_answers(host: VirtualHost) -
 def test_the_host_is_healthy(host: VirtualHost) -> None:
     assert host.run("systemctl is-system-running").strip() == "running"
     assert "BAD" not in host.run("gaol doctor", STUDENT)
+
+
+def test_daemon_and_page_are_below_their_walls(host: VirtualHost) -> None:
+    """All that comes after this happens there. The score is systemd's own: of ten, and the less the better."""
+    for unit, most in (("gaoler", 7.3), ("gaoler-web", 3.8)):
+        pid = host.run(f"systemctl show -P MainPID {unit}").strip()
+        status = dict(line.split(":\t", 1) for line in host.run(f"cat /proc/{pid}/status").splitlines())
+        assert status["Seccomp"] == "2", unit
+        assert not int(status["CapBnd"], 16) >> CAP_SYS_MODULE & 1, unit
+        assert unit != "gaoler" or status["NoNewPrivs"] == "1"
+        said = host.run(f"systemd-analyze security --no-pager {unit}").splitlines()[-1]
+        print(f"    {said}")
+        assert float(re.findall(r"[0-9.]+", said)[-1]) <= most
 
 
 def test_a_user_who_is_nobody_special_has_a_machine(host: VirtualHost) -> None:
@@ -112,6 +131,20 @@ def test_an_owner_weighs_what_the_administrator_says(host: VirtualHost) -> None:
     assert host.run(f"cat {owner}/cpu.weight {owner}/io.weight").split() == ["250", "default", "250"]
 
 
+def test_a_reload_takes_what_is_good_and_nothing_else(host: VirtualHost) -> None:
+    """As an administrator does it who mistypes a key."""
+    owner = host.run(f"dirname /sys/fs/cgroup$(cut -d: -f3 /proc/{info(host, 'web')['pid']}/cgroup)").strip()
+    daemon = host.run("systemctl show -P MainPID gaoler")
+    host.run("sed -i 's/^weight = 250/weight = 300\\nwieght = 3/' /etc/gaoler/gaoler.toml")
+    assert host.status("systemctl reload gaoler") != 0
+    assert "wieght" in host.run("journalctl --no-pager -u gaoler"), "why is in the log"
+    assert host.run(f"cat {owner}/cpu.weight") == "250\n"
+    host.run("sed -i '/^wieght/d' /etc/gaoler/gaoler.toml && systemctl reload gaoler")
+    until(lambda: host.run(f"cat {owner}/cpu.weight") == "300\n", "it holds", COMMAND)
+    assert host.run("systemctl show -P MainPID gaoler") == daemon
+    assert host.run("systemctl is-active gaoler").strip() == "active"
+
+
 def test_one_that_is_out_of_memory_on_the_host_ends_alone_and_whole(host: VirtualHost) -> None:
     host.run("gaol up hog --no-network --memory 128M", STUDENT)
     group = host.run(f"cut -d: -f3 /proc/{info(host, 'hog')['pid']}/cgroup").strip()
@@ -151,14 +184,64 @@ def test_who_leaves_while_their_machine_runs_leaves_it_to_nobody(host: VirtualHo
     host.run(f"useradd --create-home --uid {uid} leaver")
     assert "no machine" in host.run("runuser -l leaver -c 'gaol exec old -- id' 2>&1", check=False)
     assert f"#{uid}/old" in host.run("gaol doctor", check=False)
-    host.run(f"gaol down '#{uid}/old' && gaol rm --force '#{uid}/old'")
+    host.run(f"gaol down '#{uid}/old' && gaol give '#{uid}/old' {STUDENT} --name legacy")
+    assert host.run("gaol up legacy 2>&1 && gaol exec legacy -- id -u", STUDENT).split()[-1] == "0"
+    host.run("gaol rm --force legacy", STUDENT)
     host.run("userdel --remove --force leaver", check=False)
     assert "BAD" not in host.run("gaol doctor", STUDENT)
+
+
+def test_a_second_installation_has_units_of_its_own(host: VirtualHost) -> None:
+    host.run(
+        "mkdir -p /opt/trial/lib/gaoler && cp -a /usr/local/lib/gaoler/venv /usr/local/lib/gaoler/page /opt/trial/lib/gaoler"
+    )
+    said = make(host, f"up {TRIAL} BASE=/{BASE}")
+    assert "daemon: a service of systemd" in said
+    assert re.search(r"first machine: Linux \S+ 7\.\S+", said)
+    for unit in (*FIRST, *SECOND):
+        assert host.run(f"systemctl is-active {unit}").strip() == "active", unit
+        assert host.run(f"systemctl is-enabled {unit}").strip() == "enabled", unit
+    one, other = (host.run(f"systemctl show -P MainPID {unit}") for unit in (FIRST[0], SECOND[0]))
+    assert one != other
+    host.run("systemctl restart gaoler@opt-trial && systemctl reload gaoler@opt-trial gaoler-web@opt-trial")
+    assert host.run("systemctl show -P MainPID gaoler") == one
+    assert "web" not in host.run("/opt/trial/bin/gaol ls", STUDENT)
+    assert "web" in host.run("gaol ls", STUDENT)
 
 
 def test_bases_are_looked_after_by_a_timer(host: VirtualHost) -> None:
     host.run("systemctl start gaoler-bases.service")
     assert "gaoler-bases.timer" in host.run("systemctl list-timers --no-pager")
+
+
+def test_a_host_is_drained_and_comes_back_with_what_starts_with_it(host: VirtualHost) -> None:
+    host.run("gaol set web autostart=yes && gaol up other --no-network --memory 128M", STUDENT)
+    assert "done" in host.run("gaol drain --in 0s --down --wait")
+    assert "drains this host" in host.run("gaol up other 2>&1", STUDENT, check=False)
+    host.reboot()
+    until(lambda: host.status("gaol ls", STUDENT) == 0, "the daemon serves", COMMAND)
+    until(lambda: info(host, "web")["state"] == "ready", "it starts with the host", COMMAND)
+    assert info(host, "other")["state"] == "stopped"
+    assert "not drained" in host.run("gaol drain --status", STUDENT)
+    host.run("gaol set web autostart=no && gaol rm other", STUDENT)
+
+
+def test_the_second_installation_comes_back_too_and_goes_alone(host: VirtualHost) -> None:
+    for unit in (*FIRST, *SECOND):
+        assert host.run(f"systemctl is-active {unit}").strip() == "active", unit
+    assert host.run("/opt/trial/bin/gaol run --no-network -- id -u", STUDENT) == "0\n"
+    machine = boot_id(host, "web")
+    make(host, f"purge {TRIAL} YES=1")
+    assert (
+        host.run(
+            "ls -d /etc/systemd/system/gaoler*@* /opt/trial/bin/gaol /etc/gaoler-trial /sys/fs/cgroup/gaoler-g1 2>/dev/null",
+            check=False,
+        )
+        == ""
+    )
+    for unit in FIRST:
+        assert host.run(f"systemctl is-active {unit}").strip() == "active", unit
+    assert boot_id(host, "web") == machine
 
 
 def test_a_reboot_stops_machines_gracefully(host: VirtualHost) -> None:
@@ -183,7 +266,7 @@ def test_a_power_cut_leaves_a_host_that_works(host: VirtualHost) -> None:
 
 def test_down_and_purge_leave_no_trace(host: VirtualHost) -> None:
     assert f"stopped {STUDENT}/web" in make(host, "down")
-    assert host.status("pgrep -x 'gaoler|dnsmasq|linux'") == 1
+    assert host.status("pgrep -x 'gaoler|dnsmasq|.*:web'") == 1
     make(host, "purge YES=1")
     places = "/uml /etc/gaoler /run/gaoler /var/lib/gaoler /var/cache/gaoler /usr/local/lib/gaoler /sys/fs/cgroup/gaoler"
     assert (

@@ -8,11 +8,11 @@ import threading
 from pathlib import Path
 
 from gaoler.bases.sync import BaseSync
+from gaoler.installation import unit
 from gaoler.progress import silent
 
 LOOK = 60.0
 """Seconds between looks at what is due; the shortest interval that makes sense."""
-TIMER = "gaoler-bases.timer"
 _log = logging.getLogger(__name__)
 
 
@@ -38,7 +38,7 @@ class BaseSchedule:
 
 
 def systemd_does_it() -> bool:
-    """Whether the timer runs on this host."""
+    """Whether the timer of this installation runs."""
     if not Path("/run/systemd/system").is_dir():
         return False
-    return subprocess.run(["systemctl", "--quiet", "is-active", TIMER], check=False).returncode == 0
+    return subprocess.run(["systemctl", "--quiet", "is-active", unit("gaoler-bases.timer")], check=False).returncode == 0

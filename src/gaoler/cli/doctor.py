@@ -11,7 +11,8 @@ from gaoler.cli.arguments import JSON, Command
 from gaoler.cli.output import clean, show
 from gaoler.cli.programs import gaoler_program
 from gaoler.client import Gaoler, how_to_start
-from gaoler.errors import Unreachable, here
+from gaoler.errors import Unreachable
+from gaoler.installation import here
 
 
 def _doctor(options: Any) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from gaoler.errors import GaolerError, here
+from gaoler.errors import GaolerError
+from gaoler.installation import here
 from gaoler.units import show_size
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name

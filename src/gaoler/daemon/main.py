@@ -27,9 +27,10 @@ from gaoler.daemon.metrics_file import MetricsFile
 from gaoler.daemon.options import parser
 from gaoler.daemon.parts import Parts, assemble
 from gaoler.daemon.server import Server
-from gaoler.errors import Failed, GaolerError, NotAllowed, here
+from gaoler.errors import Failed, GaolerError, NotAllowed
 from gaoler.host import jail
 from gaoler.host.cgroup import owners
+from gaoler.installation import here
 from gaoler.machines import guarding
 from gaoler.machines.giving_back import GivingBack
 from gaoler.machines.mount_watch import MountWatch

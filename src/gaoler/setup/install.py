@@ -16,6 +16,7 @@ from pathlib import Path
 from gaoler import files
 from gaoler.host.command import run
 from gaoler.host.stream import plain_environment
+from gaoler.setup import unit_files
 from gaoler.setup.facts import manuals
 from gaoler.setup.settings import Settings
 
@@ -32,6 +33,7 @@ try:
 except OSError:
     pass
 os.environ.setdefault("GAOLER_CONFIG", {configuration!r})
+os.environ.setdefault("GAOLER_INSTANCE", {instance!r})
 sys.path.insert(0, {source!r})
 from gaoler.cli.main import main
 sys.exit(main())
@@ -41,6 +43,7 @@ GAOLER = """#!{python} -I
 import os
 import sys
 os.environ.setdefault("GAOLER_CONFIG", {configuration!r})
+os.environ.setdefault("GAOLER_INSTANCE", {instance!r})
 sys.path.insert(0, {source!r})
 from gaoler.daemon.main import main
 sys.exit(main())
@@ -50,6 +53,7 @@ WEB = """#!{python} -I
 import os
 import sys
 os.environ.setdefault("GAOLER_CONFIG", {configuration!r})
+os.environ.setdefault("GAOLER_INSTANCE", {instance!r})
 sys.path.insert(0, {source!r})
 from gaoler.web.main import main
 sys.exit(main({packages!r}))
@@ -82,6 +86,7 @@ def commands(settings: Settings) -> dict[Path, str]:
         "source": str(settings.current / "src"),
         "python": settings.python,
         "configuration": str(settings.configuration),
+        "instance": unit_files.instance(settings),
         "socket": str(settings.socket),
         "packages": str(settings.page / "node_modules"),
     }

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from gaoler import files
 from gaoler.errors import Failed, NotAllowed
+from gaoler.setup import unit_files
 from gaoler.setup.facts import Facts
 from gaoler.setup.settings import Settings
 
@@ -68,6 +69,11 @@ class Instance:
             account=facts.web_account,
         )
 
+    @property
+    def units(self) -> str:
+        """What the names of its units of systemd end in; nothing for the standard installation."""
+        return unit_files.of_prefix(Path(self.prefix)) if self.prefix else ""
+
     def clashes(self, other: Instance) -> list[str]:
         """What both would take, as settings."""
         found = [
@@ -75,6 +81,8 @@ class Instance:
             for key, setting in _SETTINGS.items()
             if getattr(self, key) and getattr(self, key) == getattr(other, key)
         ]
+        if self.units and self.units == other.units:
+            found.append(f"PREFIX={self.prefix}: both would have the unit gaoler@{self.units}.service")
         if self.state and self.state == other.state:
             found.append(f"store.image in {self.state}, where more is kept than the image")
         if self.names and other.names and (self.names.startswith(other.names) or other.names.startswith(self.names)):

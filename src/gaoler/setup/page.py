@@ -13,7 +13,7 @@ from gaoler import places
 from gaoler.host.command import run
 from gaoler.host.stream import plain_environment, stream
 from gaoler.progress import Progress, Report
-from gaoler.setup import daemon, environment, service
+from gaoler.setup import daemon, environment, service, unit_files
 from gaoler.setup.facts import Facts
 from gaoler.setup.service import Service
 from gaoler.setup.settings import Settings
@@ -145,7 +145,7 @@ def prepare(settings: Settings, facts: Facts) -> None:
                 facts.web_account,
             ]
         )
-    if service.is_standard(settings) and not PAM.exists():
+    if unit_files.is_standard(settings) and not PAM.exists():
         shutil.copyfile(places.PACKAGING / "gaoler-web.pam", PAM)
 
 
@@ -177,8 +177,8 @@ def pid(settings: Settings, facts: Facts) -> int:
 
 def forget(settings: Settings, facts: Facts | None, used: set[str]) -> None:
     """Take away what `prepare` and the service left on the host, but for an account that is `used` by another installation."""
-    if service.is_standard(settings):
-        service.forget(settings, (UNIT,))
+    service.forget(settings, (UNIT,))
+    if unit_files.is_standard(settings):
         PAM.unlink(missing_ok=True)
     elif facts is None or facts.web_account != ACCOUNT:
         return

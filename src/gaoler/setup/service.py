@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import shutil
 import signal
 import socket
 import subprocess
@@ -13,13 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gaoler import logs, places
+from gaoler import logs
 from gaoler.errors import Failed
 from gaoler.host.command import run
 from gaoler.host.stream import TAIL, plain_environment
+from gaoler.setup import unit_files
 from gaoler.setup.settings import Settings
-
-UNITS_PLACE = Path("/etc/systemd/system")
 
 
 def has_systemd() -> bool:
@@ -27,14 +25,8 @@ def has_systemd() -> bool:
     return Path("/run/systemd/system").is_dir()
 
 
-def is_standard(settings: Settings) -> bool:
-    """The units name the standard places; an installation elsewhere runs in the background."""
-    standard = Settings.of({})
-    return (settings.prefix, settings.configuration) == (standard.prefix, standard.configuration)
-
-
 def use_systemd(settings: Settings) -> bool:
-    return has_systemd() and is_standard(settings)
+    return has_systemd() and unit_files.are_possible(settings)
 
 
 @dataclass(frozen=True)
@@ -58,6 +50,7 @@ class Service:
     patience: float
     """Seconds that it may take to be ready, and to end."""
     unit: str
+    """Units are named as in packaging/: each installation has its own of them."""
     beside: tuple[str, ...] = ()
     """Units that come and go with it, and are started before it."""
     further: tuple[str, ...] = ()
@@ -82,22 +75,22 @@ class Service:
         (self.runtime / self.stamp).write_text(self.version())
 
     def _start_unit(self) -> None:
-        for name in (self.unit, *self.beside, *self.further):
-            shutil.copyfile(places.PACKAGING / name, UNITS_PLACE / name)
+        unit_files.install(self.settings, (self.unit, *self.beside, *self.further))
+        unit, *beside = (unit_files.name(self.settings, name) for name in (self.unit, *self.beside))
         run(["systemctl", "daemon-reload"])
-        run(["systemctl", "enable", "--quiet", self.unit])
-        if self.beside:
-            run(["systemctl", "enable", "--quiet", "--now", *self.beside])
+        run(["systemctl", "enable", "--quiet", unit])
+        if beside:
+            run(["systemctl", "enable", "--quiet", "--now", *beside])
         try:
-            run(["systemctl", "start", self.unit])
+            run(["systemctl", "start", unit])
         except Failed as error:
-            journal = run(["journalctl", "--no-pager", "-n", str(TAIL), "-o", "cat", "-u", self.unit]).stdout
-            raise Failed(f"{self.name} does not start", journal.strip(), f"journalctl -u {self.unit}") from error
+            journal = run(["journalctl", "--no-pager", "-n", str(TAIL), "-o", "cat", "-u", unit]).stdout
+            raise Failed(f"{self.name} does not start", journal.strip(), f"journalctl -u {unit}") from error
 
     def stop(self) -> None:
         """End it and wait until it has ended. Raises Failed."""
-        if use_systemd(self.settings) and (UNITS_PLACE / self.unit).exists():
-            run(["systemctl", "stop", self.unit])
+        if use_systemd(self.settings) and (own := unit_files.installed(self.settings, (self.unit,))):
+            run(["systemctl", "stop", *own])
         found = self.pid()
         if not found:
             return
@@ -117,13 +110,13 @@ class Service:
 
 
 def forget(settings: Settings, units: tuple[str, ...]) -> None:
-    """Take units out of systemd, where it knows them. What they name must have ended."""
-    known = [name for name in units if (UNITS_PLACE / name).exists()]
+    """Take this installation's units out of systemd, where it knows them. What they name must have ended."""
+    known = unit_files.installed(settings, units)
     if not use_systemd(settings) or not known:
         return
     run(["systemctl", "disable", "--quiet", "--now", *known])
     for name in known:
-        (UNITS_PLACE / name).unlink()
+        (unit_files.PLACE / name).unlink()
     run(["systemctl", "daemon-reload"])
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from gaoler import __version__, files
 from gaoler.configuration import file
 from gaoler.configuration.model import Configuration
-from gaoler.errors import Failed, GaolerError, NotAllowed, Usage, here
+from gaoler.errors import Failed, GaolerError, NotAllowed, Usage
+from gaoler.installation import here
 from gaoler.web import certificate
 from gaoler.web.helper import Helper
 from gaoler.web.keeping import Store

@@ -77,6 +77,20 @@ def test_what_would_overlap_is_refused(two, change, told):
     assert not instances.is_entered(second, own, register)
 
 
+def test_whose_units_would_have_the_names_of_anothers_is_refused(two, tmp_path):
+    """/opt/a-b and /opt/a/b."""
+    register = two[2]
+    (tmp_path / "other").mkdir()
+    for number, place in enumerate(("other/a-b", "other/a/b")):
+        settings = installed(tmp_path / place)
+        settings = Settings(settings.prefix.parent, settings.cache, settings.configuration)
+        (settings.library / "current").mkdir(parents=True)
+        if number == 0:
+            instances.enter(settings, facts(tmp_path / place, 2), register)
+    with pytest.raises(NotAllowed, match="both would have the unit gaoler@"):
+        instances.enter(settings, facts(tmp_path / place, 3), register)
+
+
 def test_whoever_shares_a_store_is_told_all_of_it(two, tmp_path):
     _, second, register, own = two
     with pytest.raises(NotAllowed) as refused:
