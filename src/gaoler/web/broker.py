@@ -16,6 +16,7 @@ from dataclasses import asdict
 
 from gaoler.web import confining, pam
 from gaoler.web.channel import Channel, Gone
+from gaoler.web.noting import Noting
 
 PATIENCE = 180
 """Seconds for a whole login, second factors and new passwords included."""
@@ -23,11 +24,11 @@ SERVICE = "gaoler-web"
 """The name of PAM's file in /etc/pam.d."""
 
 
-def run(channel: Channel, user: str, remote: str, daemon: str) -> None:
+def run(channel: Channel, user: str, remote: str, daemon: str, noting: Noting) -> None:
     """The whole life of one login; returns when nobody holds the other end any more."""
     signal.alarm(PATIENCE)
     try:
-        account = _let_in(channel, user, remote)
+        account = _let_in(channel, user, remote, noting)
         become(account)
         signal.alarm(0)
         channel.send({"granted": {"user": account.pw_name, "uid": account.pw_uid, "name": account.pw_gecos.partition(",")[0]}})
@@ -36,7 +37,7 @@ def run(channel: Channel, user: str, remote: str, daemon: str) -> None:
         pass
 
 
-def _let_in(channel: Channel, user: str, remote: str) -> pwd.struct_passwd:
+def _let_in(channel: Channel, user: str, remote: str, noting: Noting) -> pwd.struct_passwd:
     """Raises Gone when the login has failed, which the other side is told."""
 
     def converse(prompts: Sequence[pam.Prompt]) -> list[str]:
@@ -50,9 +51,11 @@ def _let_in(channel: Channel, user: str, remote: str) -> pwd.struct_passwd:
         account = _account(pam.authenticate(SERVICE, user, remote, converse))
     except pam.Refused as error:
         audit(f"refused {user!r} from {remote}: {error}")
+        noting.refused(user, remote, str(error))
         channel.send({"refused": str(error) if error.known else ""})
         raise Gone("refused") from None
     audit(f"granted {account.pw_name!r} from {remote}, uid {account.pw_uid}")
+    noting.granted(account.pw_name, account.pw_uid, remote)
     return account
 
 

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,13 @@ from gaoler.errors import Failed
 from gaoler.web import broker, confining
 from gaoler.web.channel import Channel, Gone, close
 from gaoler.web.keeping import Store
+from gaoler.web.noting import Noting
 from gaoler.web.settings import Settings
 
 LOGINS = 512
 """At once, a process each."""
+ENDING = 3.0
+"""Seconds for all logins to end when the page does."""
 AGAIN = 1.0
 """Seconds between starts of a service that keeps ending."""
 _SERVICE = "import sys; sys.path.insert(0, sys.argv[1]); from gaoler.web.service import main; main(*map(int, sys.argv[2:]))"
@@ -37,14 +41,21 @@ class Helper:
     """Runs until SIGTERM. SIGHUP begins anew with what is installed now; logins and terminals stay."""
 
     def __init__(
-        self, settings: Settings, listener: socket.socket, pem: tuple[bytes, bytes], account: pwd.struct_passwd, store: Store
+        self,
+        settings: Settings,
+        listener: socket.socket,
+        pem: tuple[bytes, bytes],
+        account: pwd.struct_passwd,
+        store: Store,
+        noting: Noting,
     ) -> None:
         self.settings = settings
         self.listener = listener
         self.pem = pem
         self.account = account
         self.store = store
-        self.logins: set[int] = set()
+        self.noting = noting
+        self.logins = store.logins
         self.on_serving: Callable[[], None] = lambda: None
 
     def run(self) -> bool:
@@ -73,7 +84,21 @@ class Helper:
             if not asked & ends:
                 print("gaoler-web: the service has ended; it is started again", file=sys.stderr, flush=True)  # noqa: T201
                 select.select([wake], [], [], max(0.0, AGAIN - (time.monotonic() - begun)))
-        return signal.SIGHUP in asked and not asked & {signal.SIGTERM, signal.SIGINT}
+        again = signal.SIGHUP in asked and not asked & {signal.SIGTERM, signal.SIGINT}
+        if not again:
+            self._see_out(wake)
+        return again
+
+    def _see_out(self, wake: socket.socket) -> None:
+        """End all logins, and note that they have."""
+        for name in list(self.store.kept):
+            self.store.drop(name)
+        until = time.monotonic() + ENDING
+        while self.logins and (left := until - time.monotonic()) > 0:
+            select.select([wake], [], [], left)
+            with suppress(BlockingIOError):
+                wake.recv(4096)
+            self._reap()
 
     def _start(self) -> tuple[subprocess.Popen[bytes], Channel]:
         """The service, in its own account and with nothing of ours but these descriptors."""
@@ -148,7 +173,7 @@ class Helper:
             return  # the other end sees its channel close
         pid = os.fork()
         if pid:
-            self.logins.add(pid)
+            self.logins[pid] = (user, remote)
             return
         try:
             signal.set_wakeup_fd(-1)
@@ -157,20 +182,22 @@ class Helper:
             copy = os.dup(descriptor)  # closed with the rest
             os.dup2(copy, 3)
             os.closerange(4, 1 << 20 if (most := resource.getrlimit(resource.RLIMIT_NOFILE)[1]) < 0 else most)
-            broker.run(Channel.of(3), user, remote, self.settings.daemon)
+            broker.run(Channel.of(3), user, remote, self.settings.daemon, self.noting)
         except BaseException as error:
             broker.audit(f"a login broke: {type(error).__name__}: {error}")
         finally:
             os._exit(0)
 
     def _reap(self) -> None:
-        for pid in list(self.logins):
+        for pid, (user, remote) in list(self.logins.items()):
             try:
-                ended = os.waitpid(pid, os.WNOHANG)[0]
-            except ChildProcessError:
-                ended = pid
-            if ended:
-                self.logins.remove(pid)
+                if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+                    continue
+                self.noting.ended(pid, user, remote)
+                os.waitpid(pid, 0)
+            except OSError:  # it is nobody's child any more
+                pass
+            del self.logins[pid]
 
 
 def _memory(content: bytes) -> int:

@@ -13,6 +13,9 @@ from gaoler.web.channel import close
 LIMIT = 4096
 """Things kept at once: some hundred people with ten terminals each."""
 
+_LOGINS = ""
+"""In what is carried over: no service gives anything this name."""
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -27,6 +30,8 @@ class Store:
 
     def __init__(self) -> None:
         self.kept: dict[str, Kept] = {}
+        self.logins: dict[int, tuple[str, str]] = {}
+        """The processes of logins, with the name that was tried and the address: our children, also after an exec."""
 
     def keep(self, name: str, note: dict[str, Any], descriptors: list[int]) -> None:
         """Instead of what has that name. Without descriptors the ones that are there get a new note."""
@@ -51,13 +56,17 @@ class Store:
         for one in self.kept.values():
             for descriptor in one.descriptors:
                 os.set_inheritable(descriptor, True)
-        return json.dumps({name: [one.note, one.descriptors] for name, one in self.kept.items()})
+        kept = {name: [one.note, one.descriptors] for name, one in self.kept.items()}
+        return json.dumps({**kept, _LOGINS: [self.logins, []]})
 
     @classmethod
     def unpack(cls, text: str) -> Store:
         store = cls()
         found: Mapping[str, Any] = json.loads(text)
         for name, (note, descriptors) in found.items():
+            if name == _LOGINS:
+                store.logins = {int(pid): (user, remote) for pid, (user, remote) in note.items()}
+                continue
             for descriptor in descriptors:
                 os.set_inheritable(descriptor, False)
             store.kept[name] = Kept(note, tuple(descriptors))

@@ -17,6 +17,7 @@ from gaoler.installation import here
 from gaoler.web import certificate
 from gaoler.web.helper import Helper
 from gaoler.web.keeping import Store
+from gaoler.web.noting import Noting
 from gaoler.web.settings import Settings
 
 DEFAULT_CONFIGURATION = "/etc/gaoler/gaoler.toml"
@@ -68,7 +69,7 @@ def serve(configuration: Configuration, packages: str) -> bool:
         host=socket.gethostname(),
     )
     place = configuration.daemon.runtime / ADDRESS_FILE
-    helper = Helper(settings, listener, pem, account, store)
+    helper = Helper(settings, listener, pem, account, store, Noting(configuration.audits, configuration.audit.keep))
 
     def tell() -> None:
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page as Tab
@@ -30,6 +32,52 @@ def test_wrong_then_right(tab: Tab, page: Page, ann: User) -> None:
     assert f"refused '{ann.name}' from 127.0.0.1" in written
     assert f"granted '{ann.name}' from 127.0.0.1, uid {ann.uid}" in written
     assert PASSWORD not in written and "guessed" not in written
+
+
+def noted(gateway: Gateway) -> list[dict[str, object]]:
+    """What the audit has of logins to the page."""
+    lines = [line for day in sorted((gateway.directory / "audit").iterdir()) for line in day.read_text().splitlines()]
+    return [entry for entry in map(json.loads, lines) if str(entry["did"]).startswith("Page")]
+
+
+def test_the_audit_has_each_login_and_its_end(page: Page, gateway: Gateway, ann: User) -> None:
+    """Who failed is nobody, whoever they said they were; who is in is who PAM said, and who left whom the kernel knows."""
+    begun = len(noted(gateway))
+    assert page.ask("POST", "/api/login", {"user": ann.name, "password": "guess"})[0] == 403
+    headers = page.log_in(ann)
+    assert page.ask("POST", "/api/logout", {}, headers=headers)[0] == 200
+    until(lambda: len(noted(gateway)) >= begun + 3, "the log-out is noted")
+    failed, came, left = noted(gateway)[begun:]
+    assert (failed["who"], failed["tried"], failed["code"], failed["from"]) == (None, ann.name, 4, "127.0.0.1")
+    assert "uid" not in failed and failed["error"]
+    assert [came[key] for key in ("who", "uid", "did", "from", "code")] == [ann.name, ann.uid, "PageLogin", "127.0.0.1", 0]
+    assert [left[key] for key in ("who", "uid", "pid", "did")] == [ann.name, ann.uid, came["pid"], "PageLogout"]
+    assert PASSWORD not in str(noted(gateway)) and (gateway.directory / "audit").stat().st_mode & 0o777 == 0o700
+
+
+def test_the_end_of_a_login_is_noted_whoever_ends_it(page: Page, gateway: Gateway, ann: User) -> None:
+    """The person's own processes, a program that takes the helper's place, and time, before anybody is in."""
+    page.log_in(ann)
+    pid = noted(gateway)[-1]["pid"]
+    assert page.process is not None
+    service = page.service()
+    page.process.send_signal(signal.SIGHUP)
+    until(lambda: page.other(service) and page.get("/api/host")[0] == 200, "it is served anew")
+    subprocess.run(["kill", str(pid)], user=ann.uid, check=True)
+    until(lambda: (noted(gateway)[-1]["did"], noted(gateway)[-1]["pid"]) == ("PageLogout", pid), "it is seen")
+    begun = len(noted(gateway))
+    before = set(children(page))
+    assert b"ask" in page.ask("POST", "/api/login", {"user": ann.name})[2]
+    (asking,) = set(children(page)) - before
+    os.kill(asking, signal.SIGALRM)
+    until(lambda: len(noted(gateway)) > begun, "it is seen")
+    late = noted(gateway)[-1]
+    assert (late["who"], late["tried"], late["error"], late["code"]) == (None, ann.name, "it took too long", 4)
+
+
+def children(page: Page) -> list[int]:
+    assert page.process is not None
+    return [int(pid) for pid in Path(f"/proc/{page.process.pid}/task/{page.process.pid}/children").read_text().split()]
 
 
 def test_one_comes_back_to_the_address_that_one_asked_for(tab: Tab, page: Page, ann: User) -> None:

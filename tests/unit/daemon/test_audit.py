@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from gaoler.daemon import audit as audit_module
+from gaoler import days
 from gaoler.daemon.audit import Audit
 from gaoler.daemon.journal import Journal
 from gaoler.errors import LimitReached, NotAllowed
@@ -130,7 +130,7 @@ def test_days_that_can_not_be_looked_through_hinder_nothing(place, monkeypatch, 
 
     place.mkdir()
     (place / "2026-01-01.jsonl").touch()
-    monkeypatch.setattr(audit_module, "_LOOK", 10)
+    monkeypatch.setattr(days, "_LOOK", 10)
     audit = Audit(lambda: place, refuse)
     for who in ("alice", "bob"):
         audit.note(who=who)

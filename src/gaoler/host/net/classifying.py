@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 
-from pyroute2.iproute.linux import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from gaoler.errors import Failed
@@ -35,7 +34,7 @@ def _attach() -> None:
     except OSError as error:
         raise Failed(what, error.strerror or str(error), hint) from None
     try:
-        with IPRoute() as netlink:
+        with links.connected() as netlink:
             links.classify_with(netlink, _LOOPBACK, program, "gaoler_probe")
     except NetlinkError as error:
         raise Failed(what, str(error.args[-1]), hint) from None

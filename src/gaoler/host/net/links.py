@@ -175,6 +175,12 @@ def _mac(name: str) -> str:
     return "02:" + ":".join(f"{byte:02x}" for byte in sha256(name.encode()).digest()[:5])
 
 
+def connected() -> Any:
+    """A connection to the calling thread's network namespace, a context manager."""
+    route: Any = IPRoute
+    return route()
+
+
 class Netlink:
     """One netlink socket for all of the daemon's threads, in a thread of its own.
 
