@@ -30,6 +30,15 @@ def test_ls(daemon, gaol):
     )
 
 
+def test_down_reminds_of_what_starts_with_the_host_all_the_same(daemon, gaol):
+    daemon.answer("Down", machine={**MACHINE, "state": "stopped", "autostart": True})
+    done = gaol("down", "web")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "gaol: web starts with this host all the same; gaol set web autostart=no ends that\n"
+    daemon.answer("Down", machine={**MACHINE, "state": "stopped"})
+    assert gaol("down", "web").stderr == ""
+
+
 def test_ls_and_top_of_everybody_sum_by_user(daemon, gaol):
     up = {**MACHINE, "started": 1.0, "disk_used": 1 << 20}
     daemon.answer("List", machines=[up, {**MACHINE, "name": "db"}, {**up, "owner": "bob", "memory": 1 << 30, "host_memory": 1 << 30}])

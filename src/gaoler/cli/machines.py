@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from gaoler.cli import terminal
 from gaoler.cli.arguments import (
     JSON,
@@ -89,6 +91,10 @@ def _down(options: Any) -> int:
     with Gaoler() as gaoler:
         names = options.names or [_only_running(gaoler)]
         stopped = [gaoler.call("Down", force=options.force, name=name)["machine"] for name in names]
+    for machine in stopped:
+        if machine["autostart"]:
+            name = clean(machine["name"])
+            print(f"gaol: {name} starts with this host all the same; gaol set {name} autostart=no ends that", file=sys.stderr)
     return show(
         stopped[0] if len(stopped) == 1 else stopped,
         as_json=options.json,
