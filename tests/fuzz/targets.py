@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from gaoler.cli import ssh
+from gaoler.cli import ssh_files
 from gaoler.configuration import file as configuration
 from gaoler.errors import Usage
 from gaoler.host.console import sanitised
@@ -73,7 +73,7 @@ def address(data: bytes) -> None:
 def host_key(data: bytes) -> None:
     """Of the host keys that a machine tells, lines of known_hosts for its own address alone are made."""
     text = data.decode(errors="replace")
-    for line in ssh.known_hosts("10.1.2.3", text.splitlines()).splitlines(keepends=True):
+    for line in ssh_files.known_hosts("10.1.2.3", text.splitlines()).splitlines(keepends=True):
         place, kind, key = line.removesuffix("\n").split(" ")
         assert line.endswith("\n") and place == "10.1.2.3" and key and kind.startswith(("ssh-", "ecdsa-"))
         assert line.isascii() and line.removesuffix("\n").isprintable()

@@ -6,7 +6,7 @@ from shlex import quote
 
 from gaoler.cli.arguments import JSON, MACHINE, Command, option, place
 from gaoler.cli.output import clean, show
-from gaoler.cli.ssh import forget
+from gaoler.cli.ssh_files import forget
 from gaoler.client import Gaoler
 from gaoler.errors import Usage
 from gaoler.units import number, show_duration, show_size, size, time_to_live

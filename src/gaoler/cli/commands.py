@@ -46,7 +46,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "By ssh": {
         "ssh": ("ssh", "log in with OpenSSH"),
-        "ssh-config": ("ssh", "print a Host block for ~/.ssh/config"),
+        "ssh-config": ("ssh_config", "print Host blocks for ~/.ssh/config"),
     },
     "This host": {
         "base": ("", "the trees that machines are cloned from"),
@@ -73,7 +73,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "metrics": ("administration", "print metrics for Prometheus (administrator)"),
         "doctor": ("doctor", "check this host: what is missing, and how to fix it"),
     },
-    "": {"names": ("names", "")},  # for completion: not told
+    "": {"names": ("names", ""), "ssh-proxy": ("ssh_config", "")},  # for completion, and for ssh: not told
 }
 COMMANDS = {name: entry for group in GROUPS.values() for name, entry in group.items()}
 

@@ -243,6 +243,15 @@ class Methods:
         """Say where the machine's sshd is, its host keys, and a private key of its owner's that it lets in. Who may: the machine's owner, and root."""
         return self.call("Ssh", None, name=name, owner=owner)
 
+    def ssh_connect(
+        self,
+        key: str,
+        name: str | None = None,
+        owner: str | None = None,
+    ) -> dict[str, Any]:
+        """Have an sshd for this connection alone, which lets in whoever has the private half of `key`. Descriptors as of `Exec`. Who may: the machine's owner, root, and whoever it is shared with."""
+        return self.call("SshConnect", None, name=name, owner=owner, key=key)
+
     def snapshot(
         self,
         name: str,

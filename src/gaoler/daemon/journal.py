@@ -18,7 +18,7 @@ LOOKS = frozenset(
 """What changes nothing, and goes into no machine."""
 EVENTS = frozenset({"Run", "Rescue", "Up", "Exec", "Down", "Sleep", "Remove", "Freeze", "Thaw", "Log", "Diff"})
 """What is told by what happens to the machine, or is too common for a line."""
-_UNTOLD = {"name", "owner", "command", "spec", "record", "machines", "trees", "kept"}
+_UNTOLD = {"name", "owner", "command", "spec", "record", "machines", "trees", "kept", "key"}
 """Of a request: what is told otherwise, is large, or is people's own."""
 _log = logging.getLogger("gaoler.requests")
 

@@ -18,6 +18,16 @@ from gaoler.machines.machine import Machine
 from gaoler.machines.registry import Registry
 
 _WRITE_OUT = 60.0
+_HOST_KEY = "key=/etc/ssh/ssh_host_ed25519_key; [ -s $key ] || ssh-keygen -q -t ed25519 -N '' -f $key"
+"""Without a network there is no sshd at the start, which would have made one."""
+_SSHD = """
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+sshd=$(command -v sshd) || { echo "gaol: there is no sshd in this machine: apt-get install openssh-server" >&2; exit 127; }
+[ -d /run/sshd ] || mkdir -p -m 0755 /run/sshd
+exec "$sshd" -i -f /uml/etc/sshd_config -o AuthorizedKeysFile=none -o AuthorizedKeysCommandUser=root \
+    -o "AuthorizedKeysCommand=/bin/echo $1" ${2:+-o "AllowUsers=$2"}
+"""
+"""One connection, on the standard streams: nothing is left of the key when it ends."""
 _BECOME, _BECOMING = ("/uml/bin/services", "become"), 30.0
 """Seconds for a machine to be itself; it takes a few hundredths."""
 
@@ -129,19 +139,23 @@ class Sessions:
             address=address,
             user=record.owner.name if record.owner.uid else "root",
             identity=keys.private(self._registry.directory(record)),
-            host_keys=self._host_keys(machine),
+            host_keys=self.host_keys(machine),
         )
+
+    def sshd(self, machine: Machine, key: str, login: str | None) -> Opened:
+        """An sshd for one connection, which lets `key` in: as `login` alone, or as anybody. Raises Failed."""
+        return self.open(machine, Command(("sh", "-c", _SSHD, "sh", key, login or "")))
 
     def note_host_keys(self, machine: Machine) -> None:
         """Keep those of a machine that has just come up for the first time. Raises Failed where it doesn't tell."""
         if machine.live and machine.live.sshd:
-            self._host_keys(machine)
+            self.host_keys(machine)
 
-    def _host_keys(self, machine: Machine) -> tuple[str, ...]:
+    def host_keys(self, machine: Machine) -> tuple[str, ...]:
         """What its sshd had when it first came up: one that has others by now is told from it, whatever it says of itself."""
         kept = self._registry.directory(machine.record) / keys.FILES[2]
         if not kept.exists():
-            command = ("sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub")
+            command = ("sh", "-c", f"{_HOST_KEY}; cat /etc/ssh/ssh_host_*_key.pub")
             said = self.output_of(machine, command, limit=16384, timeout=5).decode(errors="replace")
             if not said.strip():  # it did not answer in time: kept, that would be all that is ever believed
                 name = machine.record.name

@@ -94,6 +94,14 @@ class SshDetails(Reply):
     host_keys: list[str]
 
 
+class SshConnected(Reply):
+    """What is to be known before the first byte: whose machine, and the host keys it is told from others by."""
+
+    name: str
+    owner: str
+    host_keys: list[str]
+
+
 class Taken(Reply):
     """A snapshot; `note` says what is not as it should be."""
 

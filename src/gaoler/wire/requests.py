@@ -147,6 +147,13 @@ class Ssh(OfMachine):
     """Say where the machine's sshd is, its host keys, and a private key of its owner's that it lets in."""
 
 
+class SshConnect(OfMachine):
+    """Have an sshd for this connection alone, which lets in whoever has the private half of `key`. Descriptors as of `Exec`."""
+
+    key: Annotated[str, Field(pattern=r"^ssh-ed25519 [A-Za-z0-9+/]{68}$")]
+    """A line of authorized_keys, without options and comment."""
+
+
 class Snapshot(OfNamed):
     """Remember a machine's files as they are now, and with `memory` what runs in it."""
 

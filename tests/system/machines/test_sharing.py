@@ -14,10 +14,10 @@ from gaoler.client import Gaoler
 from gaoler.errors import GaolerError
 from gaoler.wire.methods import METHODS
 from system.support.machine import running
-from system.support.waiting import until
+from system.support.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.root, pytest.mark.machine]
-MAY = {"Inspect", "Exec", "List"}
+MAY = {"Inspect", "Exec", "SshConnect", "List"}
 """All that a friend may, of what names a machine."""
 
 
@@ -100,6 +100,60 @@ def test_a_friend_is_let_in_and_out(gateway, project, alice, bob):
     finally:
         gateway.gaol("rename", "work", "project", user=alice, check=True)
         gateway.gaol("rm", "--force", "copy", user=alice, check=True)
+
+
+def test_a_friend_comes_by_ssh(gateway, project, alice, bob):
+    """Through the daemon: it takes no network, and nothing of the owner's."""
+    theirs, host, config = f"{alice.name}/project", f"project.{alice.name}", bob.home / "config"
+
+    def program(*words, **options):
+        run = {**gateway.options(bob), "stdin": subprocess.DEVNULL, **options}
+        return subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, check=False, **run)
+
+    assert gateway.gaol("ssh", theirs, "true", user=bob).returncode == 3
+    gateway.gaol("share", "project", bob.name, user=alice, check=True)
+    done = gateway.gaol("ssh", theirs, "id -un; echo err >&2; exit 5", user=bob)
+    assert (done.stdout, done.stderr, done.returncode) == ("root\n", "err\n", 5)
+
+    # What is printed once is right for ever, and has all that there is.
+    try:
+        config.write_text(gateway.gaol("ssh-config", user=bob, check=True).stdout)
+        assert f"Host {host}\n    User root\n" in config.read_text()
+        (bob.home / "note").write_text("hello")
+        for copy in (["scp", "-F", str(config), "note", f"{host}:/srv/note"],
+                     ["sftp", "-F", str(config), "-b", "-", host],
+                     ["rsync", "-e", f"ssh -F {config}", "note", f"{host}:/srv/synced"]):  # fmt: skip
+            done = program(*copy, stdin=None, input="put note /srv/put\n") if copy[0] == "sftp" else program(*copy)
+            assert done.returncode == 0 or "rsync: not found" in done.stderr, done.stderr
+        assert project.sh("cat /srv/note /srv/put") == "hellohello"
+        key = project.sh("cat /etc/ssh/ssh_host_ed25519_key.pub").split()[1]
+        known = bob.home / ".cache/gaoler" / host / "host_keys"
+        assert known.read_text() == f"{host} ssh-ed25519 {key}\n"
+        project.sh("cd /etc/ssh; mkdir before; mv ssh_host_* before; ssh-keygen -q -A")
+        assert "ost key verification failed" in program("ssh", "-F", str(config), host, "true").stderr
+        project.sh("cd /etc/ssh; rm ssh_host_*; mv before/* .; rmdir before")
+
+        # Nothing of the owner's is given away, nothing of the friend's is left, and as a user one is nobody else.
+        assert [path.name for path in known.parent.iterdir()] == ["host_keys"]
+        public = program("ssh-keygen", "-y", "-f", str(bob.home / ".cache/gaoler/.own/identity")).stdout.split()[1]
+        project.sh(f"! grep -r {public} /run /etc /root /tmp")
+        gateway.gaol("share", "project", bob.name, "--as", "user", user=alice, check=True)
+        for words in ("ssh", theirs), ("ssh", theirs, "-l", bob.name):
+            assert gateway.gaol(*words, "id", "-un", user=bob).stdout == f"{bob.name}\n"
+        for login in ("root", alice.name):
+            done = gateway.gaol("ssh", theirs, "-l", login, "id", user=bob)
+            assert (done.returncode, "Permission denied" in done.stderr) == (255, True), done.stderr
+
+        # It ends with the share, and nothing that is left lets anybody in.
+        with gateway.popen("ssh", theirs, "trap '' HUP; echo in; exec tail -f /dev/null", user=bob, stdout=-1, stderr=-1) as process:
+            assert process.stdout.readline() == b"in\n"
+            gateway.gaol("unshare", "project", bob.name, user=alice, check=True)
+            assert process.wait(60) == 255
+        done = program("ssh", "-F", str(config), host, "true")
+        assert (done.returncode, f'no machine "{theirs}"' in done.stderr) == (255, True), done.stderr
+        assert host not in gateway.gaol("ssh-config", user=bob, check=True).stdout
+    finally:
+        config.unlink(missing_ok=True)
 
 
 def test_a_friend_may_nothing_else(gateway, project, alice, bob):

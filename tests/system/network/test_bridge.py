@@ -64,9 +64,9 @@ def test_a_neighbour_opens_port_22(lan, web):
 
 
 def test_ssh_from_the_lan(lan, web, visitor, tmp_path):
-    """With what `gaol ssh-config` tells, as from another host of the user's."""
+    """With what `gaol ssh-config --direct` tells, as from another host of the user's."""
     config = tmp_path / "config"
-    config.write_text(web.gaol("ssh-config", check=True).stdout.replace("~", str(visitor.home)))
+    config.write_text(web.gaol("ssh-config", "--direct", check=True).stdout.replace("~", str(visitor.home)))
     done = lan.neighbour.run("ssh", "-F", config, "web", "id", "-un", check=False)
     assert done.stdout == f"{visitor.name}\n", done.stderr
 

@@ -58,8 +58,7 @@ def _lived(passing: Passing, conversation: Conversation, deadline: float) -> rep
 def execute(parts: Parts, request: requests.Exec, conversation: Conversation, admitted: Admitted) -> replies.Entered:
     machine, share = admitted.machine, admitted.share
     name = machine.record.name
-    if machine.live is None and not parts.sleeping.wake(machine):
-        raise Failed(f"{name} is not running", f"it is {machine.state}", f"gaol up {name}")
+    _must_run(parts, admitted)
     readiness.wait_agent(machine, parts.configuration.machines.deadline)
     command = _command(request.command, machine)
     if share is None:
@@ -72,6 +71,15 @@ def execute(parts: Parts, request: requests.Exec, conversation: Conversation, ad
     opened = parts.sessions.open(machine, command)
     conversation.attach(parts.sharing.guarded(machine, share, conversation.caller.account, opened))
     return replies.Entered(name=name)
+
+
+def _must_run(parts: Parts, admitted: Admitted) -> None:
+    """One that sleeps does so then, too. Raises Failed."""
+    machine, share = admitted.machine, admitted.share
+    if machine.live is None and not parts.sleeping.wake(machine):
+        name = machine.record.name
+        hint = "gaol ls" if share else f"gaol up {name}"  # a friend's would be a machine of their own
+        raise Failed(f"{name} is not running", f"it is {machine.state}", hint)
 
 
 def _welcome(parts: Parts, machine: Machine) -> str | None:
@@ -94,6 +102,23 @@ def ssh(parts: Parts, _: requests.Ssh, __: Conversation, machine: Machine) -> re
     return replies.SshDetails(
         name=machine.record.name, address=found.address, user=found.user, identity=found.identity, host_keys=list(found.host_keys)
     )
+
+
+@entered(methods.SSH_CONNECT)
+def ssh_connect(parts: Parts, request: requests.SshConnect, talk: Conversation, admitted: Admitted) -> replies.SshConnected:
+    machine, share = admitted.machine, admitted.share
+    _must_run(parts, admitted)
+    if machine.live and not machine.live.settled:
+        readiness.wait_ready(machine, parts.configuration.machines.deadline)  # its host key is made meanwhile
+    told = replies.SshConnected(
+        name=machine.record.name, owner=machine.record.owner.name, host_keys=list(parts.sessions.host_keys(machine))
+    )
+    login = share.name if share and share.access == "user" else None
+    if login:
+        parts.sharing.make_account(machine, login)
+    opened = parts.sessions.sshd(machine, request.key, login)
+    talk.attach(parts.sharing.guarded(machine, share, talk.caller.account, opened) if share else opened.descriptors)
+    return told
 
 
 def _as_oneself(command: sessions.Command, login: str) -> sessions.Command:

@@ -1,0 +1,79 @@
+"""ssh, ssh-config, ssh-proxy: what OpenSSH is told."""
+
+import json
+import os
+import socket
+import stat
+import subprocess
+from pathlib import Path
+from pwd import getpwuid
+
+import pytest
+
+from cli.test_texts import MACHINE
+
+LOGIN = getpwuid(os.getuid()).pw_name
+OWN = {**MACHINE, "name": "web", "owner": LOGIN, "access": None}
+SHARED = {**MACHINE, "name": "web", "owner": "alice", "access": "user"}
+KEY = "ssh-ed25519 " + "A" * 68
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return tmp_path / "cache" / "gaoler"
+
+
+def asked(config, host):
+    """What ssh makes of a configuration."""
+    done = subprocess.run(
+        ["ssh", "-G", "-F", "/dev/stdin", host], input=config, capture_output=True, text=True, timeout=60, check=True
+    )
+    return dict(line.split(" ", 1) for line in done.stdout.splitlines())
+
+
+def test_blocks_for_all_that_one_may_go_into(daemon, gaol, cache):
+    daemon.answer("List", machines=[OWN, SHARED])
+    config = gaol("ssh-config").stdout
+    assert daemon.calls == [("List", {"shared": True})]
+    own, shared = asked(config, "web"), asked(config, "web.alice")
+    assert (own["user"], own["proxycommand"].split()[-2:]) == (LOGIN, ["ssh-proxy", "web"])
+    assert (shared["user"], shared["proxycommand"].split()[-2:]) == (LOGIN, ["ssh-proxy", "alice/web"])
+    assert shared["hostkeyalias"] == "web.alice"
+    assert Path(shared["userknownhostsfile"]) == cache / "web.alice" / "host_keys"
+    identity = Path(shared["identityfile"])
+    assert identity == Path(own["identityfile"]) == cache / ".own" / "identity"
+    assert stat.S_IMODE(identity.stat().st_mode) == 0o600
+    assert [path.name for path in identity.parent.iterdir()] == ["identity"]
+    before = identity.read_bytes()
+    daemon.answer("Inspect", machine={**SHARED, "access": "root"})
+    one = json.loads(gaol("ssh-config", "alice/web", "--json").stdout)
+    assert (one["Host"], one["User"], identity.read_bytes()) == ("web.alice", "root", before)
+
+
+def test_direct_needs_a_machine(daemon, gaol):
+    done = gaol("ssh-config", "--direct")
+    assert (done.returncode, done.stderr.splitlines()[-1], daemon.calls) == (2, "try: gaol ssh-config --direct NAME", [])
+
+
+def test_a_connection_has_the_callers_key_and_the_host_keys_of_today(daemon, gaol, cache):
+    def connect(connection, parameters):
+        pairs = [socket.socketpair() for _ in range(4)]
+        told = {"name": "web", "owner": "alice", "host_keys": [f"{KEY} root@web\n* {KEY}", "nonsense"]}
+        connection.send({"parameters": told}, tuple(theirs.fileno() for _, theirs in pairs))
+        for _, theirs in pairs:
+            theirs.close()
+        control, given, output, errors = (ours for ours, _ in pairs)
+        output.sendall(given.recv(100).upper())
+        control.sendall(b"E\x02\x00\x00\x00\x00\x00")
+        for stream in (control, given, output, errors):
+            stream.close()
+
+    daemon.streams["SshConnect"] = connect
+    done = gaol("ssh-proxy", "alice/web", input="hello")
+    assert (done.returncode, done.stdout) == (0, "HELLO"), done.stderr
+    ((_, parameters),) = daemon.calls
+    public = subprocess.run(
+        ["ssh-keygen", "-y", "-f", cache / ".own" / "identity"], capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+    assert (parameters["name"], parameters["key"]) == ("alice/web", " ".join(public.split()[:2]))
+    assert (cache / "web.alice" / "host_keys").read_text() == f"web.alice {KEY}\n"
