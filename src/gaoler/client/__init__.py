@@ -14,6 +14,7 @@ from _socket import AF_UNIX, SOCK_STREAM, socket  # what is below `socket`, whic
 
 from gaoler.client.methods import Methods
 from gaoler.errors import Unreachable, Usage, with_code
+from gaoler.installation import unit
 from gaoler.wire.framing import MESSAGE_LIMIT, REPLY_LIMIT, Closed, Connection, ProtocolError, TooLong
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from gaoler.client.methods import Progress
 
+_UNITS = "/etc/systemd/system"
 DEFAULT_SOCKET = "/run/gaoler/gaoler.sock"
 
 
@@ -102,8 +104,9 @@ class Gaoler(Methods):
 
 
 def how_to_start() -> str:
-    """What starts the daemon on this host."""
-    return "systemctl start gaoler" if os.path.isdir("/run/systemd/system") else "make up, in gaoler's checkout"
+    """What starts the daemon of our installation: its unit, where it has one."""
+    has_unit = os.path.isdir("/run/systemd/system") and os.path.exists(f"{_UNITS}/{unit('gaoler.service')}")
+    return "systemctl start gaoler" if has_unit else "make up, in gaoler's checkout"
 
 
 def _error(reply: dict[str, Any]) -> Exception:
