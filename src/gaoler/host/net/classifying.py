@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 from pyroute2.netlink.exceptions import NetlinkError
 
@@ -19,8 +20,9 @@ _LOOPBACK = 1
 """The index of each network namespace's own."""
 
 
+@cache
 def check() -> None:
-    """Raises Failed; PermissionError where we may not find out."""
+    """Raises Failed; PermissionError where we may not find out. What is there is looked for once, what isn't each time."""
     with ThreadPoolExecutor(1, "classifying") as pool:
         pool.submit(_attach).result()
 
