@@ -207,8 +207,12 @@ def _before() -> Iterator[dict[str, str]]:
 def _keep_accepting_routes(before: dict[str, str]) -> None:
     """A host that forwards IPv6 ignores its own router unless accept_ra is 2 (kernel: ip-sysctl, accept_ra)."""
     for setting in _SYSCTL.glob("ipv6/conf/*/accept_ra"):
-        if setting.read_text().strip() == "1":
-            _set(before, str(setting.relative_to(_SYSCTL)), "2", "where IPv6 is off, empty network.subnet6")
+        try:
+            if setting.read_text().strip() == "1":
+                _set(before, str(setting.relative_to(_SYSCTL)), "2", "where IPv6 is off, empty network.subnet6")
+        except (Failed, OSError):  # a container's interface, say, that has gone since it was listed
+            if setting.exists():
+                raise
 
 
 def _set(before: dict[str, str], name: str, value: str, hint: str) -> None:
