@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import subprocess
+from contextlib import contextmanager
 
 import pytest
 
@@ -55,14 +56,48 @@ def test_who_comes_in_while_memory_is_full(gateway, alice, program, mode):
         before = read_again(full)
         full.got("busy", "6", "60")
         assert read_again(full) - before < _READ_AGAIN
-        words = ("exec", "loaded", "--user", "root", "--", "load", "scatter", "6", "200")
-        with gateway.popen(*words, user=alice, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as load:
-            assert load.stdout.readline().startswith(b"got "), "it can go no further, and lives"
+        with _held(gateway, alice, "scatter 6 200"):
             for _ in range(5):
                 assert full.machine.exec("true", timeout=LONG).returncode == 0, "others come in"
             assert available(full) >= 8 << 10
             assert full.machine.exec("pkill", "load", timeout=LONG).returncode == 0, "and end it"
         until(lambda: full.got("fork", "50") == 50, "there is room again")
+
+
+@pytest.mark.parametrize("words", ["fork 5000", "threads 10000"])
+def test_who_comes_in_while_there_are_no_more_processes(gateway, alice, program, words):
+    """As many as there may be, of root's; a shell that is opened then starts what it takes to look around, and to end them."""
+    with loaded(gateway, alice, program, "256M") as full, _held(gateway, alice, words):
+        assert full.machine.sh("ls / | grep etc", timeout=LONG) == "etc"
+        assert full.machine.exec("pkill", "load", timeout=LONG).returncode == 0
+        until(lambda: full.got("fork", "50") == 50, "there is room again")
+
+
+def test_who_is_killed_first(gateway, alice, program):
+    """Who takes memory that comes back with them: not who reads a large file, and last who has just come in."""
+
+    def score() -> int:
+        return int(full.machine.sh("cat /proc/$(pgrep -x load)/oom_score", timeout=LONG))
+
+    with loaded(gateway, alice, program, "256M") as full:
+        full.machine.sh("head -c 60M /dev/zero > /big")
+        with _held(gateway, alice, "map 60"):
+            reads = score()
+        with _held(gateway, alice, "touch 60"):
+            takes = score()
+        assert takes - reads > 100, "thousandths of memory, two thirds of them"
+        came_in, older = full.machine.sh("cat /proc/$$/oom_score; cat /proc/self/oom_score; true").split()
+        assert int(older) - int(came_in) > 10
+
+
+@contextmanager
+def _held(gateway, user, words):
+    """A load that has got what it wants, or what there is, until the end, or until it is killed."""
+    command = ("exec", "loaded", "--user", "root", "--", "load", *words.split())
+    with gateway.popen(*command, user=user, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as load:
+        assert load.stdout.readline().startswith(b"got ")
+        yield
+        load.stdin.close()
 
 
 _READ_AGAIN = 500

@@ -6,6 +6,7 @@
  *   threads N       N threads of one process
  *   touch MB        all pages of so much memory, of one process
  *   scatter MB N    N processes touch every third page of so much memory: an area on the host for each page
+ *   map MB          all pages of a file of so much, /big, read by one process
  *   busy MB N       N processes with so much memory each, and as many copies of them that write to it every second
  *   shared MB N     N processes map one file of so much in memory, and read all of it backwards: page tables
  *   bomb SECONDS    processes that do nothing but make processes
@@ -14,6 +15,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
@@ -154,6 +156,17 @@ static int touch(size_t megabytes)
 	return megabytes;
 }
 
+static int map(size_t megabytes)
+{
+	volatile char *place = mmap(NULL, megabytes * MB, PROT_READ, MAP_PRIVATE, open("/big", O_RDONLY), 0);
+
+	if (place == MAP_FAILED)
+		return 0;
+	for (size_t at = 0; at < megabytes * MB; at += PAGE)
+		(void) place[at];
+	return megabytes;
+}
+
 static int bomb(int seconds)
 {
 	time_t end = time(NULL) + seconds;
@@ -183,6 +196,8 @@ int main(int argc, char **argv)
 		hold(threads(first));
 	} else if (!strcmp(kind, "touch")) {
 		hold(touch(first));
+	} else if (!strcmp(kind, "map")) {
+		hold(map(first));
 	} else if (!strcmp(kind, "scatter")) {
 		hold(children(second, scatter, first * MB));
 	} else if (!strcmp(kind, "busy")) {
