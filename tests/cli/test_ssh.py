@@ -50,6 +50,11 @@ def test_blocks_for_all_that_one_may_go_into(daemon, gaol, cache):
     assert (one["Host"], one["User"], identity.read_bytes()) == ("web.alice", "root", before)
 
 
+def test_an_administrator_gets_no_block_for_what_they_may_not_go_into(daemon, gaol):
+    daemon.answer("Inspect", machine={**SHARED, "access": None})
+    assert gaol("ssh-config", "alice/web").returncode == (4 if os.getuid() else 0)
+
+
 def test_direct_needs_a_machine(daemon, gaol):
     done = gaol("ssh-config", "--direct")
     assert (done.returncode, done.stderr.splitlines()[-1], daemon.calls) == (2, "try: gaol ssh-config --direct NAME", [])

@@ -18,7 +18,7 @@ from gaoler.cli.ssh_direct import options
 from gaoler.cli.ssh_files import directory, identity, known_hosts, public_half
 from gaoler.client import Gaoler
 from gaoler.client.session import Session
-from gaoler.errors import Failed, Usage
+from gaoler.errors import Failed, NotAllowed, Usage
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
 if TYPE_CHECKING:
@@ -69,11 +69,18 @@ def _ssh_config(given: Any) -> int:
         return show(told, as_json=given.json, text=lambda: _tell([told]))
     with Gaoler() as gaoler:
         if given.name:
-            machines = [gaoler.call("Inspect", name=given.name)["machine"]]
+            machines = [_enterable(gaoler.call("Inspect", name=given.name)["machine"])]
         else:
             machines = gaoler.call("List", shared=True)["machines"]
     blocks = [block(machine) for machine in machines]
     return show(blocks[0] if given.name else blocks, as_json=given.json, text=lambda: _tell(blocks))
+
+
+def _enterable(machine: dict[str, Any]) -> dict[str, Any]:
+    """Administrators see machines that they may not go into: a block would promise it. Raises NotAllowed."""
+    if machine["access"] is None and machine["owner"] != _login() and os.getuid() != 0:
+        raise NotAllowed("you may not log in to another's machine", "it isn't shared with you", "gaol ls")
+    return machine
 
 
 def _tell(blocks: list[Block]) -> None:

@@ -51,7 +51,7 @@ def test_anothers_machine_is_none(page: Page, web: Machine, ben: User) -> None:
 
 def test_only_what_the_page_needs_can_be_called(page: Page, ann: User) -> None:
     headers = page.log_in(ann)
-    for method in ("Run", "Exec", "Ssh", "Metrics", "StoreInspect", "KernelBuild", "org.gaoler.List", "__class__", ""):
+    for method in ("Run", "Exec", "Ssh", "SshConnect", "Metrics", "StoreInspect", "KernelBuild", "org.gaoler.List", "__class__", ""):
         assert page.ask("POST", "/api/call", {"method": method, "parameters": {}}, headers=headers)[0] == 400, method
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gaoler.web.calls import METHODS
 from gaoler.wire import methods
 
-APART = {"Run", "Exec", "Rescue", "Ssh"}
+APART = {"Run", "Exec", "Rescue", "Ssh", "SshConnect"}
 """What carries descriptors or keys: terminals, desktops and files have addresses of their own, and a key stays at the gateway."""
 
 
