@@ -171,6 +171,12 @@ def watch_directory(path: Path) -> int:
     return descriptor
 
 
+def ioctl(descriptor: int, number: int, buffer: bytearray) -> None:
+    """Other threads run meanwhile; with fcntl.ioctl none does while a call has a buffer of more than 1,024 bytes."""
+    place = (ctypes.c_char * len(buffer)).from_buffer(buffer)
+    _check(_libc.ioctl(descriptor, ctypes.c_ulong(number), place), "ioctl")
+
+
 def bpf(command: int, attributes: bytes) -> int:
     """Ask the kernel for a map or a program of its own; mostly a descriptor comes. `attributes` begin as union bpf_attr does."""
     return _syscall(_SYS_BPF, command, attributes, len(attributes), name="bpf")

@@ -16,7 +16,9 @@ from gaoler import background
 from gaoler.background import meanwhile
 from gaoler.errors import Failed
 from gaoler.host import btrfs, cgroup, image
+from gaoler.host.btrfs import instant
 from gaoler.machines import copies
+from gaoler.machines.becoming import TOLD, as_another
 from gaoler.machines.failpoints import reach
 from gaoler.machines.jailing import Jailer
 from gaoler.machines.live import Live
@@ -58,16 +60,19 @@ class Cloning:
                 taken: list[int] = []
 
                 def fill(gaol: Path) -> None:
-                    files = self._jailer.gaol(of)
-                    hurry = meanwhile(cgroup.hurry)  # what the new jail would wait for
-                    snapshot = meanwhile(lambda: btrfs.snapshot(files, gaol))
-                    with hurry, image.of(live.process) as found, snapshot as cloned:
-                        taken.clear()  # of an attempt that met a limit
-                        for source in (found.memory, found.state):
-                            taken.append(_file(self._jailer.paths.staging, source))
-                            ours.callback(_close_later, taken[-1])
-                        copies.store(found, taken[0], taken[1], of.memory)
-                        cloned.result()
+                    files, tree = self._jailer.gaol(of), self._jailer.paths.staging / f"new-{gaol.name}"
+                    with meanwhile(cgroup.hurry), ExitStack() as unfinished:  # what the new jail would wait for
+                        unfinished.callback(btrfs.delete, tree)
+                        with image.of(live.process) as found:
+                            snapshot = unfinished.enter_context(meanwhile(lambda: btrfs.snapshot(files, tree)))
+                            taken.clear()  # of an attempt that met a limit
+                            for source in (found.memory, found.state):
+                                taken.append(_file(self._jailer.paths.staging, source))
+                                ours.callback(_close_later, taken[-1])
+                            copies.store(found, taken[0], taken[1], of.memory)
+                            instant.wait(tree, snapshot)
+                        snapshot.result()  # the original goes on while the disk takes it
+                        tree.rename(gaol)
                     reach("clone.taken")
 
                 new = self._making.create(of.owner, name, Request.of(of), populate=fill)
@@ -82,12 +87,7 @@ class Cloning:
         with new.lock:
             if new.live:  # its owner was faster
                 raise Failed(f"{new.record.name} is running", "it was started meanwhile", f"gaol info {new.record.name}")
-            told = {"agent": True, "given": False}
-            self._running.start(new, Resumed(memory, state, original.kernel, told))
-        reach("clone.started")
-        self._sessions.become(new)
-        reach("clone.named")
-        self._running.give(new)  # a daemon that is killed before leaves a machine that is stopped
+            as_another(self._running, self._sessions, new, Resumed(memory, state, original.kernel, TOLD))
 
 
 def _close_later(descriptor: int) -> None:

@@ -130,10 +130,15 @@ class Copies:
 
     def start(self, machine: Machine, copy: Copy) -> None:
         """Go on from a copy that fits. The caller holds the machine's lock. Raises GaolerError."""
+        with self.opened(copy) as image:
+            self._running.start(machine, image)
+
+    @contextmanager
+    def opened(self, copy: Copy) -> Iterator[Resumed]:
+        """What a machine is started with to go on from it. Raises GaolerError, OSError."""
         with ExitStack() as ours:
             memory, state = (ours.enter_context(_opened(copy.directory / name)) for name in (_MEMORY, _STATE))
-            guest = guests.find(self._jailer.paths, copy.guest)
-            self._running.start(machine, Resumed(memory, state, copy.kernel, copy.told, guest))
+            yield Resumed(memory, state, copy.kernel, copy.told, guests.find(self._jailer.paths, copy.guest))
 
     def must_fit(self, of: Record, copy: Copy, way: str, hint: str) -> None:
         """Raises Failed with a `way` out where the machine could not go on from it."""

@@ -27,7 +27,8 @@ from gaoler.errors import Failed, GaolerError, LimitReached
 from gaoler.host import btrfs, image
 from gaoler.kernels import installed
 from gaoler.machines import copies
-from gaoler.machines.copies import Copies, Copy
+from gaoler.machines.becoming import TOLD, as_another
+from gaoler.machines.copies import Copies
 from gaoler.machines.failpoints import reach
 from gaoler.machines.jailing import Jailer
 from gaoler.machines.live import Live
@@ -40,10 +41,13 @@ from gaoler.machines.running import Running
 from gaoler.machines.sessions import Sessions
 from gaoler.machines.spares import Key
 
-_UNUSED = 12 * 3600.0
-"""Seconds after which nobody is expected to make another one."""
+_UNUSED, _LOOK = 12 * 3600.0, 600.0
+"""Seconds after which nobody is expected to make another one; between looks."""
 _IMAGE, _FILES = "image", "files"
 _log = logging.getLogger(__name__)
+
+Whose = tuple[int, str]
+"""An account: its uid, which another one may have had before, and its mark."""
 
 
 @dataclass
@@ -52,6 +56,10 @@ class Template:
     directory: Path
     used: float
     """Of `time.monotonic()`."""
+
+    @property
+    def whose(self) -> Whose:
+        return _whose(self.key.owner)
 
     @property
     def files(self) -> Path:
@@ -81,9 +89,10 @@ class Templates:
         self._copies = kept
         self._monitor = monitor
         self._lock = threading.Lock()
-        self._templates: dict[int, Template] = {}
-        self._last: dict[int, Key] = {}
+        self._templates: dict[Whose, Template] = {}
+        self._last: dict[Whose, Key] = {}
         """What each owner's last new machine was."""
+        self._looking = False
 
     @property
     def _settings(self) -> Machines:
@@ -95,7 +104,7 @@ class Templates:
         """A new machine that goes on from the owner's template; None where none fits. Raises NameTaken, LimitReached."""
         key = self._key(owner, request)
         with self._lock:
-            template = self._templates.get(owner.uid)
+            template = self._templates.get(_whose(owner))
             if template is None or template.key != key:
                 return None
             template.used = time.monotonic()
@@ -121,19 +130,13 @@ class Templates:
             origin=(key.request.base, key.generation),
         )
         try:
-            with machine.lock:
-                self._go_on(machine, copy)
+            self._copies.must_fit(machine.record, copy, "it boots", f"gaol up {name}")
+            with machine.lock, self._copies.opened(replace(copy, told=TOLD)) as image:
+                as_another(self._running, self._sessions, machine, image)
         except BaseException:
             self._running.remove(machine, force=True)
             raise
         return machine
-
-    def _go_on(self, machine: Machine, copy: Copy) -> None:
-        self._copies.must_fit(machine.record, copy, "it boots", f"gaol up {machine.record.name}")
-        self._copies.start(machine, replace(copy, told={"agent": True, "given": False}))
-        reach("template.started")
-        self._sessions.become(machine)
-        self._running.give(machine)
 
     # making one
 
@@ -146,9 +149,9 @@ class Templates:
             return
         key = self._key(owner, request)
         with self._lock:
-            again = self._last.get(owner.uid) == key
-            self._last[owner.uid] = key
-            there = self._templates.get(owner.uid)
+            again = self._last.get(_whose(owner)) == key
+            self._last[_whose(owner)] = key
+            there = self._templates.get(_whose(owner))
         if again and (there is None or there.key != key):
             try:
                 self._take(machine, key, live)
@@ -185,33 +188,38 @@ class Templates:
         finally:
             _close(found)
         with self._lock:
-            former = self._templates.get(template.key.owner.uid)
-            self._templates[template.key.owner.uid] = template
+            former = self._templates.get(template.whose)
+            self._templates[template.whose] = template
+            looking, self._looking = self._looking, True
         if former:
             self._delete(former)
-        self._look_later()
+        if not looking:
+            self._look_later()
 
     # the end of one
 
-    def _look_later(self, seconds: float = _UNUSED) -> None:
-        self._monitor.after(seconds, lambda: background.begin(self._look, "drop"))  # what it removes takes time
+    def _look_later(self) -> None:
+        self._monitor.after(_LOOK, lambda: background.begin(self._look, "drop"))  # what it removes takes time
 
     def _look(self) -> None:
-        now = time.monotonic()
+        now, gone = time.monotonic(), self._registry.has_gone
         with self._lock:
+            self._last = {whose: key for whose, key in self._last.items() if not gone(key.owner)}
             there = list(self._templates.values())
-        for template in there:
-            if now - template.used >= _UNUSED:
-                self._drop(template)
-            else:
-                self._look_later(template.used + _UNUSED - now)
+        stale = [template for template in there if now - template.used >= _UNUSED or gone(template.key.owner)]
+        for template in stale:
+            self._drop(template)
+        with self._lock:
+            self._looking = bool(self._templates)
+            if not self._looking:
+                return
+        self._look_later()
 
     def _drop(self, template: Template) -> None:
-        uid = template.key.owner.uid
         with self._lock:
-            if self._templates.get(uid) is not template:
+            if self._templates.get(template.whose) is not template:
                 return
-            del self._templates[uid]
+            del self._templates[template.whose]
         background.begin(lambda: self._delete(template), "drop")
 
     def _delete(self, template: Template) -> None:
@@ -225,6 +233,10 @@ class Templates:
     def _key(self, owner: Account, request: Request) -> Key:
         kernel = installed.find(self._jailer.paths.kernels, request.kernel or self._settings.kernel)
         return Key(owner, request, self._bases.find(request.base).generation, kernel.name)
+
+
+def _whose(owner: Account) -> Whose:
+    return owner.uid, owner.mark
 
 
 def _close(found: image.Image) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from system.support import users
 from system.support.gateway import Gateway
 from system.support.machine import IDENTITY
 from system.support.users import User
@@ -87,12 +88,22 @@ def test_the_third_machine_is_restored_and_nobody_else(gateway, alice, bob):
     assert _BOOTED in up(gateway, bob, "others"), "nobody's memory is anybody else's"
 
 
-@pytest.mark.parametrize("moment", ["template.kept", "template.started"])
+def test_a_later_account_of_the_same_name_and_uid_inherits_no_template(gateway):
+    login = f"{gateway.prefix}leaver"
+    with users.account(login) as leaver:
+        template(gateway, leaver)
+        users.remove(login)
+        again = users.add(login, uid=leaver.uid)
+        assert _BOOTED in up(gateway, again, "first"), "their own second machine would be restored"
+        gateway.remove_machines()
+
+
+@pytest.mark.parametrize("moment", ["template.kept", "another.started"])
 def test_the_daemon_dies_and_all_goes_on(gateway, alice, monkeypatch, moment):
     monkeypatch.setenv("GAOLER_FAILPOINT", moment)
     gateway.restart(machines={"ahead": "5m"})
     monkeypatch.delenv("GAOLER_FAILPOINT")
-    if moment == "template.started":
+    if moment == "another.started":
         template(gateway, alice)
         assert gateway.gaol("up", "third", user=alice).returncode == 6
     else:
@@ -107,6 +118,6 @@ def test_the_daemon_dies_and_all_goes_on(gateway, alice, monkeypatch, moment):
     states = {machine["name"]: machine["state"] for machine in gateway.json("ls", user=alice)}
     assert states.pop("third", "stopped") in ("stopped", "failed")
     assert not {states["first"], states["second"]} & {"stopped", "failed"}, "those that ran run on"
-    if moment == "template.started":
+    if moment == "another.started":
         up(gateway, alice, "third")
         assert gateway.gaol("exec", "third", "--", "hostname", user=alice).stdout == "third\n"

@@ -20,6 +20,7 @@ STEPS = {
     "diff": [["diff", "web", "before"]],
     "copy": [["snapshot", "web", "now", "--memory"]],
     "clone": [["clone", "web", "twin", "--running"]],
+    "another": [["clone", "web", "twin", "--running"]],
     "sleep": [["sleep", "web"]],
     "wake": [["sleep", "web"], ["exec", "web", "true"]],
     "resume": [["snapshot", "web", "now", "--memory"], ["down", "web"], ["restore", "web", "now"]],

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gaoler.errors import Failed, GaolerError, LimitReached, NotFound
+from gaoler.host import libc
 
 SUPER_MAGIC = 0x9123683E  # linux/magic.h
 FIRST_FREE_OBJECTID = 256  # the inode number of every subvolume's root directory
@@ -89,18 +90,18 @@ def explained(what: str, error: OSError) -> GaolerError:
 def filesystem(any_directory: int) -> bytes:
     """The file system's UUID, 16 bytes."""
     answer = bytearray(_FS_INFO_SIZE)
-    fcntl.ioctl(any_directory, _FS_INFO, answer)
+    libc.ioctl(any_directory, _FS_INFO, answer)
     return bytes(answer[16:32])
 
 
 def devices(any_directory: int) -> Iterator[tuple[int, int, Path]]:
     """Number, bytes and path of each device of the file system; number 0 is one that is taking another's place."""
     answer = bytearray(_FS_INFO_SIZE)
-    fcntl.ioctl(any_directory, _FS_INFO, answer)
+    libc.ioctl(any_directory, _FS_INFO, answer)
     for number in range(int.from_bytes(answer[:8], "little") + 1):
         asked = bytearray(number.to_bytes(8, "little").ljust(_DEV_INFO_SIZE, b"\0"))
         try:
-            fcntl.ioctl(any_directory, _DEV_INFO, asked)
+            libc.ioctl(any_directory, _DEV_INFO, asked)
         except OSError as error:
             if error.errno == errno.ENODEV:
                 continue
@@ -118,33 +119,33 @@ def _named(name: str, fd: int = 0, flags: int = 0) -> bytes:
 
 
 def create(parent: int, name: str) -> None:
-    fcntl.ioctl(parent, _SUBVOL_CREATE_V2, bytearray(_named(name)))
+    libc.ioctl(parent, _SUBVOL_CREATE_V2, bytearray(_named(name)))
 
 
 def snapshot(source: int, parent: int, name: str, readonly: bool) -> None:
-    fcntl.ioctl(parent, _SNAP_CREATE_V2, bytearray(_named(name, source, SUBVOL_RDONLY if readonly else 0)))
+    libc.ioctl(parent, _SNAP_CREATE_V2, bytearray(_named(name, source, SUBVOL_RDONLY if readonly else 0)))
 
 
 def destroy(any_directory: int, subvolume_id: int) -> None:
     """By id: no path of a tree that somebody else wrote is ever walked (Linux 5.7)."""
     arguments = struct.pack("=qQQ32xQ4032x", 0, 0, _SUBVOL_SPEC_BY_ID, subvolume_id)
-    fcntl.ioctl(any_directory, _SNAP_DESTROY_V2, bytearray(arguments))
+    libc.ioctl(any_directory, _SNAP_DESTROY_V2, bytearray(arguments))
 
 
 def flags(subvolume: int) -> int:
     buffer = bytearray(8)
-    fcntl.ioctl(subvolume, _SUBVOL_GETFLAGS, buffer)
+    libc.ioctl(subvolume, _SUBVOL_GETFLAGS, buffer)
     return int.from_bytes(buffer, "little")
 
 
 def set_flags(subvolume: int, value: int) -> None:
-    fcntl.ioctl(subvolume, _SUBVOL_SETFLAGS, bytearray(value.to_bytes(8, "little")))
+    libc.ioctl(subvolume, _SUBVOL_SETFLAGS, bytearray(value.to_bytes(8, "little")))
 
 
 def subvolume_info(subvolume: int) -> tuple[int, int, bytes, bytes]:
     """Id, generation, uuid, parent's uuid. (Its flags are those on disk, numbered otherwise than `flags`.)"""
     buffer = bytearray(_SUBVOL_INFO_SIZE)
-    fcntl.ioctl(subvolume, _GET_SUBVOL_INFO, buffer)
+    libc.ioctl(subvolume, _GET_SUBVOL_INFO, buffer)
     identity, _parent, _directory, generation, _flags, uuid, parent_uuid, _received = _SUBVOL_INFO.unpack_from(buffer)
     return identity, generation, uuid, parent_uuid
 
@@ -152,20 +153,20 @@ def subvolume_info(subvolume: int) -> tuple[int, int, bytes, bytes]:
 def received_uuid(subvolume: int) -> bytes:
     """Of the subvolume that this one was received as a copy of; zeroes where it was not received."""
     buffer = bytearray(_SUBVOL_INFO_SIZE)
-    fcntl.ioctl(subvolume, _GET_SUBVOL_INFO, buffer)
+    libc.ioctl(subvolume, _GET_SUBVOL_INFO, buffer)
     received: bytes = _SUBVOL_INFO.unpack_from(buffer)[7]
     return received
 
 
 def set_received(subvolume: int, original: bytes, transaction: int) -> None:
     """Fill a struct btrfs_ioctl_received_subvol_args: uuid, stransid, rtransid, two times, flags, reserved."""
-    fcntl.ioctl(subvolume, _SET_RECEIVED, bytearray(struct.pack("=16sQ176x", original, transaction)))
+    libc.ioctl(subvolume, _SET_RECEIVED, bytearray(struct.pack("=16sQ176x", original, transaction)))
 
 
 def made(subvolume: int) -> float:
     """When it was made, in seconds since the epoch: the `otime` of struct btrfs_ioctl_get_subvol_info_args."""
     buffer = bytearray(_SUBVOL_INFO_SIZE)
-    fcntl.ioctl(subvolume, _GET_SUBVOL_INFO, buffer)
+    libc.ioctl(subvolume, _GET_SUBVOL_INFO, buffer)
     seconds, nanoseconds = struct.unpack_from("=QI", buffer, _OTIME)
     return float(seconds + nanoseconds / 1e9)
 
@@ -176,13 +177,13 @@ def sync(any_directory: int) -> None:
 
 def enable_quotas(any_directory: int, *, simple: bool) -> None:
     command = _QUOTA_ENABLE_SIMPLE if simple else _QUOTA_ENABLE
-    fcntl.ioctl(any_directory, _QUOTA_CTL, bytearray(struct.pack("=2Q", command, 0)))
+    libc.ioctl(any_directory, _QUOTA_CTL, bytearray(struct.pack("=2Q", command, 0)))
 
 
 def rescanning(any_directory: int) -> bool:
     """Whether full quotas are still counting what was there before them."""
     buffer = bytearray(64)
-    fcntl.ioctl(any_directory, _QUOTA_RESCAN_STATUS, buffer)
+    libc.ioctl(any_directory, _QUOTA_RESCAN_STATUS, buffer)
     return any(buffer[:8])
 
 
@@ -196,12 +197,12 @@ QGROUP_OF_ALL = 2 << 48
 
 
 def create_qgroup(any_directory: int, identity: int) -> None:
-    fcntl.ioctl(any_directory, _QGROUP_CREATE, bytearray(struct.pack("=2Q", 1, identity)))
+    libc.ioctl(any_directory, _QGROUP_CREATE, bytearray(struct.pack("=2Q", 1, identity)))
 
 
 def assign_qgroup(any_directory: int, child: int, parent: int, *, assign: bool = True) -> None:
     """Count a group's share to another one, or no more."""
-    fcntl.ioctl(any_directory, _QGROUP_ASSIGN, bytearray(struct.pack("=3Q", assign, child, parent)))
+    libc.ioctl(any_directory, _QGROUP_ASSIGN, bytearray(struct.pack("=3Q", assign, child, parent)))
 
 
 def qgroups_of(any_directory: int, child: int) -> list[int]:
@@ -213,7 +214,7 @@ def qgroups_of(any_directory: int, child: int) -> list[int]:
 def limit_qgroup(any_directory: int, identity: int, size: int | None) -> None:
     value = _UNLIMITED if size is None else size
     arguments = struct.pack("=6Q", identity, QGROUP_LIMIT_MAX_RFER, value, 0, 0, 0)
-    fcntl.ioctl(any_directory, _QGROUP_LIMIT, bytearray(arguments))
+    libc.ioctl(any_directory, _QGROUP_LIMIT, bytearray(arguments))
 
 
 def search(
@@ -225,7 +226,7 @@ def search(
             tree, first[0], last[0], first[2], last[2], 0, _UNLIMITED, first[1], last[1], 2**32 - 1, 0, 0, 0, 0, 0
         )
         buffer = bytearray(key.ljust(_VOL_ARGS, b"\0"))
-        fcntl.ioctl(any_directory, _TREE_SEARCH, buffer)
+        libc.ioctl(any_directory, _TREE_SEARCH, buffer)
         count = _SEARCH_KEY.unpack_from(buffer)[9]
         if count == 0:
             return
