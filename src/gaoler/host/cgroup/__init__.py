@@ -69,7 +69,7 @@ def processes(cgroup: str) -> set[int]:
 
 def exists(cgroup: str) -> bool:
     """Whether there is such a group, in any hierarchy."""
-    return any(directory.is_dir() for directory in directories(cgroup))
+    return any(os.path.isdir(directory) for directory in directories(cgroup))
 
 
 def limit(cgroup: str, memory: int, pids: int, slack: int = 0) -> None:
@@ -82,12 +82,13 @@ def limit(cgroup: str, memory: int, pids: int, slack: int = 0) -> None:
 
 def write(cgroup: str, values: dict[str, str]) -> None:
     """Write to those of a group's files that are there, and say something else."""
-    for directory in directories(cgroup):
+    for directory in map(str, directories(cgroup)):  # most have none of them, and pathlib takes longer to say so than the kernel
         for name, value in values.items():
-            file = directory / name
             with suppress(OSError):  # not there, or its machine has ended meanwhile and taken it along
-                if file.read_text().split() != value.split():
-                    file.write_text(value)
+                with open(f"{directory}/{name}", "rb", buffering=0) as file:
+                    there = file.read()
+                if there.split() != value.encode().split():
+                    Path(directory, name).write_text(value)
 
 
 def remove_empty(cgroup: str) -> None:

@@ -28,7 +28,7 @@ class V1(Hierarchy):
     def directories(self, group: str) -> list[Path]:
         # Some hierarchies have two names by symbolic links (cpu, cpuacct).
         hierarchies = (entry for entry in os.scandir(self.root) if entry.is_dir(follow_symlinks=False))
-        return [Path(entry.path) / group for entry in hierarchies if entry.name != _UNIFIED]
+        return [Path(f"{entry.path}/{group}") for entry in hierarchies if entry.name != _UNIFIED]
 
     def left_behind(self, group: str) -> list[Path]:
         """In what jail.prepare_host mounts there crun makes an ordinary directory."""
