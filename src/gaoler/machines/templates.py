@@ -184,13 +184,14 @@ class Templates:
         except (GaolerError, OSError) as error:
             _log.info("no template of %s: %s", machine.record.id, error)
             self._delete(template)
-            return
-        finally:
             _close(found)
+            return
         with self._lock:
             former = self._templates.get(template.whose)
             self._templates[template.whose] = template
             looking, self._looking = self._looking, True
+        _log.info("%s's next machine of that kind goes on from a template", template.key.owner.name)
+        _close(found)  # which takes milliseconds
         if former:
             self._delete(former)
         if not looking:
