@@ -5,6 +5,7 @@
  *     probe repeat COUNT COMMAND...   milliseconds each
  *     probe serve PORT        takes connections one by one: first byte 's' sink, 'g' source, 'e' echo, 'u' counts datagrams
  *     probe sink|source|echo ADDRESS PORT     MB/s up, MB/s down, microseconds a round trip
+ *     probe connect ADDRESS PORT              microseconds a connection: made, a byte there and back, closed
  *     probe flood ADDRESS PORT                Mbit/s that arrive of 200, 500, 1000 and 3000 that are sent as datagrams
  *
  * Prints "NAME VALUE" lines. As process 1 (bench/inside --bare) it measures files in / and powers off.
@@ -28,7 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DATAGRAM = 1448, SENT_AT_ONCE = 32, FILES = 2000, BLOCK = 128 * 1024, BIG = 64 << 20, TRIPS = 2000 };
+enum { DATAGRAM = 1448, SENT_AT_ONCE = 32, FILES = 2000, BLOCK = 128 * 1024, BIG = 64 << 20, TRIPS = 2000, CONNECTIONS = 500 };
 
 static char buffer[BLOCK];
 static double begun;
@@ -69,6 +70,7 @@ static void cpu(char *self)
 {
 	int to[2], from[2], i;
 	size_t size = 32 << 20;
+	struct stat found;
 	char *memory;
 	pid_t child;
 
@@ -76,6 +78,18 @@ static void cpu(char *self)
 	for (i = 0; i < 20000; i++)
 		syscall(SYS_getppid);
 	each("syscall", 20000);
+
+	check(to[0] = open("/dev/zero", O_RDONLY), "/dev/zero");
+	start();
+	for (i = 0; i < 20000; i++)
+		check(read(to[0], buffer, 1), "read");
+	each("read_a_byte", 20000);
+	close(to[0]);
+
+	start();
+	for (i = 0; i < 20000; i++)
+		check(stat("/", &found), "stat");
+	each("stat_of_the_root", 20000);
 
 	start();
 	for (i = 0; i < 100000; i++)
@@ -358,6 +372,20 @@ static void flood(const struct sockaddr_in *peer, int rate)
 	close(fd);
 }
 
+static void connections(const struct sockaddr_in *peer)
+{
+	start();
+	for (int i = 0; i < CONNECTIONS; i++) {
+		int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+		check(connect(fd, (const struct sockaddr *)peer, sizeof *peer), "connect");
+		check(write(fd, "ex", 2), "write");
+		check(read(fd, buffer, 1), "read");
+		close(fd);
+	}
+	each("connection", CONNECTIONS);
+}
+
 static void ask(const char *mode, const char *address, int port)
 {
 	struct sockaddr_in peer = { .sin_family = AF_INET, .sin_port = htons(port) };
@@ -370,6 +398,10 @@ static void ask(const char *mode, const char *address, int port)
 
 		for (int i = 0; i < 4; i++)
 			flood(&peer, rates[i]);
+		return;
+	}
+	if (!strcmp(mode, "connect")) {
+		connections(&peer);
 		return;
 	}
 	check(connect(fd, (struct sockaddr *)&peer, sizeof peer), "connect");
