@@ -9,13 +9,14 @@ from typing import Any
 
 from aiohttp import web
 
-from gaoler.errors import GaolerError, NotAllowed
+from gaoler.errors import GaolerError, NotAllowed, NotFound
 from gaoler.web import speaking
 from gaoler.web.guard import SESSION, details, dress, json_of
 from gaoler.web.hub import Hub
 from gaoler.web.sessions import Session
 from gaoler.web.speaking import clean
 
+_REMOVED = {"RemovedList", "RemovedRestore", "RemovedDrop"}
 _MACHINES = {"Up", "List", "Inspect", "Top", "Log", "Down", "Remove", "Wait", "Rename", "Set", "Sleep", "Freeze", "Thaw"}
 _FILES = {
     "Snapshot",
@@ -30,11 +31,12 @@ _FILES = {
     "BaseInspect",
 }
 _OTHERS = {"Share", "Unshare", "KernelList"}
-METHODS = frozenset(_MACHINES | _FILES | _OTHERS)
+METHODS = frozenset(_MACHINES | _REMOVED | _FILES | _OTHERS)
 """All that one does with one's own machines, save what carries descriptors or keys. Who may do what is the daemon's to say, here
 as everywhere."""
 REGRET = 12
-"""Seconds in which throwing away can be taken back: it costs nothing until then, since nothing has happened."""
+"""Seconds until what is thrown away is removed: whoever thinks again in that time has it back with all that runs in it, since
+nothing has happened. Later it is had back as `gaol restore --removed` does it, stopped."""
 _log = logging.getLogger(__name__)
 
 
@@ -43,6 +45,8 @@ class Calls:
         self.hub = hub
         self.doomed: dict[tuple[int, str], asyncio.Task[None]] = {}
         """Machines that will be thrown away unless their owner thinks again, by uid and name."""
+        self.going: set[tuple[int, str]] = set()
+        """Those of them that nothing holds any more."""
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -86,18 +90,32 @@ class Calls:
         return web.json_response({"seconds": REGRET})
 
     async def keep(self, request: web.Request) -> web.Response:
-        key = (request[SESSION].uid, str((await json_of(request)).get("name")))
-        task = self.doomed.pop(key, None)
+        """`stopped`: it was removed already, and what ran in it ended."""
+        session, name = request[SESSION], (await json_of(request)).get("name")
+        if not isinstance(name, str):
+            raise web.HTTPBadRequest(reason="a name is wanted")
+        key = (session.uid, name)
+        task = self.doomed.get(key)
+        if task is not None and key not in self.going:
+            self.doomed.pop(key).cancel()
+            return web.json_response({"kept": True, "stopped": False})
         if task is not None:
-            task.cancel()
-        return web.json_response({"kept": task is not None})
+            await asyncio.wait([task])
+        try:
+            await speaking.call(session, "RemovedRestore", name=name)
+        except NotFound:
+            return web.json_response({"kept": False})
+        return web.json_response({"kept": True, "stopped": True})
 
     async def _remove(self, session: Session, key: tuple[int, str]) -> None:
-        await asyncio.sleep(REGRET)
         try:
-            # From here on nothing takes it back, and it is done even if its owner logs out.
+            await asyncio.sleep(REGRET)
+            self.going.add(key)
+            # It is done even if its owner logs out.
             await asyncio.shield(speaking.call(session, "Remove", name=key[1], force=True))
         except GaolerError as error:
             _log.warning("%s was not thrown away: %s", key[1], error)
         finally:
-            self.doomed.pop(key, None)
+            if self.doomed.get(key) is asyncio.current_task():
+                self.doomed.pop(key)
+            self.going.discard(key)

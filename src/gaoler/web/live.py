@@ -89,15 +89,15 @@ class Feed:
         self.last = state
         message = {**state, "samples": {name: points[-1] for name, points in self.history.items()}}
         for page in list(self.pages):
-            await self._send(page, message)
+            await self.send(page, message)
 
     async def add(self, page: web.WebSocketResponse) -> None:
         self.pages.add(page)
         if self.last:
-            await self._send(page, {**self.last, "history": {name: list(points) for name, points in self.history.items()}})
+            await self.send(page, {**self.last, "history": {name: list(points) for name, points in self.history.items()}})
         self.look_now.set()
 
-    async def _send(self, page: web.WebSocketResponse, message: dict[str, Any]) -> None:
+    async def send(self, page: web.WebSocketResponse, message: dict[str, Any]) -> None:
         try:
             async with asyncio.timeout(INTERVAL):  # one that reads nothing keeps nobody else waiting
                 await page.send_json(message)
@@ -136,6 +136,12 @@ class Live:
             feed.pages.discard(sock)
             session.sockets.discard(sock)
         return sock
+
+    async def tell(self, uid: int, message: dict[str, Any]) -> None:
+        """What has become of something that a page of this user asked for."""
+        if feed := self._feeds.get(uid):
+            for page in list(feed.pages):
+                await feed.send(page, message)
 
     def _feed(self, uid: int) -> Feed:
         feed = self._feeds.get(uid)

@@ -16,6 +16,7 @@ from aiohttp import web
 from gaoler import logs
 from gaoler.errors import GaolerError
 from gaoler.web import confining
+from gaoler.web.archives import Archives
 from gaoler.web.assets import Assets
 from gaoler.web.calls import Calls
 from gaoler.web.channel import Channel, Gone, close
@@ -65,9 +66,10 @@ def _tls(certificate: int, key: int) -> ssl.SSLContext:
 async def _serve(settings: Settings, helper: Channel, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
     hub = Hub(settings, helper)
     terminals, calls = Terminals(hub), Calls(hub)
+    live = Live(hub, calls)
     _take_over(hub, terminals)
     app = web.Application(middlewares=[guard(settings, hub.sessions)], client_max_size=BODY)
-    for part in (Login(hub), calls, Live(hub, calls), terminals, Desktops(hub), Files(hub), Assets(Path(settings.packages))):
+    for part in (Login(hub), calls, live, terminals, Desktops(hub), Files(hub), Archives(live), Assets(Path(settings.packages))):
         app.add_routes(part.routes())
     app.cleanup_ctx.append(_watching(hub))
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1)

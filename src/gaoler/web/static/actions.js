@@ -51,7 +51,7 @@ export async function throwAway(name) {
 export async function keep(name) {
   const told = await tried(() => post("/api/keep", { name }));
   look();
-  if (told) note(told.kept ? t("done.kept", { name }) : t("done.late"));
+  if (told) note(told.kept ? t(told.stopped ? "done.back" : "done.kept", { name }) : t("done.late"));
 }
 
 /** Whether what runs in a machine can be kept or doubled. */
@@ -206,6 +206,7 @@ export function entries(one, methods, renamed = null) {
     can("Rename") && isDown(one) && [t("machine.rename"), "pen", () => rename(name).then((now) => renamed?.(now))],
     can("Share") && [t("machine.share"), "person", () => share(name)],
     one.newer && can("Rebase") && [t("machine.rebase"), "up", () => rebase(name)],
+    renamed && can("Export") && [t("machine.export"), "down", () => import("./archives.js").then((archives) => archives.exportMachine(name))],
     renamed && can("Publish") && [t("machine.publish"), "up", () => publish(name)],
     null,
     can("Set") && one.expires && [t("machine.extend"), "clock", () => extend(name)],

@@ -99,7 +99,7 @@ async function enter() {
     return;
   }
   farewell = "";
-  store.begin();
+  store.begin((told) => import("./archives.js").then((archives) => archives.told(told)));
   frame();
   show();
 }

@@ -128,23 +128,34 @@ export const changeFiles = (query) => post(address("/api/files", query));
 export const fileAddress = (query) => address("/api/file", query);
 export const ports = (machine) => get(address("/api/ports", { machine }));
 
+export const exportAddress = (query) => address("/api/export", query);
+
 /** Send a file; `progress(part)` from 0 to 1. XMLHttpRequest, since fetch says nothing of what is on its way. */
-export function upload(query, file, progress) {
+function put(path, file, progress, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("PUT", address("/api/file", query));
+    request.open("PUT", path);
     request.setRequestHeader("X-Gaoler-Token", token);
     request.setRequestHeader("Content-Type", "application/octet-stream");
     request.upload.onprogress = (event) => event.total && progress(event.loaded / event.total);
     request.onload = () => {
-      if (request.status === 200) return resolve();
+      if (request.status === 401) loggedOut();
+      let said = {};
       try {
-        reject(new Failure(JSON.parse(request.responseText).error));
+        said = JSON.parse(request.responseText);
       } catch {
-        reject(new Failure({ what: `the gateway answers ${request.status}` }));
+        // A proxy's own page: its status is all it says.
       }
+      if (request.status === 200) resolve(said);
+      else reject(new Failure(said.error ?? { what: `the gateway answers ${request.status}` }));
     };
     request.onerror = () => reject(new Failure({ what: "the gateway can't be reached", code: 6 }));
+    request.onabort = request.onerror;
+    signal?.addEventListener("abort", () => request.abort());
     request.send(file);
   });
 }
+
+export const upload = (query, file, progress) => put(address("/api/file", query), file, progress);
+/** Make a machine of an archive. */
+export const bring = (query, file, progress, signal) => put(address("/api/import", query), file, progress, signal);

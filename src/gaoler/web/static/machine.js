@@ -101,7 +101,8 @@ function overview(body, name) {
         h("p", {}, h("span", { class: "quiet block" }, t("fact.cli")), copyable(`gaol shell ${name}`)),
         h("p", {}, h("span", { class: "quiet block" }, t("fact.ssh")), copyable(`ssh -t ${user}@${host} gaol ${name.includes("/") ? "shell" : "ssh"} ${name}`)),
         h("h3", {}, t("fact.ports")), listening, shares)));
-  let before = "";
+  let keys = "";
+  let before = [];
   let looked = 0;
   const unwatch = watch(() => {
     const one = machine(name);
@@ -114,8 +115,11 @@ function overview(body, name) {
       ["created", moment(one.created)], ["started", one.started && `${moment(one.started)} (${when(one.started)})`], ["expires", one.expires && when(one.expires)],
       [one.access ? "" : "home", !one.access && t(one.home ? "fact.home.yes" : "fact.home.no")], ["reason", one.reason],
     ].filter(([, value]) => value);
-    const now = JSON.stringify(rows.map(([key, value]) => [key, value.textContent ?? value]));
-    if (now !== before) fill(facts, rows.map(([key, value]) => [h("dt", {}, key && t(`fact.${key}`)), h("dd", {}, value)]));
+    // Only what has changed is written: a focus in the rest stays.
+    const now = rows.map(([, value]) => value.textContent ?? value);
+    if (rows.map(([key]) => key).join() !== keys) fill(facts, rows.map(([key, value]) => [h("dt", {}, key && t(`fact.${key}`)), h("dd", {}, value)]));
+    else rows.forEach(([, value], at) => now[at] !== before[at] && fill(facts.querySelectorAll("dd")[at], value));
+    keys = rows.map(([key]) => key).join();
     before = now;
     const shared = JSON.stringify(one.shares ?? []);
     if (shares.dataset.shown !== shared) fill(shares, (one.shares ?? []).length > 0 && [h("h3", {}, t("fact.shares")), h("ul", { class: "rows" }, one.shares.map((each) => h("li", { class: "row" },

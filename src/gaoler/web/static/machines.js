@@ -4,6 +4,7 @@ import { change, entries, isDown, isOpen, isUp, keep, start } from "./actions.js
 import { fill, h } from "./dom.js";
 import { bar, line } from "./graph.js";
 import { button, linkButton, menu, waiting } from "./parts.js";
+import { thrownAway } from "./removed.js";
 import { state, watch } from "./state.js";
 import { known, number, size, t, when } from "./text.js";
 
@@ -73,9 +74,10 @@ export function machineList(main) {
   const friends = h("ul", { class: "machines" });
   const shared = h("section", { class: "shared", hidden: true }, h("h2", {}, t("list.shared")), h("p", { class: "quiet" }, t("list.shared.why")), friends);
   const none = h("div", {});
+  const gone = thrownAway();
   const heading = h("h1", {}, t("list.title"));
   const make = linkButton(t("list.new"), "/new", { kind: "primary", sign: "plus" });
-  fill(main, h("div", { class: "row title" }, heading, h("span", { class: "grow" }), find, make), list, none, shared);
+  fill(main, h("div", { class: "row title" }, heading, h("span", { class: "grow" }), find, make), list, none, shared, gone.element);
   const cards = new Map();
   /** A card is made anew only when more than its lines have changed: a focus, a menu, a selection in it stay. */
   function of(one) {
@@ -111,5 +113,8 @@ export function machineList(main) {
   }
   const unwatch = watch(() => draw());
   main.focus({ preventScroll: true });
-  return unwatch;
+  return () => {
+    unwatch();
+    gone.leave();
+  };
 }

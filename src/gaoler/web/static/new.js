@@ -1,10 +1,11 @@
 // Making a machine: a name, a base to choose by its picture, and for who wants more, more.
 
 import { DURATIONS, start } from "./actions.js";
+import { importMachine } from "./archives.js";
 import { fill, h } from "./dom.js";
 import { call } from "./gateway.js";
 import { at } from "./machines.js";
-import { waiting } from "./parts.js";
+import { button, waiting } from "./parts.js";
 import { state } from "./state.js";
 import { size, t } from "./text.js";
 
@@ -47,7 +48,7 @@ export function newMachine(main, go) {
     h("fieldset", {}, h("legend", {}, t("new.base")), bases),
     more,
     h("div", { class: "row" }, h("label", { class: "inline" }, t("new.after"), after), h("span", { class: "grow" }), h("a", { class: "button", href: "/" }, t("ask.cancel")), h("button", { class: "button primary" }, h("span", {}, t("new.make")))));
-  fill(main, h("div", { class: "row title narrow" }, h("h1", {}, t("new.title"))), form);
+  fill(main, h("div", { class: "row title narrow" }, h("h1", {}, t("new.title")), h("span", { class: "grow" }), state.me.methods?.includes("Import") && button(t("new.file"), { sign: "up", title: t("new.file.why"), onclick: () => importMachine(go) })), form);
   name.focus();
   name.select();
 

@@ -25,6 +25,13 @@ export function note(text, { undo = null, seconds = undo ? 12 : 5, kind = "" } =
   return gone;
 }
 
+/** A note that stays until the returned function is called. */
+export function staying(...children) {
+  const element = h("div", { class: "note" }, children);
+  notes.append(element);
+  return () => element.remove();
+}
+
 /** What failed, in the daemon's words: what, why, and what to do. */
 export function complain(error) {
   if (!(error instanceof Failure)) console.error(error);

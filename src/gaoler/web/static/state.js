@@ -23,9 +23,11 @@ export const machine = (name) => state.machines?.find((one) => one.name === name
 /** Look at once: something has been done. */
 export const look = () => feed?.look();
 
-export function begin() {
+/** `tellOf(told)` has what has become of something that was asked for and goes on by itself. */
+export function begin(tellOf) {
   feed ??= gateway.live(
     (told) => {
+      if (told.exported || told.failed) return void tellOf(told);
       state.lost = false;
       state.error = told.error ?? null;
       if (told.machines) state.machines = told.machines.sort((a, b) => a.name.localeCompare(b.name));
