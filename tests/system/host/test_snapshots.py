@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from gaoler.errors import Failed, LimitReached
 from gaoler.host import btrfs
 from gaoler.machines import snapshots
+from gaoler.machines.machine import Machine
 from system.support.host import nothing_left_over, store  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.root
@@ -18,8 +18,7 @@ pytestmark = pytest.mark.root
 
 @pytest.fixture
 def machine():
-    observed = SimpleNamespace(asleep=False)
-    return SimpleNamespace(record=SimpleNamespace(id="abc", name="web"), lock=threading.RLock(), live=None, observed=observed)
+    return Machine(SimpleNamespace(id="abc", name="web"))
 
 
 @pytest.fixture
