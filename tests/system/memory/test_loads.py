@@ -73,6 +73,19 @@ def test_who_comes_in_while_there_are_no_more_processes(gateway, alice, program,
         until(lambda: full.got("fork", "50") == 50, "there is room again")
 
 
+def test_who_comes_in_while_no_more_files_can_be_opened(gateway, alice, program):
+    """Each open file is a descriptor of the host's and costs its memory: what is more than every machine has room for is charged."""
+    with loaded(gateway, alice, program, "256M") as full:
+        before = owed(full)
+        with _held(gateway, alice, "files 70000") as got:
+            assert got > 1000
+            assert full.machine.sh("ls / | grep etc", timeout=LONG) == "etc"
+            assert owed(full) - before >= (got - 16384 - 512) * 1536 / 1024
+            assert full.machine.exec("pkill", "load", timeout=LONG).returncode == 0
+        until(lambda: full.got("files", "500") == 500, "files can be opened again")
+        until(lambda: owed(full) - before < 1024, "and what was set aside for them is given back")
+
+
 def test_who_is_killed_first(gateway, alice, program):
     """Who takes memory that comes back with them: not who reads a large file, and last who has just come in."""
 
@@ -95,8 +108,9 @@ def _held(gateway, user, words):
     """A load that has got what it wants, or what there is, until the end, or until it is killed."""
     command = ("exec", "loaded", "--user", "root", "--", "load", *words.split())
     with gateway.popen(*command, user=user, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as load:
-        assert load.stdout.readline().startswith(b"got ")
-        yield
+        what, number = load.stdout.readline().split()
+        assert what == b"got"
+        yield int(number)
         load.stdin.close()
 
 
@@ -106,6 +120,11 @@ _READ_AGAIN = 500
 
 def read_again(full) -> int:
     return int(full.machine.sh("sed -n 's/^workingset_refault_file //p' /proc/vmstat"))
+
+
+def owed(full) -> int:
+    """KiB that are set aside for what the host spends."""
+    return int(full.machine.sh("sed -n 's/^Owed: *\\([0-9]*\\) kB/\\1/p' /proc/hostcost"))
 
 
 def available(full) -> int:

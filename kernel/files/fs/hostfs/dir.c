@@ -36,12 +36,12 @@ static int open_reader(struct dentry *dentry, struct reader *reader)
 	fd = hostfs_pin(d_inode(dentry), dentry, HOSTFS_PLACE);
 	if (fd < 0)
 		return fd;
-	do {
-		got = as_owner(dentry->d_sb, host_open, fd, ".", HOSTFS_READ);
-	} while (got == -EMFILE && hostfs_spare_fds());
+	got = hostfs_open_sparing(as_owner(dentry->d_sb, host_open, fd, ".",
+					   HOSTFS_READ));
 	hostfs_unpin(d_inode(dentry));
 	if (got < 0)
 		return got;
+	hostfs_count_fds(1);
 	reader->fd = got;
 	return 0;
 }
@@ -90,6 +90,8 @@ void hostfs_forget_readers(void)
 	struct reader *reader;
 
 	list_for_each_entry(reader, &readers, list) {
+		if (reader->fd >= 0)
+			hostfs_count_fds(-1);
 		reader->fd = -1;
 		reader->pos = -1;
 		reader->at = 0;
@@ -176,8 +178,10 @@ static int hostfs_dir_release(struct inode *inode, struct file *file)
 	spin_lock(&readers_lock);
 	list_del(&reader->list);
 	spin_unlock(&readers_lock);
-	if (reader->fd >= 0)
+	if (reader->fd >= 0) {
 		host_close(reader->fd);
+		hostfs_count_fds(-1);
+	}
 	kfree(reader);
 	return 0;
 }

@@ -15,33 +15,43 @@
  * On a shared tree files are closed at once: an idle descriptor would keep the
  * host from executing a file that was written here, and from freeing one that
  * was removed there.
+ *
+ * Each costs memory of the host. Every machine has room for some; for more, as
+ * much of its own is set aside. The last ones are kept for whoever comes in to
+ * end a program that has opened all others.
  */
 
 #include <linux/dcache.h>
+#include <linux/fdtable.h>
+#include <linux/minmax.h>
+#include <linux/oom.h>
 #include <linux/spinlock.h>
+#include <asm/host_cost.h>
 #include "hostfs_fs.h"
+
+/* Beside those of inodes there are those of sessions and of the network. */
+#define FDS_KEPT	512
+/* For so many there is room without being charged; the rest is, by the step. */
+#define FDS_FREE	16384
+#define FDS_STEP	64
+/* A file, inode and directory entry of the host's; 1.5 KiB were measured. */
+#define FD_COST		1536
 
 static LIST_HEAD(idle);			/* inodes with descriptors, unpinned */
 static int nr_idle;
 static int max_idle;
+static int nr_fds;			/* of inodes, idle or not, and of readers */
+static int max_fds;
+static int nr_charged;			/* beyond FDS_FREE */
 static DEFINE_SPINLOCK(fd_lock);	/* the list, and all fd[], pins, idle */
 
 void __init hostfs_fd_init(void)
 {
-	max_idle = host_spare_descriptors();
-}
+	int most = host_most_descriptors();
 
-/* Takes the descriptors from an unpinned inode; fd_lock is held. */
-static void take_fds(struct hostfs_inode *hi, int *fds)
-{
-	for (int use = 0; use < HOSTFS_READ_WRITE; use++) {
-		fds[use] = hi->fd[use];
-		hi->fd[use] = -1;
-	}
-	if (!list_empty(&hi->idle)) {
-		list_del_init(&hi->idle);
-		nr_idle--;
-	}
+	max_fds = max(most - FDS_KEPT, most / 2);
+	/* The other half may be needed for what is in use. */
+	max_idle = min(most / 2, 16384);
 }
 
 /* Several may be the same one. */
@@ -53,6 +63,54 @@ static bool is_first(const int *fds, int use)
 	return fds[use] >= 0;
 }
 
+/* Takes the descriptors from an unpinned inode; fd_lock is held. */
+static void take_fds(struct hostfs_inode *hi, int *fds)
+{
+	for (int use = 0; use < HOSTFS_READ_WRITE; use++) {
+		fds[use] = hi->fd[use];
+		hi->fd[use] = -1;
+		nr_fds -= is_first(fds, use);
+	}
+	if (!list_empty(&hi->idle)) {
+		list_del_init(&hi->idle);
+		nr_idle--;
+	}
+}
+
+/* Sets memory aside before one more is opened. False where there is none. */
+static bool charge_fd(void)
+{
+	bool more;
+
+	spin_lock(&fd_lock);
+	more = nr_fds + FDS_STEP / 2 > FDS_FREE + nr_charged;
+	if (more)
+		nr_charged += FDS_STEP;
+	spin_unlock(&fd_lock);
+	if (!more || !um_host_charge(FDS_STEP * FD_COST, GFP_NOFS | __GFP_NOWARN |
+						       __GFP_RETRY_MAYFAIL))
+		return true;
+
+	spin_lock(&fd_lock);
+	nr_charged -= FDS_STEP;
+	spin_unlock(&fd_lock);
+	return false;
+}
+
+/* After some were closed. */
+static void uncharge_fds(void)
+{
+	bool less;
+
+	spin_lock(&fd_lock);
+	less = nr_charged && nr_fds + 2 * FDS_STEP < FDS_FREE + nr_charged;
+	if (less)
+		nr_charged -= FDS_STEP;
+	spin_unlock(&fd_lock);
+	if (less)
+		um_host_uncharge(FDS_STEP * FD_COST);
+}
+
 /* With the last descriptor of a removed file the host frees what it held. */
 static void close_taken(struct inode *inode, const int *fds)
 {
@@ -62,6 +120,17 @@ static void close_taken(struct inode *inode, const int *fds)
 		if (is_first(fds, use))
 			call_host_close(inode->i_sb, HOSTFS_AS_SELF, slow,
 					fds[use]);
+	uncharge_fds();
+}
+
+/* Of readers of directories so many more, or fewer, are open. */
+void hostfs_count_fds(int more)
+{
+	spin_lock(&fd_lock);
+	nr_fds += more;
+	spin_unlock(&fd_lock);
+	if (more < 0)
+		uncharge_fds();
 }
 
 /* Closes what has been idle longest. False when nothing is. */
@@ -81,6 +150,7 @@ bool hostfs_spare_fds(void)
 	for (int use = 0; use < HOSTFS_READ_WRITE; use++)
 		if (is_first(fds, use))
 			host_close(fds[use]);
+	uncharge_fds();
 	return true;
 }
 
@@ -182,6 +252,7 @@ void hostfs_adopt_fd(struct inode *inode, int fd, enum hostfs_use use)
 	} else {
 		surplus = fd;
 	}
+	nr_fds += surplus < 0;
 	hi->pins++;
 	if (!list_empty(&hi->idle)) {
 		list_del_init(&hi->idle);
@@ -203,15 +274,25 @@ void hostfs_close_fds(struct inode *inode)
 	close_taken(inode, fds);
 }
 
-/* Opens until it works or nothing is left that could be closed for it. */
-#define with_spare_fds(open) ({						\
-	int got;							\
-									\
-	do {								\
-		got = open;						\
-	} while ((got == -EMFILE || got == -ENFILE) && hostfs_spare_fds()); \
-	got;								\
-})
+/* Whoever has come in may have the last ones, and what a shell of theirs runs. */
+static bool may_have_last(void)
+{
+	struct files_struct *files = current->files;
+	bool few, let_in;
+
+	rcu_read_lock();
+	few = !files || files_fdtable(files)->max_fds <= NR_OPEN_DEFAULT;
+	let_in = few && (oom_lets_in(current) ||
+			 oom_lets_in(rcu_dereference(current->real_parent)));
+	rcu_read_unlock();
+	return let_in;
+}
+
+/* Whether one more may be opened, or what is idle must go first. */
+bool hostfs_may_open(void)
+{
+	return (READ_ONCE(nr_fds) < max_fds && charge_fd()) || may_have_last();
+}
 
 /*
  * Opens @dentry by its name in @parent, which is open. On a shared tree the
@@ -226,7 +307,8 @@ static int open_child(struct dentry *parent, struct dentry *dentry, int dir,
 	int fd, err;
 
 	take_dentry_name_snapshot(&name, dentry);
-	fd = with_spare_fds(as_owner(sb, host_open, dir, name.name.name, use));
+	fd = hostfs_open_sparing(as_owner(sb, host_open, dir, name.name.name,
+					  use));
 	release_dentry_name_snapshot(&name);
 	if (fd < 0 || HOSTFS_SB(sb)->private)
 		return fd;
@@ -297,7 +379,7 @@ static int open_by_name(struct dentry *dentry, enum hostfs_use use)
 
 static int open_again(struct inode *inode, int fd, enum hostfs_use use)
 {
-	return with_spare_fds(as_owner(inode->i_sb, host_reopen, fd, use));
+	return hostfs_open_sparing(as_owner(inode->i_sb, host_reopen, fd, use));
 }
 
 /*

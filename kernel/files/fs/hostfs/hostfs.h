@@ -93,7 +93,7 @@ int host_statfs(int fd, struct hostfs_statfs *sf);
 int host_read_quota(const char *path, struct hostfs_quota *quota);
 int host_read_file(const char *path, char *buf, int size);
 int host_is_local(const struct hostfs_statfs *sf);
-int host_spare_descriptors(void);
+int host_most_descriptors(void);
 int host_close(int fd);
 
 /* find_user.c */

@@ -104,6 +104,20 @@ void hostfs_adopt_fd(struct inode *inode, int fd, enum hostfs_use use);
 void hostfs_keep_fd(struct dentry *dentry);
 void hostfs_close_fds(struct inode *inode);
 bool hostfs_spare_fds(void);
+bool hostfs_may_open(void);
+void hostfs_count_fds(int more);
+
+/* Opens until it works or nothing is left that could be closed for it. */
+#define hostfs_open_sparing(open) ({					\
+	int got_;							\
+									\
+	do {								\
+		got_ = hostfs_may_open() ? (open) : -ENFILE;		\
+	} while ((got_ == -EMFILE || got_ == -ENFILE) &&		\
+		 hostfs_spare_fds());					\
+	got_;								\
+})
+
 void hostfs_forget_idle(void);
 
 static inline bool hostfs_has_fds(struct inode *inode)

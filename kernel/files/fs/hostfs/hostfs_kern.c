@@ -85,10 +85,9 @@ static int hostfs_create(struct mnt_idmap *idmap, struct inode *dir,
 	dir_fd = pin_dir(dir);
 	if (dir_fd < 0)
 		return dir_fd;
-	do {
-		fd = as_caller(dir->i_sb, host_create, dir_fd,
-			       dentry->d_name.name, mode & S_IALLUGO);
-	} while (fd == -EMFILE && hostfs_spare_fds());
+	fd = hostfs_open_sparing(as_caller(dir->i_sb, host_create, dir_fd,
+					   dentry->d_name.name,
+					   mode & S_IALLUGO));
 	hostfs_unpin(dir);
 	if (fd == -EEXIST && !HOSTFS_SB(dir->i_sb)->private)
 		return -ESTALE;
@@ -123,9 +122,8 @@ static int hostfs_tmpfile(struct mnt_idmap *idmap, struct inode *dir,
 	dir_fd = pin_dir(dir);
 	if (dir_fd < 0)
 		return dir_fd;
-	do {
-		fd = as_caller(dir->i_sb, host_tmpfile, dir_fd, mode & S_IALLUGO);
-	} while (fd == -EMFILE && hostfs_spare_fds());
+	fd = hostfs_open_sparing(as_caller(dir->i_sb, host_tmpfile, dir_fd,
+					   mode & S_IALLUGO));
 	hostfs_unpin(dir);
 	if (fd < 0)
 		return fd;

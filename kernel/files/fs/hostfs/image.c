@@ -207,7 +207,7 @@ static void again(void)
 {
 	struct super_block *sb;
 
-	host_spare_descriptors();
+	host_most_descriptors();
 	hostfs_forget_idle();
 	hostfs_forget_readers();
 	hlist_for_each_entry(sb, &hostfs_type.fs_supers, s_instances)

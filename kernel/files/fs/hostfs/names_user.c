@@ -303,17 +303,14 @@ int host_is_local(const struct hostfs_statfs *sf)
 
 #define ROOM 4096	/* descriptors in the first table: 32 KiB */
 
-/*
- * How many descriptors may be kept for what is not in use: half of what the
- * host allows, as the other half may be needed for what is.
- */
-int host_spare_descriptors(void)
+/* How many descriptors the host allows, which from here on are all ours. */
+int host_most_descriptors(void)
 {
 	struct rlimit limit;
 	int fd;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return 256;
+		return 1024;
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
 
@@ -324,7 +321,7 @@ int host_spare_descriptors(void)
 	fd = fcntl(STDIN_FILENO, F_DUPFD, ROOM - 1);
 	if (fd >= 0)
 		close(fd);
-	return limit.rlim_max / 2 < 16384 ? limit.rlim_max / 2 : 16384;
+	return limit.rlim_max < INT_MAX ? limit.rlim_max : INT_MAX;
 }
 
 /* The file that is open as @fd, under a name in @dir: a copy of it. */

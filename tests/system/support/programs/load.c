@@ -9,6 +9,7 @@
  *   map MB          all pages of a file of so much, /big, read by one process
  *   busy MB N       N processes with so much memory each, and as many copies of them that write to it every second
  *   shared MB N     N processes map one file of so much in memory, and read all of it backwards: page tables
+ *   files N         N files of its own, open
  *   bomb SECONDS    processes that do nothing but make processes
  *
  * Says how far it came, "got N", when it could go no further or has all; then holds it until its input ends.
@@ -24,6 +25,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -145,6 +148,22 @@ static int threads(int count)
 	return made;
 }
 
+static int files(int count)
+{
+	const struct rlimit all = { 1 << 20, 1 << 20 };
+	char name[32];
+	int made = 0;
+
+	setrlimit(RLIMIT_NOFILE, &all);
+	mkdir("/files", 0700);
+	for (; made < count; made++) {
+		snprintf(name, sizeof(name), "/files/%d", made);
+		if (open(name, O_RDONLY | O_CREAT, 0600) < 0)
+			break;
+	}
+	return made;
+}
+
 static int touch(size_t megabytes)
 {
 	char *place = memory(megabytes * MB, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
@@ -194,6 +213,8 @@ int main(int argc, char **argv)
 		hold(children(first, wait_for_word, 0));
 	} else if (!strcmp(kind, "threads")) {
 		hold(threads(first));
+	} else if (!strcmp(kind, "files")) {
+		hold(files(first));
 	} else if (!strcmp(kind, "touch")) {
 		hold(touch(first));
 	} else if (!strcmp(kind, "map")) {
