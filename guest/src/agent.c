@@ -107,6 +107,17 @@ int step_start(int count, char **word)
 	return error ? complain(error, "start: %s", word[0]) : 0;
 }
 
+/* Becomes a program that the end of this session doesn't reach: `apart PROGRAM WORDS...`. */
+static int step_apart(int count, char **word)
+{
+	if (count < 1)
+		return complain(0, "apart: wants a program");
+	if (setsid() < 0)
+		return complain(errno, "apart");
+	execv(word[0], word);
+	return complain(errno, "apart: %s", word[0]);
+}
+
 /* Becomes a program: `exec PROGRAM WORDS...`. */
 static int step_exec(int count, char **word)
 {
@@ -134,6 +145,7 @@ static const struct {
 	{ "serve", step_serve },     { "init", step_init },         { "hostname", step_hostname },
 	{ "login", step_login },         { "stop", step_stop },         { "remove", step_remove },
 	{ "hosts", step_hosts },     { "end", step_end },
+	{ "apart", step_apart },
 };
 
 static int run_step(int count, char **word)

@@ -10,15 +10,18 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define HOSTS "/etc/hosts"
 #define NEW_HOSTS HOSTS ".gaoler"
+#define PATIENCE 5000
 
 /* remove FILE...: of a file that is not there nothing is said. */
 int step_remove(int count, char **word)
@@ -115,17 +118,33 @@ static int is_called(const char *pid, char **names, int count)
 	return 0;
 }
 
-/* end NAME...: kills all processes of that name. */
+/* Kills a process and waits until it is gone, with what it has open; 0 where it isn't within `patience` ms. */
+static int kill_and_wait(pid_t pid, int patience)
+{
+	struct pollfd process = { .fd = syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
+	int gone;
+
+	kill(pid, SIGKILL);
+	if (process.fd < 0)
+		return errno == ESRCH;
+	gone = poll(&process, 1, patience) > 0;
+	close(process.fd);
+	return gone;
+}
+
+/* end NAME...: kills all processes of that name. What is started in their place finds their ports free. */
 int step_end(int count, char **word)
 {
 	DIR *processes = opendir("/proc");
 	struct dirent *entry;
+	int patience = PATIENCE;
 
 	if (!processes)
 		return complain(errno, "end: /proc");
 	while ((entry = readdir(processes)))
 		if (isdigit((unsigned char)entry->d_name[0]) && is_called(entry->d_name, word, count))
-			kill(atoi(entry->d_name), SIGKILL);
+			if (!kill_and_wait(atoi(entry->d_name), patience))
+				patience = 0; /* one that waits for a disk holds up nobody else */
 	closedir(processes);
 	return 0;
 }

@@ -274,6 +274,16 @@ def test_what_is_removed_need_not_be_there(built: Path, tmp_path: Path) -> None:
 def test_all_processes_of_a_name_are_ended_and_no_others(inside: Callable[..., str]) -> None:
     begin = "sleep 1000 & one=$!; sleep 1000 & two=$!; tail -f /dev/null & other=$!;"
     are_there = 'for pid in $one $two; do until [ "$(cat "$0/proc/$pid/comm")" = sleep ]; do :; done; done;'
+    gone = 'for pid in $one $two; do case "$(cat "$0/proc/$pid/stat" 2>/dev/null)" in ""|*") Z "*) echo gone ;; esac; done;'
     look = 'wait $one; echo $?; wait $two; echo $?; kill -0 $other && echo "goes on"; kill $other'
-    said = inside("end", "sleep", "cat", before=begin + are_there, after=look)
-    assert said.split() == ["137", "137", "goes", "on"]
+    said = inside("end", "sleep", "cat", before=begin + are_there, after=gone + look)
+    assert said.split() == ["gone", "gone", "137", "137", "goes", "on"], "they are waited for, but not by whoever began them"
+
+
+def test_what_is_started_apart_does_not_end_with_its_session(built: Path) -> None:
+    """Neither by its group nor by its session is it reached any more."""
+    look = ["/bin/sh", "-c", "read -r _ _ _ _ group session _ < /proc/$$/stat; echo $$ $group $session"]
+    words = ["sh", "-c", '"$0" "$@" & wait', built / "agent-sanitized", "apart", *look]
+    done = subprocess.run(words, stdout=subprocess.PIPE, start_new_session=True, timeout=PATIENCE, check=True, text=True)
+    pid, group, session = done.stdout.split()
+    assert pid == group == session
