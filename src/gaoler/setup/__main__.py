@@ -60,8 +60,8 @@ def main(words: list[str]) -> int:
         display.say("")
         place = f"{error.filename}: " if error.filename else ""
         print(f"gaoler: make {words[0]} can't go on: {place}{error.strerror or error}", file=sys.stderr)
-        if error.errno == errno.ENOSPC:
-            print("try: df -h; what is done stays, and the same command goes on from there", file=sys.stderr)
+        look = "df -h" if error.errno == errno.ENOSPC else f"sudo make {words[0]}"
+        print(f"try: {look}; what is done stays, and the same command goes on from there", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\ngaoler: interrupted; what is done stays, and the same command goes on from there", file=sys.stderr)

@@ -126,6 +126,8 @@ def test_a_clone_asks_the_lan_for_an_address_of_its_own(lan, lan_gateway, visito
             leases, infos = lan.leases(), [first.info(), second.info()]
             assert [leases[info["mac"]] for info in infos] == [info["address"] for info in infos]
             assert infos[0]["address"] != infos[1]["address"]
+            clients = [line.split() for line in second.sh("ps -o sid=,pgid= -C dhclient").splitlines()]  # it may have forked
+            assert clients and all(session == group for session, group in clients), "not of the group that is hung up on when whoever asked for the copy goes"
             for info in infos:
                 lan.neighbour.run("ping", "-c1", "-W5", info["address"])
         finally:

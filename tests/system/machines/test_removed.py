@@ -26,6 +26,19 @@ def keeping(gateway):
     until(lambda: _kept(gateway) == [], "nothing is kept where nothing is to be kept")
 
 
+def killed_at(gateway, moment, monkeypatch, *command, user):
+    """A command during which the daemon is killed; another one runs afterwards."""
+    try:
+        monkeypatch.setenv("GAOLER_FAILPOINT", moment)
+        gateway.restart(machines={"removed": "1h"})
+        monkeypatch.delenv("GAOLER_FAILPOINT")
+        assert gateway.gaol(*command, user=user).returncode == 6
+        gateway.process.wait(60)
+    finally:
+        monkeypatch.delenv("GAOLER_FAILPOINT", raising=False)
+        gateway.restart(signal.SIGKILL, machines={"removed": "1h"})
+
+
 def answered(gaoler, method, **parameters):
     """The reply, which is what is published."""
     reply = gaoler.call(method, **parameters)
@@ -91,15 +104,7 @@ def test_a_daemon_that_is_killed_meanwhile_has_it_all_the_same(keeping, alice, m
     gateway.gaol("up", "first", "--no-network", user=alice, check=True)
     gateway.gaol("down", "--force", "first", user=alice, check=True)
     gateway.gaol("snapshot", "first", "one", user=alice, check=True)
-    try:
-        monkeypatch.setenv("GAOLER_FAILPOINT", moment)
-        gateway.restart(machines={"removed": "1h"})
-        monkeypatch.delenv("GAOLER_FAILPOINT")
-        assert gateway.gaol("rm", "--force", "first", user=alice).returncode == 6
-        gateway.process.wait(60)
-    finally:
-        monkeypatch.delenv("GAOLER_FAILPOINT", raising=False)
-        gateway.restart(signal.SIGKILL, machines={"removed": "1h"})
+    killed_at(gateway, moment, monkeypatch, "rm", "--force", "first", user=alice)
     assert gateway.json("ls", user=alice) == []
     with Gaoler(str(gateway.socket)) as gaoler:
         there = {"removed": gaoler.removed_list(owner=alice.name)}
@@ -120,15 +125,7 @@ def test_a_daemon_that_is_killed_as_it_comes_back_loses_no_snapshot(keeping, ali
     for tag in ("one", "two"):
         gateway.gaol("snapshot", "again", tag, user=alice, check=True)
     gateway.gaol("rm", "--force", "again", user=alice, check=True)
-    try:
-        monkeypatch.setenv("GAOLER_FAILPOINT", "had.back")
-        gateway.restart(machines={"removed": "1h"})
-        monkeypatch.delenv("GAOLER_FAILPOINT")
-        assert gateway.gaol("restore", "--removed", "again", user=alice).returncode == 6
-        gateway.process.wait(60)
-    finally:
-        monkeypatch.delenv("GAOLER_FAILPOINT", raising=False)
-        gateway.start()
+    killed_at(gateway, "had.back", monkeypatch, "restore", "--removed", "again", user=alice)
     until(lambda: _kept(gateway) == [], "what the killed daemon left is finished")
     assert gateway.json("ls", "--removed", user=alice) == []
     assert gateway.json("info", "again", user=alice)["snapshots"] == ["one", "two"]

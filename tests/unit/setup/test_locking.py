@@ -61,4 +61,7 @@ def test_nor_is_a_file_that_somebody_else_removes(purging, capsys):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "/there/linux")
 
     assert purging(gone) == 1
-    assert capsys.readouterr().err == "gaoler: make purge can't go on: /there/linux: No such file or directory\n"
+    assert capsys.readouterr().err == (
+        "gaoler: make purge can't go on: /there/linux: No such file or directory\n"
+        "try: sudo make purge; what is done stays, and the same command goes on from there\n"
+    )

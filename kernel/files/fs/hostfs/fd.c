@@ -77,24 +77,28 @@ static void take_fds(struct hostfs_inode *hi, int *fds)
 	}
 }
 
-/* Sets memory aside before one more is opened. False where there is none. */
+/*
+ * Sets memory aside before one more is opened. False where there is none. Two
+ * at once may set aside too much, which goes when the next ones are closed; what
+ * isn't charged yet is never given back.
+ */
 static bool charge_fd(void)
 {
-	bool more;
+	bool enough;
 
 	spin_lock(&fd_lock);
-	more = nr_fds + FDS_STEP / 2 > FDS_FREE + nr_charged;
-	if (more)
-		nr_charged += FDS_STEP;
+	enough = nr_fds + FDS_STEP / 2 <= FDS_FREE + nr_charged;
 	spin_unlock(&fd_lock);
-	if (!more || !um_host_charge(FDS_STEP * FD_COST, GFP_NOFS | __GFP_NOWARN |
-						       __GFP_RETRY_MAYFAIL))
+	if (enough)
 		return true;
+	if (um_host_charge(FDS_STEP * FD_COST, GFP_NOFS | __GFP_NOWARN |
+					       __GFP_RETRY_MAYFAIL))
+		return false;
 
 	spin_lock(&fd_lock);
-	nr_charged -= FDS_STEP;
+	nr_charged += FDS_STEP;
 	spin_unlock(&fd_lock);
-	return false;
+	return true;
 }
 
 /* After some were closed. */
