@@ -50,6 +50,14 @@ def test_blocks_for_all_that_one_may_go_into(daemon, gaol, cache):
     assert (one["Host"], one["User"], identity.read_bytes()) == ("web.alice", "root", before)
 
 
+def test_who_may_go_into_none_is_told_so_beside_an_empty_file(daemon, gaol):
+    daemon.answer("List", machines=[])
+    done = gaol("ssh-config")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "gaol: there is no machine yet that you may go into; try: gaol up\n"
+    assert json.loads(gaol("ssh-config", "--json").stdout) == []
+
+
 def test_an_administrator_gets_no_block_for_what_they_may_not_go_into(daemon, gaol):
     daemon.answer("Inspect", machine={**SHARED, "access": None})
     assert gaol("ssh-config", "alice/web").returncode == (4 if os.getuid() else 0)

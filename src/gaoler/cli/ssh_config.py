@@ -84,6 +84,8 @@ def _enterable(machine: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tell(blocks: list[Block]) -> None:
+    if not blocks:  # not among the blocks, which go into a file
+        print("gaol: there is no machine yet that you may go into; try: gaol up", file=sys.stderr)
     for one in blocks:
         print(clean(f"Host {one['Host']}"))
         for key, value in one.items():

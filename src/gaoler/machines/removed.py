@@ -135,9 +135,10 @@ class Removed:
         for one in found:
             if name in (None, one.record.name, one.record.id):
                 return one
-        there = ", ".join(dict.fromkeys(one.record.name for one in found)) or "none"
+        there = ", ".join(dict.fromkeys(one.record.name for one in found))
         what = f'no removed machine "{name[:40]}"' if name else "no removed machine"
-        raise NotFound(what, f"those that can be had back: {there}", "gaol ls --removed")
+        why = f"those that can be had back: {there}" if there else "nothing can be had back"
+        raise NotFound(what, why, "gaol ls --removed")
 
     def _all(self) -> list[Kept]:
         found = (self._read(path) for path in self._directory.iterdir())

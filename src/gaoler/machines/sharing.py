@@ -68,7 +68,7 @@ class Sharing:
             left = tuple(share for share in machine.record.shares if share.name != login)
             if left == machine.record.shares:
                 name, there = machine.record.name, ", ".join(share.name for share in machine.record.shares) or "nobody"
-                raise NotFound(f"{name} is not shared with {login[:40]}", f"it is shared with: {there}", f"gaol info {name}")
+                raise NotFound(f"{name} is not shared with {login[:40]}", f"it is shared with {there}", f"gaol info {name}")
             self._registry.change(machine, shares=left)
 
     def make_account(self, machine: Machine, login: str) -> None:

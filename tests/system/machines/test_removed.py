@@ -95,7 +95,7 @@ def test_a_machine_comes_back_with_all_that_it_had(keeping, alice, bob):
     assert gateway.gaol("rm", "--removed", "web2", user=alice, check=True).stdout == "web2 is gone for good\n"
     assert _kept(gateway) == []
     nothing = gateway.gaol("restore", "--removed", user=alice)
-    assert (nothing.returncode, nothing.stderr.splitlines()[0]) == (3, "gaol: no removed machine: those that can be had back: none")
+    assert (nothing.returncode, nothing.stderr.splitlines()[0]) == (3, "gaol: no removed machine: nothing can be had back")
 
 
 @pytest.mark.parametrize("moment", ["aside.moved", "remove.deleted"])
