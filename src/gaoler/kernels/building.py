@@ -57,7 +57,7 @@ def build(cache_dir: Path, dest_dir: Path, progress: Report = silent, series: st
         if manifest is None:
             package = private.download(source, cache_dir / "packages", progress)
             with work_directory(cache_dir) as work:
-                manifest = make(package, source, wanted, work, cache_dir / "kernels", progress)
+                manifest = make(package, source, wanted, work, cache_dir, progress)
         entry = cache_dir / "kernels" / manifest.name
         cache.store(entry / "linux", manifest, dest_dir, entry / "config")
     return manifest.kernel(dest_dir)
@@ -75,7 +75,7 @@ def look_up(entry: Path, report: Report) -> Manifest | None:
         return None
 
 
-def make(package: Path, source: Source, wanted: Recipe, work: Path, into: Path, report: Report) -> Manifest:
+def make(package: Path, source: Source, wanted: Recipe, work: Path, cache_dir: Path, report: Report) -> Manifest:
     """One build from a package to an entry of the cache."""
     begin = time.monotonic()
     tree = work / "linux"
@@ -83,7 +83,7 @@ def make(package: Path, source: Source, wanted: Recipe, work: Path, into: Path, 
     files.lay(tree, wanted.overlay, report)
     patch.apply(tree, list(wanted.patches), report)
     kconfig.configure(tree, wanted.fragment, report)
-    objects = compiler.compile_kernel(tree, into.parent / "ccache", report)
+    objects = compiler.compile_kernel(tree, cache_dir / "ccache", report)
     manifest = Manifest(
         version=cache.upstream(source.version),
         series=source.series,
@@ -97,7 +97,7 @@ def make(package: Path, source: Source, wanted: Recipe, work: Path, into: Path, 
         objects=objects,
         seconds=round(time.monotonic() - begin, 1),
     )
-    cache.store(tree / "linux", manifest, into, tree / ".config")
+    cache.store(tree / "linux", manifest, cache_dir / "kernels", tree / ".config")
     return manifest
 
 

@@ -20,8 +20,9 @@ from gaoler.setup.settings import Settings
 from gaoler.store import memo
 
 #: What gaoler makes in directories that a setting names: such a directory may hold other things, too.
-IN_CACHE = ("apt", "packages", "kernels", "guest", "test", "lock", "build-*")
+IN_CACHE = ("apt", "packages", "pacman", "ccache", "kernels", "guest", "test", "lock", "build-*", "fixes-*")
 AUDIT = "audit"
+STANDARD = (Path("/usr"), Path("/usr/local"))
 IN_RUNTIME = ("gaoler.sock", "gaoler.log", "version", "machines", "jails", "network", "boot", "drain", *page.IN_RUNTIME)
 
 
@@ -81,6 +82,10 @@ def traces(settings: Settings, facts: Facts | None) -> Iterator[Path]:
 def directories(settings: Settings, facts: Facts | None) -> list[Path]:
     """Directories that are removed when nothing is left in them."""
     found = [settings.cache, settings.configuration.parent]
+    if settings.prefix not in STANDARD:  # whose directories are the host's, also where nothing is in them
+        ours = (settings.commands / "gaol", *settings.made, settings.documents, settings.library)
+        within = {parent for path in ours for parent in path.parents if parent.is_relative_to(settings.prefix)}
+        found += sorted(within, key=lambda path: len(path.parts), reverse=True)
     return [*found, facts.store, facts.runtime, facts.cache, facts.image.parent] if facts else found
 
 

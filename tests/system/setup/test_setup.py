@@ -334,6 +334,7 @@ def test_purge_removes_every_trace_and_nothing_else(host: Host, up: str) -> None
     assert host.traces() == []
     files = [path for path in host.place.rglob("*") if not path.is_dir()]
     assert files == [host.place / "cache/mine"]
+    assert not (host.place / "prefix").exists(), list((host.place / "prefix").rglob("*"))
     assert not host.runtime.exists()
     again = host.make("purge", YES="1")
     assert again.returncode == 0

@@ -10,7 +10,7 @@ import pytest
 
 from gaoler import places
 from gaoler.cli.made.__main__ import INSTALLED
-from gaoler.setup import daemon, install
+from gaoler.setup import daemon, install, purge
 from gaoler.setup.settings import Settings
 
 
@@ -94,6 +94,23 @@ def test_what_is_made_is_known_to_purge(tmp_path):
     assert {tmp_path / name for name in INSTALLED} | {settings.manual("gaoler.8"), settings.manual("gaoler.toml.5")} == set(
         settings.made
     )
+
+
+def test_whatever_is_made_in_a_cache_is_known_to_purge():
+    """By its own name, since the directory may hold other things."""
+    sources = [path.read_text() for path in (places.TREE / "src/gaoler").rglob("*.py")]
+    made = {name for text in sources for name in re.findall(r'\bcache(?:_dir)? / "([\w.-]+)"', text)}
+    kept_for_a_while = {f"{name}*" for text in sources for name in re.findall(r'prefix="([\w-]+)", dir=cache_dir', text)}
+    assert {"packages", "ccache", "kernels"} <= made
+    assert {"build-*", "fixes-*"} <= kept_for_a_while
+    assert made | kept_for_a_while <= set(purge.IN_CACHE)
+
+
+def test_a_prefix_of_ones_own_goes_with_what_is_in_it_and_the_hosts_own_stays(tmp_path):
+    own = purge.directories(Settings(tmp_path / "opt", tmp_path / "cache", tmp_path / "etc/gaoler.toml"), None)
+    assert own.index(tmp_path / "opt/share/man/man1") < own.index(tmp_path / "opt/share") < own.index(tmp_path / "opt")
+    assert tmp_path not in own
+    assert not [path for path in purge.directories(STANDARD, None) if path.is_relative_to("/usr")]
 
 
 STANDARD = Settings.of({})
