@@ -100,7 +100,10 @@ def gaol(tmp_path):
         code = f"import sys; sys.path.insert(0, {str(SOURCES)!r}); from gaoler.cli.main import main; sys.exit(main())"
         return subprocess.run(
             [sys.executable, "-IS", "-c", code, *arguments],
-            env={**os.environ, "GAOLER_SOCKET": str(tmp_path / "sock"), "XDG_CACHE_HOME": str(tmp_path / "cache"), "TZ": "UTC"},
+            env={
+                **os.environ, "GAOLER_SOCKET": str(tmp_path / "sock"), "XDG_CACHE_HOME": str(tmp_path / "cache"), "TZ": "UTC",
+                **options.pop("env", {}),
+            },
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}, text=True, timeout=30, check=False,
         )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import socket
 import stat
 import subprocess
@@ -63,6 +64,47 @@ def test_an_administrator_gets_no_block_for_what_they_may_not_go_into(daemon, ga
     assert gaol("ssh-config", "alice/web").returncode == (4 if os.getuid() else 0)
 
 
+def test_blocks_for_ones_laptop(daemon, gaol, cache):
+    """They hold on any computer: nothing there is a path of this host's but gaol's own, and no file has to be brought along."""
+    daemon.answer("List", machines=[OWN, SHARED])
+    config = gaol("ssh-config", "--jump", "--gateway", "gw.example").stdout
+    own, shared = asked(config, "web"), asked(config, "web.alice")
+    assert (own["user"], own["userknownhostsfile"], own["stricthostkeychecking"]) == (LOGIN, "/dev/null", "false")
+    for block, machine in (own, "web"), (shared, "alice/web"):
+        words = shlex.split(block["proxycommand"])
+        assert (words[:2], words[3:]) == (["ssh", f"{LOGIN}@gw.example"], ["ssh-proxy", "--jump", machine])
+    assert not cache.exists()
+    daemon.answer("Inspect", machine=OWN)
+    for told, called in (("me@gw", "me@gw"), ("fd00::1", f"{LOGIN}@fd00::1")):
+        block = json.loads(gaol("ssh-config", "web", f"--gateway={told}", "--json").stdout)
+        assert block["ProxyCommand"].split()[1] == called
+    itself = json.loads(gaol("ssh-config", "web", "--jump", "--json").stdout)["ProxyCommand"].split()[1]
+    assert itself in {f"{LOGIN}@{name}" for name in (socket.getfqdn(), os.uname().nodename)}
+    for wrong in ("-oProxyCommand=id", "a b", "gw;id", "$(id)", ""):
+        assert gaol("ssh-config", "web", f"--gateway={wrong}").returncode == 2, wrong
+    assert gaol("ssh-config", "web", "--jump", "--direct").returncode == 2
+
+
+def test_whose_keys_let_them_in_here_comes_from_elsewhere(daemon, gaol, tmp_path):
+    daemon.refuse("SshConnect", "no machine")
+    place = tmp_path / ".ssh"
+    environment = {"HOME": str(tmp_path)}
+    for text in (None, "", "# ssh-ed25519 AAAAcommented\n", "ssh-dss AAAAold me\n"):
+        if text is not None:
+            place.mkdir(exist_ok=True)
+            (place / "authorized_keys").write_text(text)
+        done = gaol("ssh-proxy", "--jump", "web", env=environment)
+        assert (done.returncode, daemon.calls) == (1, []), done.stderr
+        assert done.stderr.splitlines()[-1].startswith(f"try: ssh-copy-id {LOGIN}@")
+    (place / "authorized_keys").write_text(
+        f'{KEY} me@laptop\n\nfrom="10.0.0.0/8",command="echo ssh" ecdsa-sha2-nistp256 AAAAE2+/== desk\n'
+        "sk-ssh-ed25519@openssh.com AAAAG\nssh-rsa broken!\n"
+    )
+    gaol("ssh-proxy", "--jump", "web", env=environment)
+    ((_, parameters),) = daemon.calls
+    assert parameters["keys"] == [KEY, "ecdsa-sha2-nistp256 AAAAE2+/==", "sk-ssh-ed25519@openssh.com AAAAG"]
+
+
 def test_direct_needs_a_machine(daemon, gaol):
     done = gaol("ssh-config", "--direct")
     assert (done.returncode, done.stderr.splitlines()[-1], daemon.calls) == (2, "try: gaol ssh-config --direct NAME", [])
@@ -88,5 +130,5 @@ def test_a_connection_has_the_callers_key_and_the_host_keys_of_today(daemon, gao
     public = subprocess.run(
         ["ssh-keygen", "-y", "-f", cache / ".own" / "identity"], capture_output=True, text=True, timeout=60, check=True
     ).stdout
-    assert (parameters["name"], parameters["key"]) == ("alice/web", " ".join(public.split()[:2]))
+    assert (parameters["name"], parameters["keys"]) == ("alice/web", [" ".join(public.split()[:2])])
     assert (cache / "web.alice" / "host_keys").read_text() == f"web.alice {KEY}\n"

@@ -12,7 +12,8 @@ from pwd import getpwuid
 from shlex import quote
 
 from gaoler import files
-from gaoler.cli.arguments import JSON, MACHINE, Command, flag, place
+from gaoler.cli import ssh_jump
+from gaoler.cli.arguments import JSON, MACHINE, Command, flag, option, place
 from gaoler.cli.output import clean, show
 from gaoler.cli.ssh_direct import options
 from gaoler.cli.ssh_files import directory, identity, known_hosts, public_half
@@ -31,10 +32,9 @@ def block(machine: dict[str, Any]) -> Block:
     """Ssh's options for a machine that is reached through the daemon. Raises Failed."""
     host = _host(machine["name"], machine["owner"])
     program = os.path.abspath(sys.argv[0]).replace("%", "%%")
-    users = {None: machine["owner"], "root": "root", "user": _login()}
     return {
         "Host": host,
-        "User": users[machine["access"]],
+        "User": _user(machine),
         "IdentityFile": str(identity()),
         "IdentitiesOnly": "yes",  # an agent's many keys would be tried first, and sshd takes six
         "UserKnownHostsFile": str(directory(host) / "host_keys"),
@@ -42,6 +42,11 @@ def block(machine: dict[str, Any]) -> Block:
         "StrictHostKeyChecking": "yes",
         "ProxyCommand": f"{quote(program)} ssh-proxy {quote(_named(machine))}",
     }
+
+
+def _user(machine: dict[str, Any]) -> str:
+    """Whom one logs in as, who says nothing else."""
+    return {None: str(machine["owner"]), "root": "root"}.get(machine["access"]) or _login()
 
 
 def _host(name: str, owner: str) -> str:
@@ -62,6 +67,11 @@ def _login() -> str:
 
 
 def _ssh_config(given: Any) -> int:
+    jump = given.jump or given.gateway is not None
+    if given.direct and jump:
+        why = "one goes past this host, the other through it"
+        raise Usage("--direct can't be combined with --jump", why, "gaol ssh-config --help")
+    gateway = ssh_jump.gateway(given.gateway, _login()) if jump else ""
     if given.direct:
         if not given.name:
             raise Usage("--direct needs a machine", "it tells where that one is now", "gaol ssh-config --direct NAME")
@@ -72,8 +82,12 @@ def _ssh_config(given: Any) -> int:
             machines = [_enterable(gaoler.call("Inspect", name=given.name)["machine"])]
         else:
             machines = gaoler.call("List", shared=True)["machines"]
-    blocks = [block(machine) for machine in machines]
+    blocks = [_from_elsewhere(machine, gateway) if jump else block(machine) for machine in machines]
     return show(blocks[0] if given.name else blocks, as_json=given.json, text=lambda: _tell(blocks))
+
+
+def _from_elsewhere(machine: dict[str, Any], gateway: str) -> Block:
+    return ssh_jump.block(_host(machine["name"], machine["owner"]), _user(machine), _named(machine), gateway)
 
 
 def _enterable(machine: dict[str, Any]) -> dict[str, Any]:
@@ -94,12 +108,12 @@ def _tell(blocks: list[Block]) -> None:
 
 
 def _ssh_proxy(given: Any) -> int:
-    key = public_half(identity())
+    keys = ssh_jump.keys(_login()) if given.jump else [public_half(identity())]
     with Gaoler() as gaoler:
-        machine = gaoler.call("SshConnect", name=given.name, key=key)
-        host = _host(str(machine["name"]), str(machine["owner"]))
-        # Before the first byte: ssh looks at them when it has heard from the other end.
-        files.replace(directory(host) / "host_keys", known_hosts(host, machine["host_keys"]).encode())
+        machine = gaoler.call("SshConnect", name=given.name, keys=keys)
+        if not given.jump:  # before the first byte: ssh looks at them when it has heard from the other end
+            host = _host(str(machine["name"]), str(machine["owner"]))
+            files.replace(directory(host) / "host_keys", known_hosts(host, machine["host_keys"]).encode())
         session = Session(gaoler.descriptors())
     code = session.copy(0, [1, 2])
     if session.complaint:
@@ -114,16 +128,20 @@ COMMANDS = {
         "NAME.OWNER where somebody shares theirs with you. They go through gaol, so a block stays right whatever becomes of the "
         "machine's address and keys, and opens nothing that you may not open. Without NAME: of all that you may go into.",
         place("NAME", "the machine; OWNER/NAME is another user's (default: all)", optional=True, key="name"),
+        flag("--jump", about="for your laptop: through your login on this host, with the keys that let you in here"),
+        option("--gateway", value="HOST", about="with --jump: what your laptop calls this host (default: its own name)"),
         flag("--direct", about="with its address and keys of today, for another host that reaches it; your own machines only"),
         JSON,
         examples=(
             ("gaol ssh-config web >> ~/.ssh/config", ""),
             ("gaol ssh-config > ~/.ssh/gaol", "all; Include gaol, in ~/.ssh/config, brings them in"),
+            ("ssh GATEWAY gaol ssh-config --jump --gateway GATEWAY > ~/.ssh/gaol", "on your laptop, likewise"),
         ),
     ),
     "ssh-proxy": Command(
         _ssh_proxy,
         "Be ssh's connection to a machine, as a ProxyCommand.",
         MACHINE,
+        flag("--jump", about="from another computer, for whose keys let you in here"),
     ),
 }

@@ -245,12 +245,12 @@ class Methods:
 
     def ssh_connect(
         self,
-        key: str,
+        keys: list[str],
         name: str | None = None,
         owner: str | None = None,
     ) -> dict[str, Any]:
-        """Have an sshd for this connection alone, which lets in whoever has the private half of `key`. Descriptors as of `Exec`. Who may: the machine's owner, root, and whoever it is shared with."""
-        return self.call("SshConnect", None, name=name, owner=owner, key=key)
+        """Have an sshd for this connection alone, which lets in the private halves of `keys`. Descriptors as of `Exec`. Who may: the machine's owner, root, and whoever it is shared with."""
+        return self.call("SshConnect", None, name=name, owner=owner, keys=keys)
 
     def snapshot(
         self,

@@ -7,6 +7,7 @@ import secrets
 import select
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gaoler import files
@@ -25,9 +26,9 @@ PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 sshd=$(command -v sshd) || { echo "gaol: there is no sshd in this machine: apt-get install openssh-server" >&2; exit 127; }
 [ -d /run/sshd ] || mkdir -p -m 0755 /run/sshd
 exec "$sshd" -i -f /uml/etc/sshd_config -o AuthorizedKeysFile=none -o AuthorizedKeysCommandUser=root \
-    -o "AuthorizedKeysCommand=/bin/echo $1" ${2:+-o "AllowUsers=$2"}
+    -o "AuthorizedKeysCommand=/bin/echo -e $1" ${2:+-o "AllowUsers=$2"}
 """
-"""One connection, on the standard streams: nothing is left of the key when it ends."""
+"""One connection, on the standard streams: nothing is left of the keys when it ends."""
 _BECOME, _BECOMING = ("/uml/bin/services", "become"), 30.0
 """Seconds for a machine to be itself; it takes a few hundredths."""
 
@@ -142,9 +143,9 @@ class Sessions:
             host_keys=self.host_keys(machine),
         )
 
-    def sshd(self, machine: Machine, key: str, login: str | None) -> Opened:
-        """An sshd for one connection, which lets `key` in: as `login` alone, or as anybody. Raises Failed."""
-        return self.open(machine, Command(("sh", "-c", _SSHD, "sh", key, login or "")))
+    def sshd(self, machine: Machine, keys: Sequence[str], login: str | None) -> Opened:
+        """An sshd for one connection, which lets `keys` in: as `login` alone, or as anybody. Raises Failed."""
+        return self.open(machine, Command(("sh", "-c", _SSHD, "sh", r"\n".join(keys), login or "")))
 
     def note_host_keys(self, machine: Machine) -> None:
         """Keep those of a machine that has just come up for the first time. Raises Failed where it doesn't tell."""

@@ -148,10 +148,13 @@ class Ssh(OfMachine):
 
 
 class SshConnect(OfMachine):
-    """Have an sshd for this connection alone, which lets in whoever has the private half of `key`. Descriptors as of `Exec`."""
+    """Have an sshd for this connection alone, which lets in the private halves of `keys`. Descriptors as of `Exec`."""
 
-    key: Annotated[str, Field(pattern=r"^ssh-ed25519 [A-Za-z0-9+/]{68}$")]
-    """A line of authorized_keys, without options and comment."""
+    keys: Annotated[
+        list[Annotated[str, Field(max_length=4000, pattern=r"^(ssh|ecdsa|sk-ssh|sk-ecdsa)-[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,3}$")]],
+        Field(min_length=1, max_length=32),
+    ]
+    """Lines of authorized_keys, without options and comments."""
 
 
 class Snapshot(OfNamed):

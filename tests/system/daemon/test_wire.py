@@ -96,7 +96,7 @@ def test_what_methods_answer_is_what_is_published(gateway, interface):
     calls = [
         ("Run", {"spec": {"network": False}, "command": command}),
         ("Up", {"name": "told"}), ("Exec", {"name": "told", "command": command}), ("List", {}), ("Top", {}),
-        ("Ssh", {"name": "told"}), ("SshConnect", {"name": "told", "key": f"ssh-ed25519 {'A' * 68}"}), ("Inspect", {"name": "told"}), ("Log", {"name": "told"}), ("Wait", {"name": "told", "until": "ready"}),
+        ("Ssh", {"name": "told"}), ("SshConnect", {"name": "told", "keys": [f"ssh-ed25519 {'A' * 68}"]}), ("Inspect", {"name": "told"}), ("Log", {"name": "told"}), ("Wait", {"name": "told", "until": "ready"}),
         ("Freeze", {"name": "told"}), ("Thaw", {"name": "told"}), ("Sleep", {"name": "told"}), ("Exec", {"name": "told", "command": command}),
         ("Snapshot", {"name": "root/told", "tag": "one"}), ("Publish", {"name": "told", "base": "told"}),
         ("SnapshotList", {"name": "told"}), ("Diff", {"name": "told", "patch": True}), ("Share", {"name": "told", "user": "nobody"}), ("Unshare", {"name": "told", "user": "nobody"}), ("Set", {"name": "told", "cpus": 0.5, "memory": 300 << 20}),

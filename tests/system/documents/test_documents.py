@@ -6,6 +6,7 @@ import os
 import re
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from system.support.bases import small_tree
 from system.support.documents import Reader, blocks
 from system.support.gateway import Gateway
+from system.support.laptop import laptop
 from system.support.leaks import leaving_nothing
 from system.support.packages import Package, write_index
 from system.support.servers import serving
@@ -26,6 +28,7 @@ EXCUSES = 9
 """Blocks that may go without: each is a document's promise that nobody holds."""
 
 FOR_ROOT = ("bases",)
+ON_A_LAPTOP = ("laptop",)
 BEFORE = {
     "inside": "gaol up web",
     "bases": "gaol base add archlinux --directory {tree} && touch {tree}/etc/motd && gaol base sync archlinux",
@@ -94,15 +97,20 @@ def everybody(gateway, alice) -> Iterator[Gateway]:
 )
 def test_commands_do_what_they_stand_for(everybody, alice, bob, archive, document, tmp_path):
     who = everybody.root if document.stem in FOR_ROOT else alice
+    others = {"alice": alice, "bob": bob}
 
     def came_up(name: str) -> None:
         """Packages come from the archive, and from nowhere else."""
         source = f"rm -f /etc/apt/sources.list.d/*; echo 'deb [trusted=yes] {archive} ./' > /etc/apt/sources.list"
         everybody.gaol("exec", name, "--", "sh", "-c", source, user=who, check=True)
 
-    with leaving_nothing(everybody):
+    with ExitStack() as undo:
+        undo.enter_context(leaving_nothing(everybody))
         small_tree(tmp_path / "tree")
-        reader = Reader(everybody, who, {"alice": alice, "bob": bob}, came_up)
+        if document.stem in ON_A_LAPTOP:
+            who = undo.enter_context(laptop(everybody, tmp_path, alice))
+            (who.home / "notes.txt").write_text("remember\n")
+        reader = Reader(everybody, who, others, came_up)
         try:
             status, said = reader.type(BEFORE.get(document.stem, "true").format(tree=tmp_path / "tree"))
             assert status == 0, said

@@ -55,7 +55,8 @@ def account(name: str, *groups: str, home: Path | None = None) -> Iterator[User]
     further += ["--home-dir", str(home)] if home else []
     with _alone():
         _delete(name)  # of a run that was killed
-        _run("useradd", "--create-home", "--user-group", *further, "--shell", "/bin/bash", name)
+        # No password, and not locked either: sshd refuses who is.
+        _run("useradd", "--create-home", "--user-group", *further, "--password", "*", "--shell", "/bin/bash", name)
     try:
         yield existing(name)
     finally:

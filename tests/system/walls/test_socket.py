@@ -63,7 +63,7 @@ BY_NAME = {
     "Remove": {"name": ...},
     "Wait": {"name": ..., "until": "stopped"},
     "Ssh": {"name": ...},
-    "SshConnect": {"name": ..., "key": f"ssh-ed25519 {'A' * 68}"},
+    "SshConnect": {"name": ..., "keys": [f"ssh-ed25519 {'A' * 68}"]},
     "Snapshot": {"name": ...},
     "Restore": {"name": ..., "tag": "x"},
     "Clone": {"name": ..., "new": "x"},

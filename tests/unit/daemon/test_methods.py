@@ -28,7 +28,7 @@ EXAMPLES = {
     "terminal": {"rows": 24, "columns": 80}, "umask": 0o77, "force": True, "all": True, "shrink": True, "replace": True, "keep": ["/root/tools"], "patch": True, "shared": True, "access": "user", "ends": 2.5,
     "to": "bob", "autostart": True, "left": 90.5, "why": "another kernel", "stop": True, "pid": 1234, "welcome": "hello", "unset": ["ttl"],
 }  # fmt: skip
-EXAMPLES |= {"key": f"ssh-ed25519 {'A' * 68}", "target": "0123456789abcdef", "kept": [], "full": True, "snapshots": True, "machines": [], "trees": []}
+EXAMPLES |= {"keys": [f"ssh-ed25519 {'A' * 68}"], "target": "0123456789abcdef", "kept": [], "full": True, "snapshots": True, "machines": [], "trees": []}
 BASE = messages.Base(name="debian", generation="1", source=None, created=1.0, machines=0)
 
 

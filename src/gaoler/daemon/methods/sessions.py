@@ -116,7 +116,7 @@ def ssh_connect(parts: Parts, request: requests.SshConnect, talk: Conversation, 
     login = share.name if share and share.access == "user" else None
     if login:
         parts.sharing.make_account(machine, login)
-    opened = parts.sessions.sshd(machine, request.key, login)
+    opened = parts.sessions.sshd(machine, request.keys, login)
     talk.attach(parts.sharing.guarded(machine, share, talk.caller.account, opened) if share else opened.descriptors)
     return told
 
