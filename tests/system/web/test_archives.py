@@ -1,4 +1,4 @@
-"""What was thrown away comes back, and machines come down and go up as files, as on the command line; by keys, too."""
+"""What was thrown away comes back, and machines come down and go up as files, as on the command line; by keys, and read aloud."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, expect
 from playwright.sync_api import Page as Tab
-from playwright.sync_api import expect
 
+from system.support import page as support
 from system.support.bases import small_tree
 from system.support.gateway import Gateway
 from system.support.machine import Machine, running
@@ -159,3 +160,32 @@ def test_an_archive_is_its_owners_and_a_half_is_none(page: Page, gateway: Gatewa
         and headers["Content-Disposition"].startswith("attachment")
         and "sandbox" in headers["Content-Security-Policy"]
     )
+
+
+def test_nothing_of_it_minds_a_screen_reader(browser: Browser, page: Page, gateway: Gateway, ann: User, web: Machine) -> None:
+    axe = support.axe_core()
+    gateway.gaol("clone", "web", "old", user=ann, check=True)
+    gateway.gaol("rm", "old", user=ann, check=True)
+    found: list[str] = []
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "locale": "de-DE"}
+    for scheme, options in (("light", {}), ("dark", phone)):
+        context = support.context(browser, color_scheme=scheme, **options)
+        tab = context.new_page()
+        support.log_in(tab, page, ann)
+        tab.locator("details.removed summary").click()
+        expect(tab.locator("details.removed li").first).to_be_visible()
+        found += support.look(tab, axe, f"{scheme} thrown away")
+        assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing is wider than the window"
+        tab.locator("details.removed li button").last.click()
+        expect(tab.get_by_role("dialog")).to_be_visible()
+        found += support.look(tab, axe, f"{scheme} for good")
+        tab.keyboard.press("Escape")
+        tab.goto(f"{page.address}/new")
+        with tab.expect_file_chooser() as chooser:
+            tab.get_by_role("button", name=re.compile("^(From a file|Aus einer Datei) …")).click()
+        chooser.value.set_files({"name": "web.tar.zst", "mimeType": "application/zstd", "buffer": b"x"})
+        expect(tab.get_by_role("dialog")).to_be_visible()
+        found += support.look(tab, axe, f"{scheme} import")
+        context.close()
+    gateway.gaol("rm", "--removed", "--force", "old", user=ann)
+    assert found == []

@@ -37,7 +37,9 @@ def test_a_friends_machine_is_there_with_what_is_allowed(tab: Tab, page: Page, w
         expect(card).to_contain_text(f"{ann.name}'s; you work in it as root")
         expect(tab.locator(".machine[data-name='web']")).to_have_count(1)
         expect(card.get_by_role("button")).to_have_count(0)  # no menu: nothing in it would be allowed
-        card.get_by_role("link", name="Terminal").click()
+        assert support.look(tab, support.axe_core(), "a list with a friend's machine") == []
+        card.get_by_role("link", name="Terminal").focus()  # by keys: past one's own, to the friend's
+        tab.keyboard.press("Enter")
         expect(tab.locator("nav.tabs a")).to_have_text(["Overview", "Terminal", "Files"])
         expect(tab.get_by_label("Work as").locator("option")).to_have_text(["as root", f"as {ann.name}"])
         expect(tab.locator(".terminal[data-connected]")).to_be_visible()
@@ -52,6 +54,7 @@ def test_a_friends_machine_is_there_with_what_is_allowed(tab: Tab, page: Page, w
             assert got.read() == "theirs\n"
         tab.get_by_role("link", name="Overview").click()
         expect(tab.get_by_text(f"gaol shell {theirs}", exact=True)).to_be_visible()
+        assert support.look(tab, support.axe_core(), "a friend's machine") == []
         tab.goto(f"{page.address}/m/{ann.name}%2Fweb/snapshots")  # what isn't offered leads to what is
         expect(tab.locator("dl dd").first).to_be_visible()
         expect(tab.locator("nav.tabs a[aria-current]")).to_have_text("Overview")

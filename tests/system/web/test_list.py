@@ -136,8 +136,8 @@ def test_by_keys_alone(anns: Tab, web: Machine) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_screen_reader_has_nothing_to_complain_of(browser: Browser, page: Page, ann: User, web: Machine, scheme: str) -> None:
     """axe-core looks at every view."""
-    axe = (support.packages() / "axe-core/axe.min.js").read_text()
-    context = support.context(browser, color_scheme=scheme, bypass_csp=True)  # the page's policy takes no script of a test's
+    axe = support.axe_core()
+    context = support.context(browser, color_scheme=scheme)
     tab = context.new_page()
     tab.goto(page.address)
     expect(tab.get_by_label("Password")).to_be_visible()

@@ -1,12 +1,11 @@
 """A class that begins at the hour: all log in, start and type at once; one that is stuck keeps nobody waiting.
 
-With 40 of them by `sudo make crowd`."""
+`sudo make crowd` has forty with an account each, and desktops."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import socket
 import ssl
@@ -24,7 +23,7 @@ from system.support.page import Page
 from system.support.waiting import PATIENCE
 
 pytestmark = [pytest.mark.root, pytest.mark.machine]
-CROWD = int(os.environ.get("GAOLER_TEST_CROWD", "8"))
+CROWD = 8
 PEOPLE = 4
 """Accounts: a person may have several logins, and as many terminals."""
 

@@ -50,14 +50,17 @@ def test_changes_and_rescue(anns: Tab, page: Page, web: Machine) -> None:
     expect(anns.locator(".terminal[data-connected]")).to_be_visible()
     anns.keyboard.type("mv /mnt/usr/bin/dash.away /mnt/usr/bin/dash && echo mended $((6 * 7))\n")
     expect(anns.locator(".xterm-rows")).to_contain_text("mended 42")
+    assert support.look(anns, support.axe_core(), "rescue") == []
     with anns.expect_websocket(lambda sock: "/api/terminal" in sock.url) as again:
         page.restart_service()  # it waits for whoever comes back, as every terminal does
     again.value.wait_for_event("framereceived")
     expect(anns.locator(".terminal[data-connected]")).to_be_visible()
     anns.keyboard.type("echo again $((6 * 7))\n")
     expect(anns.locator(".xterm-rows")).to_contain_text("again 42")
-    anns.get_by_role("button", name="End the rescue").click()
+    anns.get_by_role("button", name="End the rescue").focus()
+    anns.keyboard.press("Enter")
     expect(anns.get_by_text("The rescue has ended")).to_be_visible()
+    assert support.look(anns, support.axe_core(), "a rescue that has ended") == []
     until(lambda: web.gaol("up", timeout=120).returncode == 0, "it starts again")
     assert web.sh("echo alive") == "alive"
     expect(anns.get_by_text("a rescue is for one that doesn't")).to_be_visible()
@@ -74,8 +77,20 @@ def test_a_machine_moves_to_the_newer_base(anns: Tab, page: Page, gateway: Gatew
         web.sh("echo newer > /srv/newer")
         gateway.gaol("base", "sync", "course", check=True)
         anns.goto(f"{page.address}/m/old")
-        anns.get_by_role("button", name="Move to the newer base").click()
-        anns.get_by_role("dialog").get_by_role("button", name="Move over").click()
+        # By keys alone.
+        anns.get_by_role("button", name="Move to the newer base").focus()
+        anns.keyboard.press("Enter")
+        question = anns.get_by_role("dialog", name="Move old to generation 2 of course?")
+        expect(question.get_by_role("button", name="Cancel")).to_be_focused()
+        assert support.look(anns, support.axe_core(), "the question of a rebase") == []
+        anns.keyboard.press("Escape")
+        expect(question).to_be_hidden()
+        expect(anns.get_by_role("button", name="Move to the newer base")).to_be_focused()
+        anns.keyboard.press("Enter")
+        expect(question.get_by_role("button", name="Cancel")).to_be_focused()
+        anns.keyboard.press("Tab")
+        expect(question.get_by_role("button", name="Move over")).to_be_focused()
+        anns.keyboard.press("Enter")
         expect(anns.get_by_text("old stands on generation 2 of course")).to_be_visible()
         expect(anns.locator(".machine-title .badge")).to_have_text("ready")
         assert old.sh("cat /srv/mine /srv/newer").split() == ["mine", "newer"]
@@ -87,10 +102,10 @@ def test_a_machine_moves_to_the_newer_base(anns: Tab, page: Page, gateway: Gatew
 
 def test_where_there_is_a_desktop(browser: Browser, page: Page, ann: User, web: Machine) -> None:
     """Offered only where there is one; where there is none, what has. What is new has nothing that axe-core minds."""
-    axe = (support.packages() / "axe-core/axe.min.js").read_text()
+    axe = support.axe_core()
     found: list[str] = []
     for scheme, options in (("light", {}), ("dark", {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "locale": "de-DE"})):
-        context = support.context(browser, color_scheme=scheme, bypass_csp=True, **options)
+        context = support.context(browser, color_scheme=scheme, **options)
         tab = context.new_page()
         support.log_in(tab, page, ann)
         german = "locale" in options
