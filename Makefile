@@ -5,7 +5,7 @@
 #   sudo make test    all tests; installs what they need
 #   sudo make hosts   tests on whole virtual hosts, Debian 12 and 13 (SUITES="trixie" names one)
 #   sudo make desktop tests of desktops, in a tree that takes some minutes to make
-#   sudo make crowd   the page with forty people at once, of which `make test` has eight
+#   sudo make crowd   forty people at once on the page, ten of them with desktops (PEOPLE=40 DESKTOPS=10)
 #   sudo make down    stop the machines and the daemon
 #   sudo make purge   remove every trace, after asking (YES=1: without)
 #   sudo make walls   the tests of docs/explanation/threat-model.md; writes walls-report.md
@@ -38,7 +38,7 @@ up down purge test hosts desktop lint kernel-tree kernel-fixes: python
 
 .PHONY: crowd
 crowd:
-	@GAOLER_TEST_CROWD=40 $(MAKE) test ARGS="tests/system/web/test_many.py -s"
+	@GAOLER_TEST_CROWD=$(or $(PEOPLE),40) GAOLER_TEST_DESKTOPS=$(DESKTOPS) $(MAKE) desktop ARGS="-k a_class_begins -s"
 
 # In the environment that `make test` makes, as `walls` is.
 FUZZED := wire request milestone address host_key console name quantity settings
