@@ -9,7 +9,7 @@ from gaoler.cli.arguments import JSON, MACHINE, Command, flag, option, place
 from gaoler.cli.base_settings import told
 from gaoler.cli.output import Progress, clean, or_dash, show, show_columns, show_pairs, show_time
 from gaoler.client import Gaoler
-from gaoler.errors import Failed, NotAllowed, NotFound, Usage
+from gaoler.errors import Failed, NotFound, Usage
 from gaoler.units import show_duration, show_size
 
 TYPE_CHECKING = False  # typing takes milliseconds to import; type checkers know this name
@@ -196,18 +196,14 @@ def _holds(gaoler: Gaoler, name: str) -> str:
     except NotFound:
         return ""
     count, machines = len(reply["generations"]), reply["base"]["machines"]
-    made = f"{machines} machine{'s' if machines > 1 else ''} made from it{_names(gaoler, name)}"
+    made = f"{machines} machine{'s' if machines > 1 else ''} made from it{_names(reply['standing'])}"
     users = f"; {made} keep{'s' if machines == 1 else ''} {'its' if machines == 1 else 'their'} files" if machines else ""
     return f"{count} generation{'s' if count != 1 else ''}{users}"
 
 
-def _names(gaoler: Gaoler, base: str) -> str:
-    """Whose machines stand on a base, for administrators; others may not know."""
-    try:
-        there = gaoler.machines(everybody=True)
-    except NotAllowed:
-        return ""
-    names = [f"{one['owner']}/{one['name']}" for one in there if one["base"] == base]
+def _names(standing: list[dict[str, Any]] | None) -> str:
+    """Whose machines stand on a base, for whoever may change it; others may not know."""
+    names = [f"{one['owner']}/{one['name']}" for one in standing or ()]
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return f" ({', '.join(names[:_NAMED])}{more})" if names else ""
 

@@ -27,13 +27,12 @@ _FILES = {
     "Clone",
     "Rebase",
     "Publish",
-    "BaseList",
-    "BaseInspect",
 }
+_BASES = {"BaseList", "BaseInspect", "BaseSync", "BaseRollback", "BaseSet", "BaseRemove"}
 _OTHERS = {"Share", "Unshare", "KernelList"}
-METHODS = frozenset(_MACHINES | _REMOVED | _FILES | _OTHERS)
-"""All that one does with one's own machines, save what carries descriptors or keys. Who may do what is the daemon's to say, here
-as everywhere."""
+METHODS = frozenset(_MACHINES | _REMOVED | _FILES | _BASES | _OTHERS)
+"""All that one does with one's own machines and bases, save what carries descriptors or keys. Who may do what is the daemon's to
+say, here as everywhere."""
 REGRET = 12
 """Seconds until what is thrown away is removed: whoever thinks again in that time has it back with all that runs in it, since
 nothing has happened. Later it is had back as `gaol restore --removed` does it, stopped."""

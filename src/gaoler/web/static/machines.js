@@ -4,6 +4,7 @@ import { change, entries, isDown, isOpen, isUp, keep, start } from "./actions.js
 import { fill, h } from "./dom.js";
 import { bar, line } from "./graph.js";
 import { button, linkButton, menu, waiting } from "./parts.js";
+import { published } from "./published.js";
 import { thrownAway } from "./removed.js";
 import { state, watch } from "./state.js";
 import { known, number, size, t, when } from "./text.js";
@@ -75,9 +76,10 @@ export function machineList(main) {
   const shared = h("section", { class: "shared", hidden: true }, h("h2", {}, t("list.shared")), h("p", { class: "quiet" }, t("list.shared.why")), friends);
   const none = h("div", {});
   const gone = thrownAway();
+  const bases = published();
   const heading = h("h1", {}, t("list.title"));
   const make = linkButton(t("list.new"), "/new", { kind: "primary", sign: "plus" });
-  fill(main, h("div", { class: "row title" }, heading, h("span", { class: "grow" }), find, make), list, none, shared, gone.element);
+  fill(main, h("div", { class: "row title" }, heading, h("span", { class: "grow" }), find, make), list, none, shared, bases.element, gone.element);
   const cards = new Map();
   /** A card is made anew only when more than its lines have changed: a focus, a menu, a selection in it stay. */
   function of(one) {
@@ -116,5 +118,6 @@ export function machineList(main) {
   return () => {
     unwatch();
     gone.leave();
+    bases.leave();
   };
 }
