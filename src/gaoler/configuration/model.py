@@ -82,6 +82,12 @@ class Network(Section):
     )
     proxy_arp: str = Field("", description="private: the LAN's interface, to answer ARP for machines there")
     isolate: bool = Field(False, description="machines can't reach each other")
+    packages: str = Field(
+        "",
+        pattern=r"^(http://[a-zA-Z0-9.-]+:[0-9]{1,5})?$",
+        description="a cache of Debian packages (apt-cacher-ng), http://HOST:PORT as machines reach it; their apt takes it while "
+        "it answers",
+    )
 
     @field_validator("subnet6", mode="before")
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import time
 from collections.abc import Callable
 
@@ -26,6 +27,8 @@ from gaoler.wire.messages import Check
 
 _LATE = 2
 """Intervals without a good sync until that is called wrong: one may fail."""
+_PATIENCE = 3.0
+"""Seconds that a server is given to answer."""
 _LOW = 2 << 30
 """Bytes free in the store below which it is called nearly full."""
 
@@ -58,6 +61,7 @@ def run_on(configuration: Configuration, *, names: bool = False) -> list[Check]:
         ("syncs", lambda: _syncs(configuration), "gaol base ls; gaol base info NAME says why"),
         ("network", lambda: _network(configuration), "the bridge that [network] names must be there"),
         ("frames", lambda: _frames(configuration), ""),
+        ("packages", lambda: _packages(configuration), "systemctl status apt-cacher-ng, or another network.packages"),
         ("limits", lambda: _limits(configuration, names), ""),
         ("accounts", lambda: _accounts(configuration, names), "sudo gaol ls --all; sudo gaol give '#UID/NAME' USER"),
         ("promises", lambda: _promises(configuration), ""),
@@ -209,6 +213,19 @@ def _frames(configuration: Configuration) -> str:
     except Failed as error:
         raise GaolerError(_WEAKER[configuration.network.mode], str(error), error.hint) from None
     return "rules and programs look at what machines send"
+
+
+def _packages(configuration: Configuration) -> str:
+    """Whether the cache of packages that machines are told of answers, as seen from here."""
+    address = configuration.network.packages
+    if not address:
+        return "no cache of packages: each machine fetches its own (network.packages)"
+    host, _, port = address.removeprefix("http://").rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), _PATIENCE).close()
+    except OSError as error:
+        raise GaolerError(f"the cache of packages at {address} doesn't answer", f"{error}; machines do without it") from None
+    return f"machines' apt takes {address}"
 
 
 def _promises(configuration: Configuration) -> str:

@@ -265,8 +265,9 @@ class Network:
         """What startenv needs to know (docs/explanation/design.md, Inside)."""
         if not record.network or self.settings.mode == "none":
             return {"NETWORK": "none"}
+        packages = {"PACKAGES": self.settings.packages} if self.settings.packages else {}
         if self.settings.mode == "bridge":
-            return {"NETWORK": "dhcp", "MAC": record.mac}
+            return {"NETWORK": "dhcp", "MAC": record.mac, **packages}
         owner = self._host_name(record).partition(".")[2]
         values = {
             "NETWORK": "static",
@@ -275,6 +276,7 @@ class Network:
             "GATEWAY": self.gateway,
             "DNS": self.gateway,
             "DOMAIN": f"{owner}.{self.settings.domain}",
+            **packages,
         }
         if self.settings.subnet6 and record.address6:
             values["ADDRESS6"] = f"{record.address6}/{self.settings.subnet6.prefixlen}"

@@ -15,11 +15,7 @@ from system.support.servers import serving
 
 pytestmark = [pytest.mark.root, pytest.mark.machine, pytest.mark.network]
 
-APT = (
-    "DEBIAN_FRONTEND=noninteractive apt-get -qy -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold"
-    # dpkg flushes every file: on a disk that others use too, that is most of what it takes.
-    " -o Dpkg::Options::=--force-unsafe-io"
-)
+APT = "DEBIAN_FRONTEND=noninteractive apt-get -qy -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold"
 FILES = "find / -xdev -not -path /proc -not -path '/var/log/*' -not -path '/var/lib/dpkg/*' -not -path '/var/cache/*' -not -path '/root/*' -printf '%p %y %m %U %G %n %l\\n'"
 EVERY = " ".join(f"gaol{number:03}" for number in range(1, COUNT + 1))
 
