@@ -30,7 +30,7 @@ def not_run(complaint: str, code: int, start: str, words: Sequence[str]) -> Gaol
     shown = clean(program)
     if len(words) == 1 and _SHELL_SIGNS & set(program):
         hint = f"{start} sh -c {quote(program)}"
-        return GaolerError(f'there is not a program "{shown[:60]}"', "a whole command line is for a shell to read", hint, code)
+        return GaolerError(f'there is no program "{shown[:60]}"', "a whole command line is for a shell to read", hint, code)
     if program in _BUILT_IN:
         hint = f"{start} sh -c {quote(join(words))}"
         return GaolerError(f"{shown} is part of a shell, not a program", "only a shell understands it", hint, code)

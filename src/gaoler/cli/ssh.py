@@ -11,6 +11,8 @@ from gaoler.cli.ssh_files import no_ssh
 from gaoler.client import Gaoler
 from gaoler.client.session import in_foreground
 
+_UP = ("running", "ready")
+
 
 def _ssh(given: Any) -> int:
     rest = given.words
@@ -37,15 +39,14 @@ def _leading_options(words: list[str]) -> int:
 
 
 def _way(name: str) -> tuple[str, list[str]]:
-    """What ssh is told to connect to, and how: an owner to the address, a friend through the daemon."""
-    if "/" in name:
-        with Gaoler() as gaoler:
-            machine = gaoler.call("Inspect", name=name)["machine"]
-        if machine["access"]:
-            from gaoler.cli.ssh_config import block
+    """What ssh is told to connect to, and how: to the address; a friend, and where there is none, through the daemon."""
+    with Gaoler() as gaoler:
+        machine = gaoler.call("Inspect", name=name)["machine"]
+    if machine["access"] or (machine["state"] in _UP and not machine["address"]):
+        from gaoler.cli.ssh_config import block
 
-            found = block(machine)
-            return found.pop("Host"), [f"-o{key}={value}" for key, value in found.items()]
+        found = block(machine)
+        return found.pop("Host"), [f"-o{key}={value}" for key, value in found.items()]
     found = options(name)
     return found.pop("HostName"), [f"-o{key}={value}" for key, value in found.items()]
 

@@ -45,7 +45,7 @@ def test_more_than_a_machine_takes_is_one_clear_error(gateway, quiet, alice):
     ("command", "said", "tried"),
     [
         (["nosuch", "-x"], "nosuch is not installed in this machine", "gaol exec quiet -- apt-get install -y nosuch"),
-        (["ls | head"], 'there is not a program "ls | head"', "gaol exec quiet -- sh -c 'ls | head'"),
+        (["ls | head"], 'there is no program "ls | head"', "gaol exec quiet -- sh -c 'ls | head'"),
         (["cd", "/tmp"], "cd is part of a shell, not a program", "gaol exec quiet -- sh -c 'cd /tmp'"),
         (["/opt/x/run"], "there is no /opt/x/run in the machine", "gaol exec quiet -- ls /opt/x"),
     ],
