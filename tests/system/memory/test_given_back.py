@@ -62,6 +62,7 @@ def test_what_a_machine_may_have_costs_nothing_until_it_is_used(gateway, alice):
             found[memory] = settled(gateway, "sized")
             total, free = (int(word) for word in machine.sh("awk '/MemTotal|MemFree/ { print $2 }' /proc/meminfo").split())
             assert free > 0.8 * total, "what has no page structure yet is free all the same"
+            assert int(machine.sh("cat /proc/sys/fs/file-max")) > 0.07 * total, "1 KiB a file of a tenth of what is free at boot"
     assert found["2G"] < 1.15 * found["256M"] + 2 * MB
 
 
