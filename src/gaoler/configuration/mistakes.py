@@ -58,7 +58,7 @@ def _words(item: Any) -> str:
         "greater_than": "must be more than {gt}",
         "greater_than_equal": "must be {ge} at least",
         "less_than_equal": "must be {le} at most",
-        "string_pattern_mismatch": "must match {pattern}",
+        "string_pattern_mismatch": f"must be {_form(item['loc'])}",
     }.get(item["type"])
     if item["type"].endswith("_network"):
         near = _network(item["input"])
@@ -68,6 +68,13 @@ def _words(item: Any) -> str:
         return str(item["msg"].removeprefix("Value error, "))
     shown = "" if item["type"] in ("dict_type", "model_type") else f", not {item['input']!r}"[:60]
     return said.format(**item.get("ctx", {})) + shown
+
+
+def _form(location: tuple[str | int, ...]) -> str:
+    """What the value of a key looks like, as the model says it beside the pattern."""
+    *sections, key = [str(part) for part in location]
+    extra = _section(sections).model_fields[key].json_schema_extra if sections else None
+    return str((extra or {}).get("form", "of another form"))
 
 
 def _network(value: Any) -> str:
@@ -80,11 +87,15 @@ def _network(value: Any) -> str:
 
 
 def _known(keys: list[str]) -> list[str]:
+    return list(_section(keys).model_fields)
+
+
+def _section(keys: list[str]) -> Any:
     section: Any = Configuration
     for key in keys:
         kind = get_origin(section)
         section = get_args(section)[1] if kind is dict else section.model_fields[key].annotation
-    return list(section.model_fields)
+    return section
 
 
 def line(text: str, location: tuple[str | int, ...]) -> int:

@@ -31,6 +31,9 @@ Size = Annotated[int, _converted(size), Field(ge=0, lt=1 << 63)]
 Duration = Annotated[int, _converted(duration), Field(ge=0, lt=1 << 63)]
 
 
+_PORT = r"(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+
+
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -47,7 +50,12 @@ class Section(BaseModel):
 class Daemon(Section):
     runtime: Path = Field(Path("/run/gaoler"), description="where sockets and the state of running machines are kept")
     socket: Path | None = Field(None, description="where the daemon listens (default: gaoler.sock in runtime)")
-    prefix: str = Field("gaol", pattern=r"^[a-z][a-z0-9]{0,5}$", description="begins the names of TAPs, cgroups, filters")
+    prefix: str = Field(
+        "gaol",
+        pattern=r"^[a-z][a-z0-9]{0,5}$",
+        json_schema_extra={"form": "a letter and at most five more letters or digits, all small"},
+        description="begins the names of TAPs, cgroups, filters",
+    )
     admin_group: str = Field("gaoler-admin", description="whose members see and manage all machines, bases and kernels")
     cache: Path = Field(Path("/var/cache/gaoler"), description="built kernels and fetched sources")
 
@@ -68,12 +76,22 @@ class Network(Section):
     mode: Literal["private", "bridge", "none"] = Field(
         "private", description="private: a bridge of gaoler's own, routed; bridge: machines join a bridge on the LAN"
     )
-    bridge: str = Field("gaoler0", pattern=r"^[a-zA-Z0-9_.-]{1,15}$", description="the bridge that machines are plugged in")
+    bridge: str = Field(
+        "gaoler0",
+        pattern=r"^[a-zA-Z0-9_.-]{1,15}$",
+        json_schema_extra={"form": "the name of an interface, of 15 letters, digits, dots or dashes at most"},
+        description="the bridge that machines are plugged in",
+    )
     subnet: ipaddress.IPv4Network = Field(ipaddress.IPv4Network("10.83.0.0/20"), description="private: machines' addresses")
     subnet6: ipaddress.IPv6Network | None = Field(
         ipaddress.IPv6Network("fd67:616f:6c00::/64"), description='private: machines\' IPv6 addresses ("": none)'
     )
-    domain: str = Field("gaol", pattern=r"^[a-z0-9.-]{1,60}$", description="private: the DNS domain of machines")
+    domain: str = Field(
+        "gaol",
+        pattern=r"^[a-z0-9.-]{1,60}$",
+        json_schema_extra={"form": "a DNS name in small letters"},
+        description="private: the DNS domain of machines",
+    )
     masquerade: bool | None = Field(
         None,
         description="private: true hides machines behind the host's address (NAT), and nobody beyond this host reaches them; "
@@ -84,7 +102,8 @@ class Network(Section):
     isolate: bool = Field(False, description="machines can't reach each other")
     packages: str = Field(
         "",
-        pattern=r"^(http://[a-zA-Z0-9.-]+:[0-9]{1,5})?$",
+        pattern=rf"^(http://[a-zA-Z0-9.-]+:{_PORT})?$",
+        json_schema_extra={"form": "http://HOST:PORT, or empty"},
         description="a cache of Debian packages (apt-cacher-ng), http://HOST:PORT as machines reach it; their apt takes it while "
         "it answers",
     )
@@ -251,10 +270,16 @@ class Audit(Section):
 class Web(Section):
     listen: str = Field(
         "127.0.0.1:8443",
-        pattern=r"^(|[^\s/]+:[0-9]{1,5})$",
+        pattern=rf"^(|[^\s/]+:{_PORT})$",
+        json_schema_extra={"form": "ADDRESS:PORT, or empty"},
         description="where the page for people is served, ADDRESS:PORT; 0.0.0.0:8443 for everybody, nothing for nobody",
     )
-    address: str = Field("", pattern=r"^(|https?://[^\s/]+)$", description="the page's address as people type it (default: that)")
+    address: str = Field(
+        "",
+        pattern=r"^(|https?://[^\s/]+)$",
+        json_schema_extra={"form": "https://HOST or https://HOST:PORT"},
+        description="the page's address as people type it (default: that)",
+    )
     certificate: Path | None = Field(None, description="of the page, as PEM with its chain (default: one of gaoler's own)")
     key: Path | None = Field(None, description="the certificate's private key")
     proxy: bool = Field(

@@ -63,6 +63,20 @@ def test_a_mistake_is_told_in_words_of_its_own(tmp_path, text, told):
     assert str(refused.value) == f"the configuration has a mistake: {tmp_path}/gaoler.toml{told}"
 
 
+@pytest.mark.parametrize("text", ["[network]\npackages = '10.83.0.1:3142'\n", "[network]\npackages = 'http://cache:65536'\n"])
+def test_what_a_value_looks_like_is_told_and_no_pattern(tmp_path, text):
+    with pytest.raises(Usage, match=r"network\.packages: must be http://HOST:PORT, or empty, not"):
+        loaded(tmp_path, text)
+
+
+def test_whatever_has_a_pattern_says_what_it_looks_like():
+    sections = [one.annotation for one in Configuration.model_fields.values() if isinstance(one.annotation, type)]
+    fields = {key: one for section in sections if hasattr(section, "model_fields") for key, one in section.model_fields.items()}
+    patterned = {key for key, one in fields.items() if any(getattr(part, "pattern", None) for part in one.metadata)}
+    assert patterned >= {"prefix", "bridge", "packages", "listen"}
+    assert {key for key in patterned if not (fields[key].json_schema_extra or {}).get("form")} == set()
+
+
 def test_several_have_a_line_each(tmp_path):
     with pytest.raises(Usage) as refused:
         loaded(tmp_path, "[machines]\ndeadline = true\nmemroy = 1\n")
