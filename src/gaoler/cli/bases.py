@@ -196,7 +196,7 @@ def _holds(gaoler: Gaoler, name: str) -> str:
     except NotFound:
         return ""
     count, machines = len(reply["generations"]), reply["base"]["machines"]
-    made = f"{machines} machine{'s' if machines > 1 else ''} made from it{_names(reply['standing'])}"
+    made = f"{machines} machine{'s' if machines > 1 else ''} made from it{_names(reply.get('standing'))}"
     users = f"; {made} keep{'s' if machines == 1 else ''} {'its' if machines == 1 else 'their'} files" if machines else ""
     return f"{count} generation{'s' if count != 1 else ''}{users}"
 
