@@ -5,6 +5,7 @@ import pytest
 BASE = {"name": "course", "generation": "2", "source": None, "created": 1.0, "machines": 0, "files": 1, "size": 1, "moved_files": None,
     "moved_bytes": None, "interval": None, "held": False, "syncing": False, "synced": None, "result": None, "seconds": None, "reason": None,
     "good": None, "failures": 0, "lacks": []}  # fmt: skip
+STANDS = {"owner": "bob", "name": "lab", "generation": "2", "state": "ready"}
 SET = {"memory": 1 << 30, "cpus": None, "ttl": 7200, "home": False, "network": None, "welcome": "Tasks:\nin /srv"}
 
 
@@ -51,3 +52,10 @@ def test_a_welcome_is_shown_before_the_shell(daemon, gaol):
     daemon.told = {"name": "web", "welcome": "Tasks:\nin /srv \x1b[2J"}
     done = gaol("shell", "web")
     assert (done.returncode, done.stdout, done.stderr) == (0, "shell\n", "Tasks:\nin /srv \N{REPLACEMENT CHARACTER}[2J\n")
+
+
+@pytest.mark.parametrize(("known", "who"), [({"standing": [STANDS]}, " (bob/lab)"), ({}, "")])
+def test_whoever_may_know_is_told_whose_machines_stand_on_a_base_that_goes(daemon, gaol, known, who):
+    daemon.answer("BaseInspect", base={**BASE, "machines": 1}, generations=[], **known)
+    daemon.answer("BaseRemove")
+    assert gaol("base", "rm", "course").stdout == f"deleted course: 0 generations; 1 machine made from it{who} keeps its files\n"
