@@ -40,14 +40,23 @@ def noted(gateway: Gateway) -> list[dict[str, object]]:
     return [entry for entry in map(json.loads, lines) if str(entry["did"]).startswith("Page")]
 
 
+def ended(gateway: Gateway, pid: object) -> list[dict[str, object]]:
+    """The end of the login that this process of the page's was."""
+    return [entry for entry in noted(gateway) if (entry["did"], entry.get("pid")) == ("PageLogout", pid)]
+
+
 def test_the_audit_has_each_login_and_its_end(page: Page, gateway: Gateway, ann: User) -> None:
     """Who failed is nobody, whoever they said they were; who is in is who PAM said, and who left whom the kernel knows."""
     begun = len(noted(gateway))
     assert page.ask("POST", "/api/login", {"user": ann.name, "password": "guess"})[0] == 403
     headers = page.log_in(ann)
     assert page.ask("POST", "/api/logout", {}, headers=headers)[0] == 200
-    until(lambda: len(noted(gateway)) >= begun + 3, "the log-out is noted")
-    failed, came, left = noted(gateway)[begun:]
+    # Others' ends are noted in between: a login of the test before is over when its process is.
+    logins = lambda: [entry for entry in noted(gateway)[begun:] if entry["did"] == "PageLogin"]
+    until(lambda: len(logins()) == 2, "both are noted")
+    failed, came = logins()
+    until(lambda: ended(gateway, came["pid"]), "the log-out is noted")
+    (left,) = ended(gateway, came["pid"])
     assert (failed["who"], failed["tried"], failed["code"], failed["from"]) == (None, ann.name, 4, "127.0.0.1")
     assert "uid" not in failed and failed["error"]
     assert [came[key] for key in ("who", "uid", "did", "from", "code")] == [ann.name, ann.uid, "PageLogin", "127.0.0.1", 0]
@@ -58,20 +67,21 @@ def test_the_audit_has_each_login_and_its_end(page: Page, gateway: Gateway, ann:
 def test_the_end_of_a_login_is_noted_whoever_ends_it(page: Page, gateway: Gateway, ann: User) -> None:
     """The person's own processes, a program that takes the helper's place, and time, before anybody is in."""
     page.log_in(ann)
-    pid = noted(gateway)[-1]["pid"]
+    pid = next(entry["pid"] for entry in reversed(noted(gateway)) if entry["did"] == "PageLogin")
     assert page.process is not None
     service = page.service()
     page.process.send_signal(signal.SIGHUP)
     until(lambda: page.other(service) and page.get("/api/host")[0] == 200, "it is served anew")
     subprocess.run(["kill", str(pid)], user=ann.uid, check=True)
-    until(lambda: (noted(gateway)[-1]["did"], noted(gateway)[-1]["pid"]) == ("PageLogout", pid), "it is seen")
+    until(lambda: ended(gateway, pid), "it is seen")
     begun = len(noted(gateway))
     before = set(children(page))
     assert b"ask" in page.ask("POST", "/api/login", {"user": ann.name})[2]
     (asking,) = set(children(page)) - before
     os.kill(asking, signal.SIGALRM)
-    until(lambda: len(noted(gateway)) > begun, "it is seen")
-    late = noted(gateway)[-1]
+    tried = lambda: [entry for entry in noted(gateway)[begun:] if entry["did"] != "PageLogout"]
+    until(tried, "it is seen")
+    (late,) = tried()
     assert (late["who"], late["tried"], late["error"], late["code"]) == (None, ann.name, "it took too long", 4)
 
 
