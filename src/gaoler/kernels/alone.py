@@ -6,6 +6,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from gaoler import places
@@ -28,13 +29,15 @@ def show(cache_dir: Path, whole: bool, report: Report) -> list[str]:
         tree = Path(name) / "linux"
         unpack.unpack(cache_dir / "packages" / f"{source.package}_{source.version}_all.deb", source, tree, report)
         # Options of ours are lost here, and static linking with vector: all else is as in a machine's kernel.
-        make(tree, "allnoconfig", KCONFIG_ALLCONFIG=str(places.FRAGMENT))
-        make(tree, "linux" if whole else "prepare")
+        plain = Progress("compile the plain source")
+        make(tree, plain, report, "allnoconfig", KCONFIG_ALLCONFIG=str(places.FRAGMENT))
+        make(tree, plain, report, "linux" if whole else "prepare")
         for done, path in enumerate(fixes):
-            report(Progress("fixes alone", done, len(fixes), "fixes", path.name))
+            step = Progress("fixes alone", done, len(fixes), "fixes", path.name)
+            report(step)
             patch.apply(tree, [path], lambda _: None)
             try:
-                make(tree, *(["linux"] if whole else objects(tree, touched(path))))
+                make(tree, step, report, *(["linux"] if whole else objects(tree, touched(path))))
             except Failed as error:
                 raise Failed(f"{path.name} does not stand alone", error.why, _HINT) from error
             patch.reverse(tree, path)
@@ -58,6 +61,13 @@ def objects(tree: Path, changed: Iterable[str]) -> list[str]:
     return sorted(set(wanted))
 
 
-def make(tree: Path, *targets: str, **environment: str) -> None:
+def make(tree: Path, step: Progress, report: Report, *targets: str, **environment: str) -> None:
+    """Each file that is compiled is told: the whole takes minutes."""
     words = ["nice", "make", "ARCH=um", f"-j{len(os.sched_getaffinity(0))}", "KCFLAGS=-Werror", *targets]
-    stream(words, lambda _: None, what="the kernel does not compile", cwd=tree, env={**plain_environment(), **environment})
+    stream(
+        words,
+        lambda line: report(replace(step, note=f"{step.note} {line.strip()}".strip()[:90])),
+        what="the kernel does not compile",
+        cwd=tree,
+        env={**plain_environment(), **environment},
+    )
