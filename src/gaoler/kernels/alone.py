@@ -51,14 +51,15 @@ def touched(path: Path) -> list[str]:
 
 
 def objects(tree: Path, changed: Iterable[str]) -> list[str]:
-    """What make is to be asked for: the objects of sources, and all of the architecture where a header is changed."""
-    wanted = []
-    for name in changed:
-        if name.endswith(".c"):
-            wanted.append(name.removesuffix(".c") + ".o")
-        elif name.startswith("arch/") and (tree / "arch/um").is_dir():
-            wanted.append("arch/um/")
-    return sorted(set(wanted))
+    """What make is to be asked for: the objects of sources, and all of the architecture where a header is changed.
+
+    Not both of the same directory: kbuild then makes in it what was named alone, and misses the rest.
+    """
+    names = list(changed)
+    wanted = {name.removesuffix(".c") + ".o" for name in names if name.endswith(".c")}
+    if any(name.startswith("arch/") and not name.endswith(".c") for name in names) and (tree / "arch/um").is_dir():
+        wanted = {name for name in wanted if not name.startswith("arch/um/")} | {"arch/um/"}
+    return sorted(wanted)
 
 
 def make(tree: Path, step: Progress, report: Report, *targets: str, **environment: str) -> None:
