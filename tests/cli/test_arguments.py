@@ -121,3 +121,12 @@ def test_words_that_are_passed_on(begin, line, passed_on):
 @pytest.mark.parametrize("line", ["--help", "web -h", "web --json --help"])
 def test_help_is_asked_for(line):
     assert UP.parse("up", line.split()) is None
+
+
+def test_a_mistake_of_our_own_is_a_sentence(daemon, gaol):
+    daemon.answer("BaseList")  # which never says so little
+    done = gaol("base", "ls")
+    assert (done.returncode, done.stdout) == (1, "")
+    said, tried = done.stderr.splitlines()
+    assert said.startswith("gaol: that is a mistake in gaol itself: KeyError: 'bases', bases.py line ")
+    assert tried == "try: gaol doctor"

@@ -111,6 +111,21 @@ def _answer() -> int:
 
         complain(Failed(error.filename or "the answer can't be written", error.strerror or str(error), "df ."))
         return Failed.code
+    except Exception as error:
+        from gaoler.cli.output import complain
+
+        complain(_ours(error))
+        return Failed.code
+
+
+def _ours(error: Exception) -> Failed:
+    """The error for a mistake of gaol's own: what whoever mends it needs, in a line."""
+    at = error.__traceback__
+    while at and at.tb_next:
+        at = at.tb_next
+    where = f", {os.path.basename(at.tb_frame.f_code.co_filename)} line {at.tb_lineno}" if at else ""
+    why = f"{type(error).__name__}: {error}{where}; your administrators will want to know"
+    return Failed("that is a mistake in gaol itself", why, "gaol doctor")
 
 
 if __name__ == "__main__":
